@@ -1,0 +1,134 @@
+/* path.c: folders and the parts of paths. */
+#include "base/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+bool ag_path_exists(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0;
+}
+
+bool ag_path_is_dir(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+char *ag_path_join(const char *dir, const char *name)
+{
+    size_t nd = strlen(dir), nn;
+    if (nd == 0) return ag_strdup(name);
+    while (nd > 0 && dir[nd - 1] == '/') nd--; /* of "/" nothing is left, and the slash below restores it */
+    while (*name == '/') name++;
+    nn = strlen(name);
+    char *path = ag_calloc(nd + nn + 2, 1);
+    if (!path) return NULL;
+    memcpy(path, dir, nd);
+    path[nd] = '/';
+    memcpy(path + nd + 1, name, nn);
+    return path;
+}
+
+char *ag_path_dir(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash) return ag_strdup(".");
+    while (slash > path && slash[-1] == '/') slash--;
+    return slash == path ? ag_strdup("/") : ag_strndup(path, (size_t)(slash - path));
+}
+
+static ag_status make_one(const char *path, ag_error *err)
+{
+    if (mkdir(path, 0777) == 0) return AG_OK;
+    int number = errno;
+    if (ag_path_is_dir(path))
+        return AG_OK; /* also where mkdir says EROFS or EACCES of a parent that is there */
+    errno = number == EEXIST ? ENOTDIR : number;
+    return ag_fail_errno(err, "cannot make folder", path);
+}
+
+ag_status ag_dir_make(const char *path, ag_error *err)
+{
+    ag_status status = AG_OK;
+    char *copy = ag_strdup(path);
+    if (!copy) return ag_fail_memory(err, "file name");
+    for (char *p = copy; *p && status == AG_OK; p++) {
+        if (*p != '/' || p == copy || p[-1] == '/') continue;
+        *p = '\0';
+        status = make_one(copy, err);
+        *p = '/';
+    }
+    if (status == AG_OK) status = make_one(copy, err);
+    ag_free(copy);
+    return status;
+}
+
+ag_status ag_dir_sync(const char *path, ag_error *err)
+{
+    ag_status status = AG_OK;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return ag_fail_errno(err, "cannot open folder", path);
+    /* EINVAL: a file system that has no such thing, so there is nothing to wait for. */
+    if (fsync(fd) != 0 && errno != EINVAL) status = ag_fail_errno(err, "cannot sync folder", path);
+    close(fd);
+    return status;
+}
+
+/* Removes the entry `name` of the folder `parent` and, if it is a folder, all in it. Goes by descriptors: a
+ * folder that is replaced by a link meanwhile is not followed. */
+static int remove_at(int parent, const char *name)
+{
+    if (unlinkat(parent, name, 0) == 0 || errno == ENOENT) return 0;
+    if (errno != EISDIR && errno != EPERM) return -1;
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return -1;
+    DIR *dir = fdopendir(fd);
+    if (!dir) {
+        close(fd);
+        return -1;
+    }
+    int result = 0;
+    for (;;) {
+        errno = 0;
+        struct dirent *entry = readdir(dir);
+        if (!entry) {
+            if (errno) result = -1;
+            break;
+        }
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+        if ((result = remove_at(dirfd(dir), entry->d_name)) != 0) break;
+    }
+    int number = errno;
+    closedir(dir);
+    errno = number;
+    if (result != 0) return result;
+    return unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT ? 0 : -1;
+}
+
+ag_status ag_dir_remove(const char *path, ag_error *err)
+{
+    struct stat st;
+    ag_status status = AG_OK;
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/') n--; /* "link/" would name what the link points to */
+    char *plain = ag_strndup(path, n);
+    if (!plain) return ag_fail_memory(err, "file name");
+    if (lstat(plain, &st) != 0) {
+        if (errno != ENOENT) status = ag_fail_errno(err, "cannot remove", plain);
+    } else if (!S_ISDIR(st.st_mode) && !S_ISLNK(st.st_mode)) {
+        errno = ENOTDIR;
+        status = ag_fail_errno(err, "cannot remove", plain);
+    } else if (remove_at(AT_FDCWD, plain) != 0) {
+        status = ag_fail_errno(err, "cannot remove", plain);
+    }
+    ag_free(plain);
+    return status;
+}

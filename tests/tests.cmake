@@ -1,0 +1,20 @@
+# Every tests/unit/ROOM/test_*.c is a cmocka program of its own, linked with ROOM and the rooms below it.
+# Room names with a slash (device/ref) use an underscore in the folder's library name.
+find_path(CMOCKA_INCLUDE_DIR cmocka.h REQUIRED)
+find_library(CMOCKA_LIBRARY cmocka REQUIRED)
+
+file(GLOB unit_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/unit/*/test_*.c)
+foreach(source ${unit_sources})
+  get_filename_component(name ${source} NAME_WE)
+  get_filename_component(folder ${source} DIRECTORY)
+  get_filename_component(room ${folder} NAME)
+  if(NOT TARGET agrl_${room})
+    continue()
+  endif()
+  set(target ${room}_${name})
+  add_executable(${target} ${source})
+  target_include_directories(${target} PRIVATE ${CMOCKA_INCLUDE_DIR} ${CMAKE_SOURCE_DIR}/tests)
+  target_compile_definitions(${target} PRIVATE AGRL_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+  target_link_libraries(${target} PRIVATE agrl_${room} ${CMOCKA_LIBRARY})
+  add_test(NAME unit/${room}/${name} COMMAND ${target} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+endforeach()
