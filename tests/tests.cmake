@@ -17,4 +17,18 @@ foreach(source ${unit_sources})
   target_compile_definitions(${target} PRIVATE AGRL_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   target_link_libraries(${target} PRIVATE agrl_${room} ${CMOCKA_LIBRARY})
   add_test(NAME unit/${room}/${name} COMMAND ${target} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  set_tests_properties(unit/${room}/${name} PROPERTIES LABELS unit)
+endforeach()
+
+if(TARGET agrl)
+  include(${CMAKE_SOURCE_DIR}/tests/e2e/e2e.cmake)
+endif()
+if(AGRL_FUZZ)
+  include(${CMAKE_SOURCE_DIR}/tests/fuzz/fuzz.cmake)
+endif()
+
+# The checks of the tree itself need no build; ./run check calls them first.
+foreach(name layers style format selftest)
+  add_test(NAME check/${name} COMMAND ${CMAKE_SOURCE_DIR}/tests/checks/${name}.sh)
+  set_tests_properties(check/${name} PROPERTIES LABELS check SKIP_RETURN_CODE 77)
 endforeach()

@@ -11,14 +11,17 @@
 #include "base/file.h"
 #include "base/mem.h"
 
-/* jansson reports some failed allocations as errors of the text, so the allocator itself remembers. */
-static _Thread_local bool out_of_memory;
+/* jansson reports some failed allocations as errors of the text, so the allocator itself remembers. Worse, the
+ * parser of jansson 2.14 frees twice or reads what it freed when certain allocations fail: while it runs, what our
+ * allocator refuses comes from calloc, so that it finishes, and the caller throws away what it made. */
+static _Thread_local bool out_of_memory, parsing;
 
 static void *json_alloc(size_t size)
 {
     void *block = ag_calloc(size, 1);
-    if (!block) out_of_memory = true;
-    return block;
+    if (block) return block;
+    out_of_memory = true;
+    return parsing ? calloc(size ? size : 1, 1) : NULL;
 }
 
 static void set_allocator(void)
@@ -39,7 +42,9 @@ ag_status ag_json_parse(json_t **json, const char *text, size_t len, const char 
     json_error_t problem;
     setup();
     out_of_memory = false;
+    parsing = true;
     *json = json_loadb(len ? text : "", len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
+    parsing = false;
     if (*json && !out_of_memory) return AG_OK;
     json_decref(*json);
     *json = NULL;

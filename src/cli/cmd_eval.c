@@ -1,0 +1,216 @@
+/* cmd_eval.c: `agrl eval` and `agrl report`: how good a judge is, as a table, as JSON and as a page. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "cli/commands.h"
+#include "cli/judge_open.h"
+#include "eval/report.h"
+#include "model/layers.h"
+
+typedef struct evaluation {
+    ag_judge_setup setup;
+    ag_pair_list pairs;
+    ag_judgement *judged;
+    ag_record *records;
+    ag_arena arena;
+    json_t *metrics;
+} evaluation;
+
+static ag_status tick(void *user, size_t done, size_t total, ag_error *err)
+{
+    (void)total, (void)err;
+    ag_progress_update(user, (double)done, NULL);
+    return AG_OK;
+}
+
+/* Pairs without a gold tier cannot be measured: they are left out and counted. */
+static ag_status load_gold(evaluation *e, const char *data, const char *aggregate, long limit, ag_error *err)
+{
+    ag_aggregate how = AG_AGGREGATE_GIVEN;
+    size_t kept = 0, without = 0;
+    for (int i = 0; i < 4; i++)
+        if (ag_streq(ag_aggregate_names[i], aggregate)) how = (ag_aggregate)i;
+    AG_TRY(ag_pairs_load(&e->pairs, data, e->setup.book, how, err));
+    for (size_t i = 0; i < e->pairs.count; i++) {
+        ag_pair *p = e->pairs.items[i];
+        bool keep = p->gold.tier >= 0 && (limit == 0 || kept < (size_t)limit);
+        without += p->gold.tier < 0;
+        if (keep) e->pairs.items[kept++] = p;
+        else ag_pair_free(p);
+    }
+    e->pairs.count = kept;
+    if (without) ag_warn("%s: %zu pairs without a gold tier are left out", data, without);
+    if (kept == 0) return ag_fail(err, AG_ERR_INPUT, "%s: no pair has a gold tier", data);
+    for (size_t i = 0; i < kept; i++) AG_TRY(ag_pair_fill_asked(e->pairs.items[i], e->setup.lexicon, err));
+    return AG_OK;
+}
+
+static ag_status judge_all(evaluation *e, long answers, ag_error *err)
+{
+    size_t n = e->pairs.count, with = answers < 0 || (size_t)answers > n ? n : (size_t)answers;
+    ag_judge_input *inputs = ag_arena_alloc(&e->arena, n, sizeof *inputs);
+    e->records = ag_arena_alloc(&e->arena, n, sizeof *e->records);
+    e->judged = ag_calloc(n, sizeof *e->judged);
+    if (!inputs || !e->records || !e->judged) return ag_fail_memory(err, "judgements");
+    for (size_t i = 0; i < n; i++) inputs[i] = (ag_judge_input){e->pairs.items[i]->query, &e->pairs.items[i]->item, &e->pairs.items[i]->asked, NULL};
+    ag_progress bar;
+    ag_judge_progress progress = {tick, &bar};
+    ag_progress_begin(&bar, "judging", (double)n, 0);
+    ag_status status = ag_judge_run(e->setup.judge, inputs, with, AG_ANSWER_GREEDY, &progress, e->judged, err);
+    if (status == AG_OK) status = ag_judge_run(e->setup.judge, inputs + with, n - with, AG_ANSWER_NONE, &progress, e->judged + with, err);
+    ag_progress_end(&bar, NULL);
+    for (size_t i = 0; i < n && status == AG_OK; i++)
+        status = ag_record_fill(&e->records[i], e->setup.book, e->pairs.items[i], &e->judged[i], &e->arena, err);
+    return status;
+}
+
+static ag_status write_json(const char *path, const json_t *json, ag_error *err)
+{
+    ag_str text = {0};
+    ag_out *out = NULL;
+    ag_status status = ag_json_dump(&text, json, err);
+    if (status == AG_OK) status = ag_out_open(&out, path, err);
+    if (status == AG_OK) {
+        ag_out_printf(out, "%s\n", ag_str_text(&text));
+        status = ag_out_commit(out, err);
+    }
+    ag_str_free(&text);
+    return status;
+}
+
+/* config.yaml and metrics.jsonl of a run folder, when `dir` is one. */
+typedef struct run_files {
+    char *config, *metrics;
+} run_files;
+
+static ag_status find_run(const char *dir, run_files *files, ag_error *err)
+{
+    char *config = ag_path_join(dir, "config.yaml"), *metrics = ag_path_join(dir, "metrics.jsonl");
+    size_t len;
+    ag_status status = config && metrics ? AG_OK : ag_fail_memory(err, "path");
+    *files = (run_files){0};
+    if (status == AG_OK && ag_path_exists(config)) status = ag_file_read(config, 1 << 20, &files->config, &len, err);
+    if (status == AG_OK && ag_path_exists(metrics)) {
+        files->metrics = metrics;
+        metrics = NULL;
+    }
+    ag_free(config);
+    ag_free(metrics);
+    return status;
+}
+
+static ag_status write_report(const evaluation *e, const char *title, const char *run_dir, const char *path, ag_error *err)
+{
+    run_files files;
+    ag_records set = {e->setup.book, e->records, e->pairs.count};
+    ag_status status = find_run(run_dir, &files, err);
+    ag_report_input input = {title, files.config, files.metrics, e->metrics, &set};
+    if (status == AG_OK) status = ag_report_write(path, &input, err);
+    ag_free(files.config);
+    ag_free(files.metrics);
+    if (status == AG_OK) ag_say("report: %s", path);
+    return status;
+}
+
+static ag_status print_metrics(const json_t *metrics, bool json, ag_error *err)
+{
+    ag_str text = {0};
+    ag_status status = json ? ag_json_dump(&text, metrics, err) : ag_metrics_table(&text, metrics, err);
+    if (status == AG_OK) status = ag_str_ok(&text, err);
+    if (status == AG_OK) printf("%s%s", ag_str_text(&text), json ? "\n" : "");
+    ag_str_free(&text);
+    return status;
+}
+
+typedef struct eval_options {
+    ag_model_choice choice;
+    const char *rules, *lexicon, *data, *report, *out, *aggregate;
+    long limit, answers, draws, seed;
+    bool json;
+} eval_options;
+
+static ag_status evaluate(const eval_options *o, ag_error *err)
+{
+    evaluation e = {.arena = {.name = "evaluation"}};
+    ag_status status = o->data ? ag_setup_model(&e.setup, &o->choice, err) : ag_fail(err, AG_ERR_USAGE, "--data is missing: pairs with gold tiers");
+    if (status == AG_OK) status = ag_setup_rules(&e.setup, o->rules, o->lexicon, err);
+    if (status == AG_OK) status = ag_setup_judge(&e.setup, &o->choice, err);
+    if (status == AG_OK) status = load_gold(&e, o->data, o->aggregate, o->limit, err);
+    if (status == AG_OK) status = judge_all(&e, o->answers, err);
+    ag_records set = {e.setup.book, e.records, e.pairs.count};
+    if (status == AG_OK) status = ag_metrics_json(&e.metrics, &set, (int)o->draws, (uint64_t)o->seed, err);
+    if (status == AG_OK && o->out) status = write_json(o->out, e.metrics, err);
+    if (status == AG_OK && o->report) status = write_report(&e, o->choice.model, o->choice.model, o->report, err);
+    if (status == AG_OK) status = print_metrics(e.metrics, o->json, err);
+    json_decref(e.metrics);
+    ag_judgements_free(e.judged, e.judged ? e.pairs.count : 0);
+    ag_pair_list_free(&e.pairs);
+    ag_arena_free(&e.arena);
+    ag_setup_close(&e.setup);
+    return status;
+}
+
+int ag_cmd_eval(int argc, char **argv)
+{
+    eval_options o = {.choice = AG_MODEL_CHOICE_DEFAULTS, .aggregate = "given", .answers = -1, .draws = 1000, .seed = 1};
+    const ag_option options[] = {AG_MODEL_OPTIONS(o.choice),
+                                 {"rules", AG_OPT_STRING, &o.rules, "BOOK", "the rulebook", 0, 0},
+                                 {"lexicon", AG_OPT_STRING, &o.lexicon, "FILE", "what the parser knows of the catalogue (default: the model's own)", 0, 0},
+                                 {"data", AG_OPT_STRING, &o.data, "PAIRS", "pairs with gold tiers", 0, 0},
+                                 {"aggregate", AG_OPT_CHOICE, &o.aggregate, "given|majority|median|soft", "how ratings become gold (default given)", 0, 0},
+                                 {"limit", AG_OPT_INT, &o.limit, "N", "only the first N pairs; 0: all", 0, 1e12},
+                                 {"answers", AG_OPT_INT, &o.answers, "N", "whole answers for the first N pairs only; -1: all", -1, 1e12},
+                                 {"draws", AG_OPT_INT, &o.draws, "N", "bootstrap draws; 0: no intervals", 0, 1000000},
+                                 {"seed", AG_OPT_INT, &o.seed, "N", "of the bootstrap", 0, 9e15},
+                                 {"report", AG_OPT_STRING, &o.report, "FILE", "write report.html here", 0, 0},
+                                 {"out", AG_OPT_STRING, &o.out, "FILE", "write every number as JSON here", 0, 0},
+                                 {"json", AG_OPT_FLAG, &o.json, NULL, "print JSON", 0, 0},
+                                 {NULL, AG_OPT_FLAG, NULL, NULL, NULL, 0, 0}};
+    const ag_usage usage = {"agrl eval --model M --rules BOOK --data PAIRS [options]",
+                            "Measures a judge on labelled pairs: tiers by probability, and format, self-consistency and rule adherence of greedy answers "
+                            "without a grammar mask. Intervals are by bootstrap over queries.", 0, 0};
+    char **args;
+    int n, code = ag_options_parse(&usage, options, argc, argv, &args, &n);
+    if (code >= 0) return code;
+    ag_error err = {0};
+    return evaluate(&o, &err) == AG_OK ? 0 : ag_cli_fail(&err);
+}
+
+static ag_status report(const char *run_dir, const char *metrics_path, const char *out, ag_error *err)
+{
+    run_files files;
+    json_t *metrics = NULL;
+    char *path = out ? ag_strdup(out) : ag_path_join(run_dir, "report.html");
+    ag_status status = path ? find_run(run_dir, &files, err) : ag_fail_memory(err, "path");
+    if (status != AG_OK) {
+        ag_free(path);
+        return status;
+    }
+    if (!files.config && !files.metrics) status = ag_fail(err, AG_ERR_INPUT, "%s: not a run folder (no config.yaml, no metrics.jsonl)", run_dir);
+    if (status == AG_OK && metrics_path) status = ag_json_load(&metrics, metrics_path, err);
+    ag_report_input input = {run_dir, files.config, files.metrics, metrics, NULL};
+    if (status == AG_OK) status = ag_report_write(path, &input, err);
+    if (status == AG_OK) printf("%s\n", path);
+    json_decref(metrics);
+    ag_free(files.config);
+    ag_free(files.metrics);
+    ag_free(path);
+    return status;
+}
+
+int ag_cmd_report(int argc, char **argv)
+{
+    const char *out = NULL, *metrics = NULL;
+    const ag_option options[] = {{"out", AG_OPT_STRING, &out, "FILE", "where to write (default RUN/report.html)", 0, 0},
+                                 {"metrics", AG_OPT_STRING, &metrics, "FILE", "numbers of agrl eval --out", 0, 0},
+                                 {NULL, AG_OPT_FLAG, NULL, NULL, NULL, 0, 0}};
+    const ag_usage usage = {"agrl report RUN [options]", "Writes a run's page: settings, learning curves and, with --metrics, its evaluation.", 1, 1};
+    char **args;
+    int n, code = ag_options_parse(&usage, options, argc, argv, &args, &n);
+    if (code >= 0) return code;
+    ag_error err = {0};
+    return report(args[0], metrics, out, &err) == AG_OK ? 0 : ag_cli_fail(&err);
+}

@@ -1,0 +1,107 @@
+/* cmd_train.c: `agrl train`: a run file to a run folder, with a progress bar and a way to stop. */
+#include <signal.h>
+#include <stdio.h>
+#include "base/log.h"
+#include "base/str.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "train/run.h"
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+static void say(void *user, const char *line)
+{
+    (void)user;
+    ag_say("%s", line);
+}
+
+static void begin(void *user, const char *label, double total, double done)
+{
+    ag_progress_begin(user, label, total, done);
+}
+
+static void progress(void *user, double done, const char *note)
+{
+    ag_progress_update(user, done, note);
+}
+
+static void end(void *user)
+{
+    ag_progress_end(user, NULL);
+}
+
+static bool stop(void *user)
+{
+    (void)user;
+    return interrupted != 0;
+}
+
+static ag_status train(const char *path, const ag_option_list *set, const ag_train_options *options, ag_error *err)
+{
+    ag_settings settings;
+    ag_progress bar;
+    ag_train_hooks hooks = {&bar, say, begin, progress, end, stop};
+    ag_status status = ag_settings_load(&settings, path, set->items, set->count, err);
+    if (status != AG_OK) return status;
+    struct sigaction action = {.sa_handler = on_interrupt};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    status = ag_train_run(&settings, options, &hooks, err);
+    if (status == AG_OK && !options->plan_only) {
+        ag_say("done: %s/checkpoints/best", settings.out);
+        printf("%s\n", settings.out);
+    }
+    ag_settings_free(&settings);
+    return status;
+}
+
+int ag_cmd_train(int argc, char **argv)
+{
+    ag_option_list set = {0};
+    ag_train_options o = {0};
+    bool settings = false;
+    const ag_option options[] = {
+        {"set", AG_OPT_LIST, &set, "KEY=VALUE", "change a setting of the run file (stages.0.lr=1e-4); may be repeated", 0, 0},
+        {"resume", AG_OPT_FLAG, &o.resume, NULL, "continue the newest checkpoint of the run folder", 0, 0},
+        {"allow-inexact", AG_OPT_FLAG, &o.allow_inexact, NULL, "continue with another number of threads: results differ in rounding", 0, 0},
+        {"settings", AG_OPT_FLAG, &settings, NULL, "print every setting with its default, bounds and meaning", 0, 0},
+        {NULL, AG_OPT_FLAG, NULL, NULL, NULL, 0, 0}};
+    const ag_usage usage = {"agrl train RUN.yaml [options]",
+                            "Trains a judge as the run file says, into its folder: checkpoints (Hugging Face folders), metrics.jsonl, TensorBoard "
+                            "events. Ctrl-C writes a checkpoint.", 0, 1};
+    char **args;
+    int n, code = ag_options_parse(&usage, options, argc, argv, &args, &n);
+    if (code >= 0) return code;
+    if (settings) {
+        ag_str text = {0};
+        ag_settings_help(&text);
+        fputs(ag_str_text(&text), stdout);
+        ag_str_free(&text);
+        return 0;
+    }
+    ag_error err = {0};
+    if (n != 1) {
+        ag_fail(&err, AG_ERR_USAGE, "name a run file: agrl train RUN.yaml (agrl init writes one)");
+        return ag_cli_fail(&err);
+    }
+    return train(args[0], &set, &o, &err) == AG_OK ? 0 : ag_cli_fail(&err);
+}
+
+int ag_cmd_plan(int argc, char **argv)
+{
+    ag_option_list set = {0};
+    const ag_option options[] = {{"set", AG_OPT_LIST, &set, "KEY=VALUE", "change a setting of the run file; may be repeated", 0, 0},
+                                 {NULL, AG_OPT_FLAG, NULL, NULL, NULL, 0, 0}};
+    const ag_usage usage = {"agrl plan RUN.yaml [options]", "Says how much memory a run needs, by class of tensor, without training.", 1, 1};
+    char **args;
+    int n, code = ag_options_parse(&usage, options, argc, argv, &args, &n);
+    if (code >= 0) return code;
+    ag_error err = {0};
+    return train(args[0], &set, &(ag_train_options){.plan_only = true}, &err) == AG_OK ? 0 : ag_cli_fail(&err);
+}

@@ -1,0 +1,54 @@
+/* device.c: choosing a backend by name, and the small helpers that every backend shares. */
+#include "device/device.h"
+
+#include "base/mem.h"
+#include "base/str.h"
+
+size_t ag_dtype_size(ag_dtype type)
+{
+    return type == AG_F64 ? 8 : type == AG_F32 ? 4 : 2;
+}
+
+const char *ag_dtype_name(ag_dtype type)
+{
+    static const char *const names[] = {"fp32", "fp64", "bf16"};
+    return names[type];
+}
+
+ag_status ag_device_open(ag_device **device, const char *name, int threads, ag_error *err)
+{
+    *device = NULL;
+    if (ag_streq(name, "cpu")) return ag_device_cpu_open(device, threads, err);
+    if (ag_streq(name, "ref")) return ag_device_ref_open(device, err);
+    if (ag_streq(name, "cuda"))
+        return ag_fail(err, AG_ERR_UNSUPPORTED,
+                       "device 'cuda': this build has no CUDA plugin; use --device cpu");
+    return ag_fail(err, AG_ERR_USAGE, "unknown device '%s'; use cpu or cuda", name);
+}
+
+void ag_device_close(ag_device *device)
+{
+    if (device) device->close(device);
+}
+
+ag_status ag_device_put(ag_device *d, void *dst, const double *host, size_t n, ag_error *err)
+{
+    if (d->real == AG_F64) return d->upload(d, dst, host, n * sizeof *host, err);
+    float *copy = ag_calloc(n, sizeof *copy);
+    if (!copy) return ag_fail_memory(err, "upload buffer");
+    for (size_t i = 0; i < n; i++) copy[i] = (float)host[i];
+    ag_status status = d->upload(d, dst, copy, n * sizeof *copy, err);
+    ag_free(copy);
+    return status;
+}
+
+ag_status ag_device_get(ag_device *d, double *host, const void *src, size_t n, ag_error *err)
+{
+    if (d->real == AG_F64) return d->download(d, host, src, n * sizeof *host, err);
+    float *copy = ag_calloc(n, sizeof *copy);
+    if (!copy) return ag_fail_memory(err, "download buffer");
+    ag_status status = d->download(d, copy, src, n * sizeof *copy, err);
+    for (size_t i = 0; i < n; i++) host[i] = copy[i];
+    ag_free(copy);
+    return status;
+}

@@ -1,0 +1,287 @@
+/* device.h: one table of operations on raw pointers and sizes. Model code knows nothing else of a machine.
+ *
+ * A backend fills an ag_device. Pointers named in argument structs are device memory unless marked host; host code never
+ * dereferences them. Matrices are row-major; `ld` is the distance between rows in elements. `real` is the type of
+ * everything that is not the input of a matrix product: F32, or F64 in the reference used for gradient tests. Every
+ * operation returns a status and may run asynchronously until sync or download.
+ *
+ * `ref` (device/ref) is the meaning of each operation; tests/unit/device compares every backend with it. Threads: a device is
+ * used by one host thread at a time.
+ */
+#ifndef AG_DEVICE_DEVICE_H
+#define AG_DEVICE_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/error.h"
+
+typedef enum ag_dtype { AG_F32, AG_F64, AG_BF16 } ag_dtype;
+size_t ag_dtype_size(ag_dtype type);
+const char *ag_dtype_name(ag_dtype type);
+
+/* float <-> bfloat16, round to nearest even (NaN stays NaN). */
+static inline uint16_t ag_bf16_from_float(float x)
+{
+    union { float f; uint32_t u; } v = {x};
+    if ((v.u & 0x7fffffffu) > 0x7f800000u) return (uint16_t)((v.u >> 16) | 0x40u);
+    return (uint16_t)((v.u + 0x7fffu + ((v.u >> 16) & 1u)) >> 16);
+}
+static inline float ag_float_from_bf16(uint16_t b)
+{
+    union { uint32_t u; float f; } v = {(uint32_t)b << 16};
+    return v.f;
+}
+
+/* C[m,n] = alpha * op(A)[m,k] op(B)[k,n] (+ C when accumulate). A and B are of `type` (BF16 or real), C is real.
+ * transpose_a: A is stored [k,m]; transpose_b: B is stored [n,k]. Products of BF16 inputs are summed in fp32. */
+typedef struct ag_matmul_args {
+    void *c;
+    const void *a, *b;
+    ag_dtype type;
+    int64_t m, n, k, lda, ldb, ldc;
+    bool transpose_a, transpose_b, accumulate;
+    double alpha;
+} ag_matmul_args;
+
+/* out[i,:] = table[ids[i],:]; table [vocab,width] of `type`, out real. */
+typedef struct ag_embed_args {
+    void *out;
+    const void *table;
+    ag_dtype type;
+    const int32_t *ids;
+    int64_t rows, width, vocab;
+} ag_embed_args;
+/* dtable[ids[i],:] += dout[i,:] in row order (the same bytes for any number of threads). */
+typedef struct ag_embed_grad_args {
+    void *dtable;
+    const void *dout;
+    const int32_t *ids;
+    int64_t rows, width, vocab;
+} ag_embed_grad_args;
+
+/* RMSNorm (Zhang and Sennrich 2019) over `width` elements, for each of `heads` groups of a row; group h of row i starts at
+ * i * ld + h * width. out = x * rstd * weight; rstd = 1/sqrt(mean(x^2) + eps). rstd [rows, heads] may be NULL. out may be x when
+ * out_type is real. */
+typedef struct ag_rmsnorm_args {
+    void *out;
+    ag_dtype out_type;
+    const void *x, *weight;
+    void *rstd;
+    int64_t rows, heads, width, x_ld, out_ld;
+    double eps;
+} ag_rmsnorm_args;
+/* dx (+)= gradient, dweight += gradient (NULL: not wanted). dy and dx real with their own ld; dx may be dy unless it
+ * accumulates. */
+typedef struct ag_rmsnorm_grad_args {
+    void *dx, *dweight;
+    const void *dy, *x, *weight, *rstd;
+    int64_t rows, heads, width, x_ld, dy_ld, dx_ld;
+    bool accumulate;
+} ag_rmsnorm_grad_args;
+
+/* Rotary position embedding (Su et al. 2021), half-split pairs (i, i + head_dim/2), in place on `heads` groups of a row.
+ * table [positions, head_dim]: cosines then sines of the head_dim/2 angles of each position. inverse: the backward. */
+typedef struct ag_rope_args {
+    void *x;
+    const void *table;
+    const int32_t *positions;
+    int64_t rows, heads, head_dim, ld;
+    bool inverse;
+} ag_rope_args;
+
+/* Which keys a query row attends. Block b lets rows q in [q0, q1) attend keys k in [k0, min(k1, k0 + diagonal + (q - q0) + 1)).
+ * The key sets of one row's blocks are disjoint. tile_first and tile_block list, for each tile of AG_ATTENTION_TILE query
+ * rows, the blocks that touch it, in order. All arrays are device memory, made by model/forest.h. */
+enum { AG_ATTENTION_TILE = 64, AG_ATTENTION_SLICES = 8 };
+typedef struct ag_attention_block {
+    int32_t q0, q1, k0, k1, diagonal;
+} ag_attention_block;
+typedef struct ag_attention_plan {
+    const ag_attention_block *blocks;
+    const int32_t *tile_first, *tile_block; /* tile_first [tiles + 1] */
+    int32_t block_count, tiles, rows, keys; /* query rows; key rows that may be named */
+} ag_attention_plan;
+
+/* Softmax attention with grouped queries: head h reads key head h / (heads / kv_heads). q [rows, heads*head_dim], k and v
+ * [keys, kv_heads*head_dim], real, each with its ld; out of out_type. lse [heads, rows]: log of the softmax denominator
+ * (may be NULL). A row that attends nothing gives zeros and lse 0. */
+typedef struct ag_attention_args {
+    void *out, *lse;
+    ag_dtype out_type;
+    const void *q, *k, *v;
+    int64_t q_ld, kv_ld, out_ld;
+    int heads, kv_heads, head_dim;
+    double scale;
+    const ag_attention_plan *plan; /* host struct of device arrays */
+} ag_attention_args;
+/* dq, dk, dv are overwritten, with the lds of q and k. */
+typedef struct ag_attention_grad_args {
+    void *dq, *dk, *dv;
+    const void *dout; /* real, out_ld */
+    const void *out, *lse;
+    ag_dtype out_type;
+    const void *q, *k, *v;
+    int64_t q_ld, kv_ld, out_ld, dout_ld;
+    int heads, kv_heads, head_dim;
+    double scale;
+    const ag_attention_plan *plan;
+} ag_attention_grad_args;
+
+/* out[i,j] = silu(gate) * up; gate_up [rows, 2*width] holds gate then up. */
+typedef struct ag_swiglu_args {
+    void *out;
+    ag_dtype out_type;
+    const void *gate_up;
+    int64_t rows, width;
+} ag_swiglu_args;
+typedef struct ag_swiglu_grad_args {
+    void *dgate_up; /* of type dtype */
+    ag_dtype type;
+    const void *dout, *gate_up;
+    int64_t rows, width;
+} ag_swiglu_grad_args;
+
+/* x[i,:] += bias. */
+typedef struct ag_bias_args {
+    void *x;
+    const void *bias;
+    int64_t rows, width, ld;
+} ag_bias_args;
+/* dbias += sum over rows of dx. */
+typedef struct ag_bias_grad_args {
+    void *dbias;
+    const void *dx;
+    int64_t rows, width, ld;
+} ag_bias_grad_args;
+
+/* The vocabulary head on chosen rows, in chunks; logits = h W^T / temperature; [rows, vocab] never exists. h [rows, width] and
+ * W [vocab, width] of `type`. Targets of row i are target[first[i] .. first[i+1]). A mask (mask_of[i] >= 0) leaves only the
+ * tokens whose bit is set: the policy is renormalised over them. mask_of NULL: none. */
+typedef struct ag_head_args {
+    const void *h, *w;
+    ag_dtype type;
+    int64_t rows, width, vocab;
+    double temperature;
+    const int32_t *first, *target;
+    int64_t targets;
+    const int32_t *mask_of;
+    const uint32_t *masks; /* [masks, (vocab + 31) / 32] */
+} ag_head_args;
+typedef struct ag_head_logprob_args {
+    ag_head_args head;
+    void *logprob;  /* real [targets] */
+    void *lse;      /* real [rows]: log-sum-exp of the allowed logits */
+    void *entropy;  /* real [rows] or NULL */
+} ag_head_logprob_args;
+/* dlogit = sum over the row's targets of dlogprob * (onehot - p) / temperature. dh [rows, width] real is overwritten; dw real
+ * [vocab, width] accumulates (NULL: not wanted). */
+typedef struct ag_head_grad_args {
+    ag_head_args head;
+    const void *lse, *dlogprob; /* real */
+    void *dh, *dw;
+} ag_head_grad_args;
+
+/* Draws one token a row. uniform [rows] in [0,1), double, inverts the cumulative distribution in id order after mask, temperature
+ * and truncation; temperature 0 is greedy (the lowest id among equals). logprob is after mask and temperature and before
+ * truncation (top_k 0, top_p 1, min_p 0: none); greedy: at temperature 1. */
+typedef struct ag_sample_args {
+    ag_head_args head; /* first, target, targets unused */
+    const double *uniform;
+    int top_k;
+    double top_p, min_p;
+    int32_t *id;
+    void *logprob; /* real [rows] */
+} ag_sample_args;
+
+/* AdamW (Loshchilov and Hutter 2019), decoupled decay: w -= lr * (mhat / (sqrt(vhat) + eps) + decay * w), gradient scaled by
+ * grad_scale first. copy (of copy_type, may be NULL) receives the new weights rounded. */
+typedef struct ag_adamw_args {
+    void *w, *m, *v, *copy;
+    const void *g;
+    ag_dtype copy_type;
+    int64_t n;
+    double lr, beta1, beta2, eps, decay, grad_scale;
+    int64_t step; /* from 1, for bias correction */
+} ag_adamw_args;
+
+/* *result (host) = sum of squares of n reals, in a fixed order, in double. Waits for the result. */
+typedef struct ag_sum_squares_args {
+    const void *x;
+    int64_t n;
+    double *result;
+} ag_sum_squares_args;
+
+/* dst[i] = src[i] in another type; BF16 rounds to nearest even. */
+typedef struct ag_cast_args {
+    void *dst;
+    const void *src;
+    ag_dtype dst_type, src_type;
+    int64_t n;
+} ag_cast_args;
+
+/* Rows by index. gather: dst[i] = src[index[i]]; scatter: dst[index[i]] = src[i]; scatter_add: dst[index[i]] += src[i] in
+ * row order. gather converts types; the others are real to real. Indices of scatter are distinct. */
+typedef enum ag_rows_kind { AG_ROWS_GATHER, AG_ROWS_SCATTER, AG_ROWS_SCATTER_ADD } ag_rows_kind;
+typedef struct ag_rows_args {
+    ag_rows_kind kind;
+    void *dst;
+    const void *src;
+    ag_dtype dst_type, src_type;
+    const int32_t *index;
+    int64_t rows, width, dst_ld, src_ld;
+} ag_rows_args;
+
+/* y += alpha * x, n reals. */
+typedef struct ag_axpy_args {
+    void *y;
+    const void *x;
+    double alpha;
+    int64_t n;
+} ag_axpy_args;
+
+typedef struct ag_device ag_device;
+#define AG_DEVICE_OPS(X)                                                                                             \
+    X(matmul) X(embed) X(embed_grad) X(rmsnorm) X(rmsnorm_grad) X(rope) X(attention) X(attention_grad) X(swiglu)     \
+    X(swiglu_grad) X(bias) X(bias_grad) X(head_logprob) X(head_grad) X(sample) X(adamw) X(sum_squares) X(cast)       \
+    X(rows) X(axpy)
+
+struct ag_device {
+    const char *name; /* "ref", "ref64", "far", "cpu", "cuda" */
+    ag_dtype real;
+    bool fast_bf16;   /* has hardware products of bf16: the default type of weights */
+    void *impl;
+
+    /* Memory. `what` names the allocation in plans and errors; zeroed. */
+    ag_status (*alloc)(ag_device *d, void **memory, size_t bytes, const char *what, ag_error *err);
+    void (*release)(ag_device *d, void *memory); /* NULL is fine */
+    ag_status (*upload)(ag_device *d, void *dst, const void *host, size_t bytes, ag_error *err);
+    ag_status (*download)(ag_device *d, void *host, const void *src, size_t bytes, ag_error *err); /* waits */
+    ag_status (*copy)(ag_device *d, void *dst, const void *src, size_t bytes, ag_error *err);
+    ag_status (*zero)(ag_device *d, void *dst, size_t bytes, ag_error *err);
+    ag_status (*sync)(ag_device *d, ag_error *err);
+    void (*close)(ag_device *d);
+
+#define AG_DECLARE(op) ag_status (*op)(ag_device * d, const ag_##op##_args *args, ag_error *err);
+    AG_DEVICE_OPS(AG_DECLARE)
+#undef AG_DECLARE
+};
+
+/* Opens a backend by name. threads: 0 for all processors (cpu). "cuda" loads its plugin and fails clearly without one. */
+ag_status ag_device_open(ag_device **device, const char *name, int threads, ag_error *err);
+void ag_device_close(ag_device *device);
+
+/* The backends of this library. */
+ag_status ag_device_ref_open(ag_device **device, ag_error *err);   /* scalar C, F32 */
+ag_status ag_device_ref64_open(ag_device **device, ag_error *err); /* the same source in F64 */
+ag_status ag_device_far_open(ag_device **device, ag_error *err);   /* ref over pages that host code cannot touch */
+ag_status ag_device_cpu_open(ag_device **device, int threads, ag_error *err);
+
+/* What the cpu backend found: "avx2, 2 threads, oneDNN 2.6.3", for doctor and logs. Appends to a buffer of n bytes. */
+void ag_device_cpu_describe(char *text, size_t n);
+
+/* Host reals to and from the device's type, through a temporary: for small arrays (targets, coefficients, tests). */
+ag_status ag_device_put(ag_device *d, void *dst, const double *host, size_t n, ag_error *err);
+ag_status ag_device_get(ag_device *d, double *host, const void *src, size_t n, ag_error *err);
+
+#endif

@@ -1,0 +1,74 @@
+/* prompt_text.c: one-line text out of whatever was typed, and an item's fields by name. See prompt_text.h. */
+#include "rules/prompt_text.h"
+
+#include <string.h>
+#include <strings.h>
+
+#include "base/json.h"
+
+/* White space and anything that a reader or a tokenizer could take for the end of a line. */
+static bool is_blank(uint32_t c)
+{
+    return c <= 0x20 || (c >= 0x7F && c <= 0xA0) || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) ||
+           c == 0x2028 || c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
+void ag_prompt_fold(ag_str *out, const char *text, size_t chars)
+{
+    size_t n = strlen(text), at = 0, written = 0;
+    bool gap = false;
+    while (at < n) {
+        char utf8[4];
+        uint32_t c = ag_utf8_next(text, n, &at);
+        if (is_blank(c)) {
+            gap = written > 0;
+            continue;
+        }
+        if (chars && written >= chars) {
+            ag_str_add(out, "...");
+            return;
+        }
+        if (gap) ag_str_addc(out, ' ');
+        ag_str_addn(out, utf8, (size_t)ag_utf8_put(c, utf8));
+        written += gap ? 2 : 1;
+        gap = false;
+    }
+}
+
+bool ag_prompt_field_matches(const ag_book *book, const ag_ask *ask, const char *field)
+{
+    const ag_attribute *attribute = ag_book_attribute(book, ask->name);
+    for (int i = 0; attribute && i < attribute->field_count; i++) {
+        if (!strcasecmp(attribute->fields[i], field)) return true;
+    }
+    for (int i = 0; attribute && i < attribute->weak_count; i++) {
+        if (!strcasecmp(attribute->weak_fields[i], field)) return true;
+    }
+    return (!attribute || !attribute->field_count) && !strcasecmp(ask->name, field);
+}
+
+void ag_prompt_field_values(ag_str *out, const ag_field *field, size_t chars)
+{
+    for (int v = 0; v < field->count; v++) {
+        if (v) ag_str_add(out, ", ");
+        ag_prompt_fold(out, field->values[v], chars);
+    }
+}
+
+bool ag_prompt_fixed_field(ag_str *out, const ag_item *item, const char *name, size_t chars)
+{
+    const struct {
+        const char *name, *text;
+    } fixed[] = {{"title", item->title},
+                 {"brand", item->brand},
+                 {"category", item->category},
+                 {"description", item->description}};
+    for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++) {
+        if (strcasecmp(fixed[i].name, name) != 0 || !fixed[i].text) continue;
+        ag_prompt_fold(out, fixed[i].text, chars);
+        return true;
+    }
+    if (strcasecmp(name, "price") != 0 || !item->has_price) return false;
+    ag_json_number(out, item->price);
+    return true;
+}

@@ -1,0 +1,22 @@
+/* prompt_text.h: pieces of text that prompts and hints share. Internal to src/rules. */
+#ifndef AG_RULES_PROMPT_TEXT_H
+#define AG_RULES_PROMPT_TEXT_H
+
+#include "rules/book.h"
+
+/* Appends text as part of one line: control characters, line separators and runs of white space become one space, ends
+ * are trimmed, wrong bytes become U+FFFD. Whatever a shopper or a seller typed, it cannot begin a line. At most
+ * `chars` characters when that is not 0 (then "..." follows). */
+void ag_prompt_fold(ag_str *out, const char *text, size_t chars);
+
+/* Is this the name of an item field in which the asked attribute is looked for? Case does not matter (ASCII). */
+bool ag_prompt_field_matches(const ag_book *book, const ag_ask *ask, const char *field);
+
+/* "red, dark red" of a field. */
+void ag_prompt_field_values(ag_str *out, const ag_field *field, size_t chars);
+
+/* What the item itself says in its fixed fields (title, brand, category, price, description) under this name; false
+ * when the name is none of them or the item does not say. */
+bool ag_prompt_fixed_field(ag_str *out, const ag_item *item, const char *name, size_t chars);
+
+#endif

@@ -1,0 +1,221 @@
+/* dataset.c: prompt and answer of each pair as tokens; hints for a share of prompts (METHOD.md section 16, hint literacy). */
+#include "train/dataset.h"
+
+#include <string.h>
+#include "base/rng.h"
+#include "model/layers.h"
+
+void ag_dataset_free(ag_dataset *d)
+{
+    ag_arena_free(&d->arena);
+    ag_free(d->sequences);
+    ag_free(d->examples);
+    *d = (ag_dataset){0};
+}
+
+/* What a pair is trained to answer. */
+typedef struct teaching {
+    ag_gold gold;
+    bool complete;   /* verdicts and rule are known: the whole answer is trained */
+    const char *hint;
+} teaching;
+
+typedef struct builder {
+    ag_dataset *d;
+    const ag_dataset_options *o;
+    bool rule_seen[AG_MAX_RULES]; /* rules that decide some gold: invented facts never show another */
+    ag_str hint;
+    ag_tokens prompt, answer, segment_of;
+    ag_segment *segments;
+    size_t segment_cap;
+} builder;
+
+static bool gold_complete(const ag_book *book, const ag_pair *pair)
+{
+    return pair->gold.tier >= 0 && pair->gold.rule >= 0 && ag_verdicts_complete(book, &pair->asked, &pair->gold.verdicts);
+}
+
+/* Verdicts drawn at random, tier and rule derived; false when no draw gave a rule that the data knows. */
+static bool invent_gold(const builder *b, const ag_pair *pair, ag_rng *r, ag_gold *gold)
+{
+    const ag_book *book = b->o->book;
+    for (int attempt = 0; attempt < 32; attempt++) {
+        *gold = (ag_gold){.rule = -1, .tier = -1};
+        ag_verdicts_clear(&gold->verdicts);
+        for (int c = 0; c < book->criterion_count; c++) {
+            int entries = book->criteria[c].per_asked ? pair->asked.count : 1;
+            for (int a = 0; a < entries; a++)
+                gold->verdicts.v[c][a] = (int8_t)ag_rng_below(r, (uint32_t)book->criteria[c].verdict_count);
+        }
+        ag_derive(book, &pair->asked, &gold->verdicts, &gold->tier, &gold->rule);
+        if (gold->rule >= 0 && b->rule_seen[gold->rule]) return true;
+    }
+    return false;
+}
+
+/* Some prompts get a hint: the level and the fields it points at are drawn; of invented facts the hint must say enough. */
+static ag_status choose_hint(builder *b, const ag_pair *pair, size_t index, teaching *lesson, ag_error *err)
+{
+    ag_rng r = ag_rng_at(b->o->seed, AG_RNG_HINT, index, 0, 0, 0);
+    if (!lesson->complete || ag_rng_double(&r) >= b->o->hint_share) return AG_OK;
+    bool invented = ag_rng_double(&r) < b->o->hint_counterfactual, reveals;
+    ag_gold gold;
+    if (invented && !invent_gold(b, pair, &r, &gold)) return AG_OK;
+    if (invented) lesson->gold = gold;
+    ag_hint_fields fields = {0};
+    for (int c = 0; c < b->o->book->criterion_count; c++)
+        for (int a = 0; a < (b->o->book->criteria[c].per_asked ? pair->asked.count : 1); a++)
+            fields.wrong[c][a] = invented || ag_rng_below(&r, 2) == 0;
+    int level = invented ? 3 + (int)ag_rng_below(&r, 3) : 1 + (int)ag_rng_below(&r, 5);
+    ag_str_clear(&b->hint);
+    ag_status status = ag_hint_build(&b->hint, &reveals, b->o->book, &pair->item, &pair->asked, &lesson->gold, &fields, level, err);
+    if (status != AG_OK) return status;
+    if (b->hint.len == 0) { /* nothing to say at this level */
+        lesson->gold = pair->gold;
+        return AG_OK;
+    }
+    lesson->hint = ag_str_text(&b->hint);
+    b->d->hinted++;
+    return AG_OK;
+}
+
+static ag_status add_sequence(builder *b, const ag_tokens *answer, const uint8_t *wanted, double weight, ag_error *err)
+{
+    ag_dataset *d = b->d;
+    size_t n = b->prompt.len + answer->len;
+    if (!ag_grow(&d->sequences, &d->sequence_cap, d->sequence_count + 1, sizeof *d->sequences)) return ag_fail_memory(err, "training pairs");
+    ag_sequence s = {.tokens = ag_arena_alloc(&d->arena, n, sizeof *s.tokens), .wanted = ag_arena_alloc(&d->arena, n, 1),
+                     .count = (int32_t)n, .weight = weight};
+    if (!s.tokens || !s.wanted) return ag_fail_memory(err, "training pairs");
+    memcpy(s.tokens, b->prompt.ids, b->prompt.len * sizeof *s.tokens);
+    memcpy(s.tokens + b->prompt.len, answer->ids, answer->len * sizeof *s.tokens);
+    memcpy(s.wanted + b->prompt.len, wanted, answer->len);
+    d->sequences[d->sequence_count++] = s;
+    ag_example *e = &d->examples[d->count];
+    e->count++;
+    for (size_t i = 0; i < answer->len; i++) e->gold_tokens += wanted[i] ? weight : 0;
+    if (s.count > d->longest) d->longest = s.count;
+    return AG_OK;
+}
+
+/* Tokens of an answer; wanted marks those of `tier` (0: all others, 1: the tier's, 2: all). Without a complete gold the
+ * answer ends behind its tier. */
+static ag_status encode_answer(builder *b, const ag_pair *pair, const ag_answer *answer, bool complete, int which, uint8_t **wanted, ag_error *err)
+{
+    size_t max = (size_t)ag_answer_segment_max(b->o->book, pair->asked.count);
+    if (!ag_grow(&b->segments, &b->segment_cap, max, sizeof *b->segments)) return ag_fail_memory(err, "answer");
+    int n = ag_answer_segments(b->o->book, &pair->asked, answer, b->segments);
+    if (!complete) {
+        int last = -1;
+        for (int i = 0; i < n; i++)
+            if (b->segments[i].part == AG_PART_TIER) last = i;
+        n = last + 1;
+    }
+    b->answer.len = b->segment_of.len = 0;
+    AG_TRY(ag_answer_encode(b->o->tokenizer, b->segments, n, b->o->end_id, &b->answer, &b->segment_of, err));
+    *wanted = ag_calloc(b->answer.len, 1);
+    if (!*wanted) return ag_fail_memory(err, "answer");
+    for (size_t i = 0; i < b->answer.len; i++) {
+        bool tier = b->segments[b->segment_of.ids[i]].part == AG_PART_TIER;
+        (*wanted)[i] = which == 2 || (which == 1) == tier;
+    }
+    return AG_OK;
+}
+
+static ag_status add_answer(builder *b, const ag_pair *pair, const teaching *lesson, int tier, bool complete, int which, double weight, ag_error *err)
+{
+    ag_answer answer = {.tier = tier, .rule = complete ? lesson->gold.rule : -1, .verdicts = lesson->gold.verdicts,
+                        .why = complete ? lesson->gold.why : NULL, .why_len = complete && lesson->gold.why ? strlen(lesson->gold.why) : 0};
+    uint8_t *wanted = NULL;
+    if (!complete) ag_verdicts_clear(&answer.verdicts);
+    ag_status status = encode_answer(b, pair, &answer, complete, which, &wanted, err);
+    if (status == AG_OK) status = add_sequence(b, &b->answer, wanted, weight, err);
+    ag_free(wanted);
+    return status;
+}
+
+static ag_status add_example(builder *b, const ag_pair *pair, size_t index, ag_error *err)
+{
+    ag_dataset *d = b->d;
+    teaching lesson = {.gold = pair->gold, .complete = gold_complete(b->o->book, pair)};
+    ag_prompt_loss loss = {0};
+    bool tier_first = b->o->book->order == AG_RESPOND_THEN_THINK;
+    if (pair->gold.tier < 0 || (!lesson.complete && !tier_first)) { /* nothing that could be trained */
+        d->dropped++;
+        return AG_OK;
+    }
+    AG_TRY(choose_hint(b, pair, index, &lesson, err));
+    b->prompt.len = 0;
+    AG_TRY(ag_prompt_encode(&b->prompt, b->o->book, b->o->tokenizer, &b->o->prompt, pair->query, &pair->item, &pair->asked, lesson.hint, &loss, err));
+    d->truncated += loss.attributes > 0 || loss.description_tokens > 0 || loss.title_tokens > 0;
+    d->tier_only += !lesson.complete;
+    if (!ag_grow(&d->examples, &d->cap, d->count + 1, sizeof *d->examples)) return ag_fail_memory(err, "training pairs");
+    d->examples[d->count] = (ag_example){.first = d->sequence_count};
+    const double *soft = lesson.hint ? NULL : pair->gold.soft;
+    for (int t = 0; soft && tier_first && t < b->o->book->tier_count; t++)
+        if (soft[t] > 0) AG_TRY(add_answer(b, pair, &lesson, t, false, 1, soft[t], err));
+    bool soft_tier = soft && tier_first;
+    if (!soft_tier || lesson.complete) AG_TRY(add_answer(b, pair, &lesson, lesson.gold.tier, lesson.complete, soft_tier ? 0 : 2, 1, err));
+    d->count++;
+    return AG_OK;
+}
+
+ag_status ag_dataset_build(ag_dataset *d, const ag_pair_list *pairs, const ag_dataset_options *options, ag_error *err)
+{
+    *d = (ag_dataset){.arena = {.name = "training pairs"}};
+    builder b = {.d = d, .o = options};
+    for (size_t i = 0; i < pairs->count; i++)
+        if (pairs->items[i]->gold.rule >= 0) b.rule_seen[pairs->items[i]->gold.rule] = true;
+    ag_status status = AG_OK;
+    for (size_t i = 0; i < pairs->count && status == AG_OK; i++) {
+        status = add_example(&b, pairs->items[i], i, err);
+        if (status != AG_OK) ag_error_prefix(err, "%s", pairs->items[i]->where);
+    }
+    ag_str_free(&b.hint);
+    ag_tokens_free(&b.prompt);
+    ag_tokens_free(&b.answer);
+    ag_tokens_free(&b.segment_of);
+    ag_free(b.segments);
+    if (status != AG_OK) ag_dataset_free(d);
+    return status;
+}
+
+/* --- a tokenizer from the pairs' own text -------------------------------------------------------------------------- */
+
+typedef struct text_source {
+    const ag_pair_list *pairs;
+    const ag_book *book;
+    const ag_prompt_options *prompt;
+    size_t next;
+    ag_str text;
+} text_source;
+
+static ag_status next_text(void *user, const char **text, size_t *len, ag_error *err)
+{
+    text_source *s = user;
+    *text = NULL;
+    *len = 0;
+    if (s->next >= s->pairs->count) return AG_OK;
+    const ag_pair *p = s->pairs->items[s->next++];
+    ag_str_clear(&s->text);
+    AG_TRY(ag_prompt_text(&s->text, s->book, s->prompt, p->query, &p->item, &p->asked, NULL, err));
+    if (gold_complete(s->book, p)) {
+        ag_answer answer = {.tier = p->gold.tier, .rule = p->gold.rule, .verdicts = p->gold.verdicts, .why = p->gold.why,
+                            .why_len = p->gold.why ? strlen(p->gold.why) : 0};
+        ag_str_addc(&s->text, '\n');
+        AG_TRY(ag_answer_render(&s->text, s->book, &p->asked, &answer, err));
+    }
+    *text = ag_str_text(&s->text);
+    *len = s->text.len;
+    return ag_str_ok(&s->text, err);
+}
+
+ag_status ag_dataset_tokenizer(ag_tokenizer **tokenizer, const ag_pair_list *pairs, const ag_book *book, const ag_prompt_options *prompt,
+                               int vocab, ag_error *err)
+{
+    static const char *const special[] = {"<|endoftext|>", "<|im_start|>", "<|im_end|>"};
+    text_source source = {.pairs = pairs, .book = book, .prompt = prompt};
+    ag_status status = ag_tokenizer_train(tokenizer, next_text, &source, vocab, special, 3, err);
+    ag_str_free(&source.text);
+    return status;
+}

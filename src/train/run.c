@@ -1,0 +1,403 @@
+/* run.c: opens a run, goes through its stages, closes it. */
+#include "train/run.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <omp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/digest.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "model/layers.h"
+#include "train/methods.h"
+#include "train/trainer.h"
+
+static void say(const ag_trainer *t, const char *format, ...) AG_PRINTF(2, 3);
+static void say(const ag_trainer *t, const char *format, ...)
+{
+    char line[1024];
+    va_list args;
+    if (!t->hooks || !t->hooks->say) return;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    t->hooks->say(t->hooks->user, line);
+}
+
+/* --- opening ------------------------------------------------------------------------------------------------------ */
+
+static ag_status open_rules(ag_trainer *t, ag_error *err)
+{
+    const ag_settings *s = t->settings;
+    AG_TRY(ag_book_load(&t->book, s->rules, err));
+    AG_TRY(t->book->facts_path ? ag_facts_load(&t->facts, t->book->facts_path, err) : ag_facts_empty(&t->facts, err));
+    if (*s->lexicon) return ag_lexicon_load(&t->lexicon, t->facts, t->book, s->lexicon, err);
+    return ag_lexicon_create(&t->lexicon, t->facts, t->book, err);
+}
+
+static ag_status load_pairs(ag_trainer *t, ag_pair_list *list, const char *path, ag_error *err)
+{
+    ag_aggregate aggregate = AG_AGGREGATE_GIVEN;
+    for (int i = 0; i < 4; i++)
+        if (ag_streq(ag_aggregate_names[i], t->settings->aggregate)) aggregate = (ag_aggregate)i;
+    AG_TRY(ag_pairs_load(list, path, t->book, aggregate, err));
+    for (size_t i = 0; i < list->count; i++) AG_TRY(ag_pair_fill_asked(list->items[i], t->lexicon, err));
+    return AG_OK;
+}
+
+/* Validation looks at the first pairs of a fixed shuffle. */
+static ag_status choose_valid(ag_trainer *t, ag_error *err)
+{
+    ag_pair_list *list = &t->valid_pairs;
+    size_t keep = (size_t)t->settings->valid_pairs;
+    if (list->count <= keep) return AG_OK;
+    uint32_t *order = ag_calloc(list->count, sizeof *order);
+    ag_pair **chosen = ag_calloc(keep, sizeof *chosen);
+    if (order && chosen) {
+        ag_rng r = ag_rng_at((uint64_t)t->settings->seed, AG_RNG_SPLIT, 0, 0, 0, 0);
+        for (size_t i = 0; i < list->count; i++) order[i] = (uint32_t)i;
+        ag_rng_shuffle(&r, order, (uint32_t)list->count);
+        for (size_t i = 0; i < list->count; i++) {
+            if (i < keep) chosen[i] = list->items[order[i]];
+            else ag_pair_free(list->items[order[i]]);
+        }
+        memcpy(list->items, chosen, keep * sizeof *chosen);
+        list->count = keep;
+    }
+    bool ok = order && chosen;
+    ag_free(order);
+    ag_free(chosen);
+    return ok ? AG_OK : ag_fail_memory(err, "validation pairs");
+}
+
+static ag_status open_data(ag_trainer *t, ag_error *err)
+{
+    const ag_settings *s = t->settings;
+    AG_TRY(load_pairs(t, &t->train_pairs, s->train, err));
+    if (t->train_pairs.count == 0) return ag_fail(err, AG_ERR_INPUT, "%s: no pairs", s->train);
+    if (*s->valid) {
+        AG_TRY(load_pairs(t, &t->valid_pairs, s->valid, err));
+        AG_TRY(choose_valid(t, err));
+    }
+    say(t, "%zu training pairs, %zu validation pairs", t->train_pairs.count, t->valid_pairs.count);
+    return AG_OK;
+}
+
+static ag_model_options model_options(const ag_trainer *t, ag_dtype type)
+{
+    const ag_settings *s = t->settings;
+    return (ag_model_options){.type = type, .max_positions = (int)s->max_positions, .train = true, .lora_rank = (int)s->lora_rank, .lora_alpha = s->lora_alpha};
+}
+
+/* A shape by preset, a tokenizer from the pairs, random weights. */
+static ag_status open_scratch(ag_trainer *t, const ag_model_options *options, ag_error *err)
+{
+    const ag_settings *s = t->settings;
+    ag_config config;
+    AG_TRY(ag_config_preset(&config, s->scratch_preset, err));
+    say(t, "training a tokenizer of %ld tokens", s->scratch_vocab);
+    AG_TRY(ag_dataset_tokenizer(&t->opened.tokenizer, &t->train_pairs, t->book, &t->format.prompt, (int)s->scratch_vocab, err));
+    config.vocab = ag_tokenizer_vocab(t->opened.tokenizer);
+    config.bos = ag_tokenizer_bos(t->opened.tokenizer);
+    config.eos = ag_tokenizer_eos(t->opened.tokenizer);
+    config.pad = ag_tokenizer_pad(t->opened.tokenizer);
+    AG_TRY(ag_model_create(&t->opened.model, &config, t->device, options, err));
+    return ag_model_randomize(t->opened.model, (uint64_t)s->seed, err);
+}
+
+static ag_status open_model(ag_trainer *t, ag_error *err)
+{
+    const ag_settings *s = t->settings;
+    ag_dtype type;
+    AG_TRY(ag_device_open(&t->device, s->device, (int)s->threads, err));
+    AG_TRY(ag_dtype_choose(&type, s->dtype, t->device, err));
+    ag_model_options options = model_options(t, type);
+    ag_prompt_defaults(&t->format.prompt);
+    t->format.prompt.item_tokens = (int)s->item_tokens;
+    t->format.prompt.max_tokens = (int)s->max_tokens;
+    t->format.prompt.repeat_query = s->repeat_query;
+    t->format.prompt.rules = s->rules_in_prompt;
+    bool scratch = !*s->model;
+    if (scratch) AG_TRY(open_scratch(t, &options, err));
+    else AG_TRY(ag_model_open(&t->opened, s->model, t->device, &options, err));
+    t->model = t->opened.model;
+    const char *chat = scratch && ag_streq(s->chat, "auto") ? "chatml" : s->chat;
+    AG_TRY(ag_chat_choose(&t->format.prompt.chat, chat, t->opened.tokenizer, err));
+    AG_TRY(ag_chat_end(t->opened.tokenizer, t->format.prompt.chat, &t->end_id, err));
+    say(t, "%s, %.1f million weights%s, %s on %s", scratch ? s->scratch_preset : s->model,
+        (double)(t->model->matrix_count + t->model->vector_count) / 1e6, t->model->lora_rank ? " (LoRA)" : "", ag_dtype_name(type), s->device);
+    return AG_OK;
+}
+
+static ag_status encode_pairs(ag_trainer *t, ag_error *err)
+{
+    const ag_stage *first = &t->settings->stages[0];
+    ag_dataset_options o = {.book = t->book, .tokenizer = t->opened.tokenizer, .prompt = t->format.prompt, .end_id = t->end_id,
+                            .hint_share = first->hint_share, .hint_counterfactual = first->hint_counterfactual, .seed = (uint64_t)t->settings->seed};
+    AG_TRY(ag_dataset_build(&t->train, &t->train_pairs, &o, err));
+    if (t->train.count == 0) return ag_fail(err, AG_ERR_INPUT, "%s: no pair has a gold tier that can be trained", t->settings->train);
+    o.hint_share = 0;
+    AG_TRY(ag_dataset_build(&t->valid, &t->valid_pairs, &o, err));
+    say(t, "%zu examples (%zu tier only, %zu hinted, %zu without gold left out, %zu with text cut), longest %d tokens", t->train.count,
+        t->train.tier_only, t->train.hinted, t->train.dropped, t->train.truncated, t->train.longest);
+    if (t->train.longest > t->model->rope_positions)
+        return ag_fail(err, AG_ERR_INPUT, "the longest example has %d tokens, the model takes %d; lower prompt.item_tokens or raise max_positions",
+                       t->train.longest, t->model->rope_positions);
+    return AG_OK;
+}
+
+/* What the run needs, a line a class, against what the machine has free. */
+static ag_status plan_memory(const ag_trainer *t, ag_error *err)
+{
+    const ag_settings *s = t->settings;
+    ag_model_options mo = model_options(t, t->model->type);
+    ag_pass_options po = {t->max_rows, t->max_targets, true, ag_streq(s->recompute, "layer")};
+    mo.lora_rank = t->model->lora_rank;
+    ag_memory_need n = ag_model_memory(&t->model->config, &mo, &po, t->device->real);
+    double mb = 1.0 / (1 << 20), kv = (double)ag_session_bytes(&t->model->config, (int32_t)s->kv_slots, t->device->real) * mb;
+    double optimizer = 3.0 * (double)t->model->train_count * (double)ag_dtype_size(t->device->real) * mb;
+    double total = (double)(n.weights + n.gradients + n.activations + n.head + n.other) * mb + kv + optimizer;
+    say(t, "memory: weights %.0f MiB, gradients %.0f, optimizer %.0f, activations %.0f, head %.0f, keys and values %.0f; total %.0f MiB",
+        (double)n.weights * mb, (double)n.gradients * mb, optimizer, (double)n.activations * mb, (double)n.head * mb, kv, total);
+    double free = (double)sysconf(_SC_AVPHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) * mb, have = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) * mb;
+    if (total > 0.95 * have)
+        return ag_fail(err, AG_ERR_MEMORY, "the run needs %.0f MiB and the machine has %.0f (%.0f free); lower micro_tokens (%ld) or kv_slots (%ld), or set recompute: layer",
+                       total, have, free, s->micro_tokens, s->kv_slots);
+    return AG_OK;
+}
+
+static ag_status open_engine(ag_trainer *t, ag_error *err)
+{
+    const ag_settings *s = t->settings;
+    t->max_rows = (int32_t)(s->micro_tokens > t->train.longest ? s->micro_tokens : t->train.longest);
+    t->max_targets = t->max_rows;
+    AG_TRY(plan_memory(t, err));
+    ag_pass_options po = {t->max_rows, t->max_targets, true, ag_streq(s->recompute, "layer")};
+    AG_TRY(ag_pass_create(&t->pass, t->model, &po, err));
+    AG_TRY(ag_optimizer_create(&t->optimizer, t->model, err));
+    ag_judge_options jo = {t->format, (int32_t)s->kv_slots, 1024};
+    return ag_judge_create(&t->judge, t->model, t->opened.tokenizer, t->book, &jo, err);
+}
+
+static void close_trainer(ag_trainer *t)
+{
+    ag_runlog_close(t->log);
+    ag_judge_free(t->judge);
+    ag_pass_free(t->pass);
+    ag_optimizer_free(&t->optimizer);
+    ag_dataset_free(&t->train);
+    ag_dataset_free(&t->valid);
+    ag_opened_close(&t->opened);
+    ag_device_close(t->device);
+    ag_pair_list_free(&t->train_pairs);
+    ag_pair_list_free(&t->valid_pairs);
+    ag_forest_builder_free(&t->builder);
+    ag_lexicon_free(t->lexicon);
+    ag_facts_free(t->facts);
+    ag_book_free(t->book);
+    ag_free(t->order);
+}
+
+/* --- the run folder ------------------------------------------------------------------------------------------------- */
+
+static ag_status write_file(const char *dir, const char *name, const ag_str *text, ag_error *err)
+{
+    char *path = ag_path_join(dir, name);
+    ag_out *out = NULL;
+    ag_status status = path ? ag_out_open(&out, path, err) : ag_fail_memory(err, name);
+    if (status == AG_OK) {
+        ag_out_write(out, ag_str_text(text), text->len);
+        status = ag_out_commit(out, err);
+    }
+    ag_free(path);
+    return status;
+}
+
+/* A digest of the resolved settings without the lines that results do not depend on. */
+static void digest_settings(const ag_str *yaml, char hex[65])
+{
+    ag_sha256 sha;
+    unsigned char digest[32];
+    ag_sha256_begin(&sha);
+    for (const char *line = ag_str_text(yaml); *line;) {
+        const char *end = strchr(line, '\n');
+        size_t n = end ? (size_t)(end - line) + 1 : strlen(line);
+        if (strncmp(line, "out:", 4) != 0 && strncmp(line, "threads:", 8) != 0) ag_sha256_add(&sha, line, n);
+        line += n;
+    }
+    ag_sha256_end(&sha, digest);
+    ag_sha256_hex(digest, hex);
+}
+
+static ag_status check_resume(ag_trainer *t, const ag_train_options *o, const char *digest, int threads, ag_error *err)
+{
+    const char *out = t->settings->out;
+    if (strcmp(t->state.settings, digest) != 0)
+        return ag_fail(err, AG_ERR_USAGE, "%s: the settings differ from those of the run that is to be continued (see its config.yaml); use another out", out);
+    if (t->state.threads != threads && !o->allow_inexact)
+        return ag_fail(err, AG_ERR_USAGE, "%s: the run had %d threads and now has %d: its bytes would differ; set threads: %d or pass --allow-inexact", out,
+                       t->state.threads, threads, t->state.threads);
+    return AG_OK;
+}
+
+/* Makes or continues the folder; loads the newest checkpoint's weights, moments and counters. */
+static ag_status open_folder(ag_trainer *t, const ag_train_options *o, ag_error *err)
+{
+    const char *out = t->settings->out;
+    ag_str yaml = {0};
+    char digest[65], *logs = ag_path_join(out, "metrics.jsonl"), *dir = NULL, *state = NULL;
+    int threads = t->settings->threads > 0 ? (int)t->settings->threads : omp_get_num_procs();
+    int64_t newest = -1;
+    ag_status status = logs ? ag_settings_write(&yaml, t->settings, err) : ag_fail_memory(err, "run folder");
+    if (status == AG_OK) digest_settings(&yaml, digest);
+    if (status == AG_OK && !o->resume && ag_path_exists(logs))
+        status = ag_fail(err, AG_ERR_USAGE, "%s already holds a run; continue it with --resume or choose another out", out);
+    if (status == AG_OK) status = ag_dir_make(out, err);
+    if (status == AG_OK) status = ag_checkpoint_newest(out, &newest, err);
+    if (status == AG_OK && newest >= 0) {
+        dir = ag_checkpoint_dir(out, newest);
+        state = dir ? ag_path_join(dir, "state") : NULL;
+        status = state ? ag_checkpoint_state(out, newest, &t->state, err) : ag_fail_memory(err, "run folder");
+        if (status == AG_OK) status = check_resume(t, o, digest, threads, err);
+        if (status == AG_OK) status = ag_optimizer_load(&t->optimizer, state, t->state.optimizer_step, err);
+        if (status == AG_OK) say(t, "continuing %s at step %" PRId64, out, t->state.step);
+    } else if (status == AG_OK) {
+        t->state = (ag_train_state){.best_step = -1, .threads = threads, .best_value = -1, .best_tie = -1};
+        memcpy(t->state.settings, digest, sizeof digest);
+    }
+    if (status == AG_OK) status = write_file(out, "config.yaml", &yaml, err);
+    if (status == AG_OK) status = ag_runlog_open(&t->log, out, t->state.logs, err);
+    ag_str_free(&yaml);
+    ag_free(logs);
+    ag_free(dir);
+    ag_free(state);
+    return status;
+}
+
+/* --- steps ---------------------------------------------------------------------------------------------------------- */
+
+static ag_status log_step(ag_trainer *t, const ag_stage *stage, const ag_step_result *r, double seconds, ag_error *err)
+{
+    json_t *line = json_pack("{s:I, s:s, s:f, s:f, s:f, s:f, s:I, s:I}", "step", (json_int_t)t->state.step, "method", stage->method, "loss", r->loss,
+                             "lr", r->lr, "grad_norm", r->grad_norm, "gold_tokens", r->gold_tokens, "tokens", (json_int_t)r->tokens,
+                             "unshared_tokens", (json_int_t)r->unshared);
+    json_t *timing = json_pack("{s:I, s:f, s:f}", "step", (json_int_t)t->state.step, "seconds", seconds, "tokens_per_second", (double)r->tokens / seconds);
+    ag_status status = line && timing ? ag_runlog_metrics(t->log, t->state.step, line, err) : ag_fail_memory(err, "log");
+    if (status == AG_OK) status = ag_runlog_timing(t->log, timing, err);
+    json_decref(line);
+    json_decref(timing);
+    return status;
+}
+
+static ag_status save_checkpoint(ag_trainer *t, ag_error *err)
+{
+    t->state.optimizer_step = t->optimizer.step;
+    AG_TRY(ag_runlog_sync(t->log, &t->state.logs, err));
+    ag_checkpoint_parts parts = {t->model, &t->optimizer, t->opened.tokenizer, &t->format, t->book, t->lexicon, t->opened.base};
+    return ag_checkpoint_save(t->settings->out, &parts, &t->state, err);
+}
+
+/* Measures the model and remembers whether it is the best so far; ties go to self-consistency, then to the later step. */
+static ag_status validate(ag_trainer *t, ag_error *err)
+{
+    ag_validation v;
+    if (t->valid.count == 0) {
+        t->state.best_step = t->state.step;
+        return AG_OK;
+    }
+    AG_TRY(ag_validate(t, &v, err));
+    json_t *line = json_pack("{s:I, s:O}", "step", (json_int_t)t->state.step, "valid", v.json);
+    ag_status status = line ? ag_runlog_metrics(t->log, t->state.step, line, err) : ag_fail_memory(err, "log");
+    double value = isfinite(v.value) ? v.value : 0, tie = isfinite(v.tie) ? v.tie : 0;
+    if (value > t->state.best_value || (value == t->state.best_value && tie >= t->state.best_tie)) {
+        t->state.best_value = value;
+        t->state.best_tie = tie;
+        t->state.best_step = t->state.step;
+    }
+    say(t, "step %" PRId64 ": validation loss %.4f, macro-F1 %.3f, self-consistency %.3f%s", t->state.step, v.nll, value, tie,
+        t->state.best_step == t->state.step ? " (best so far)" : "");
+    json_decref(line);
+    json_decref(v.json);
+    return status;
+}
+
+static bool is_due(long step, long steps, long every)
+{
+    return step == steps || (every > 0 && step % every == 0);
+}
+
+static ag_status after_step(ag_trainer *t, const ag_stage *stage, long steps, ag_error *err)
+{
+    long step = (long)t->state.stage_step, every = stage->checkpoint_every > 0 ? stage->checkpoint_every : stage->valid_every;
+    bool stop = t->hooks && t->hooks->stop && t->hooks->stop(t->hooks->user);
+    bool last = step == steps;
+    if (is_due(step, steps, stage->valid_every)) AG_TRY(validate(t, err));
+    if (last && t->state.stage + 1 < t->settings->stage_count) { /* the next stage starts from here, with fresh moments */
+        t->state.stage++;
+        t->state.stage_step = 0;
+        AG_TRY(ag_optimizer_reset(&t->optimizer, err));
+    }
+    if (stop || is_due(step, steps, every)) AG_TRY(save_checkpoint(t, err));
+    if (stop && !last)
+        return ag_fail(err, AG_ERR_INTERRUPTED, "stopped at step %" PRId64 "; continue with: agrl train %s/config.yaml --resume", t->state.step, t->settings->out);
+    return AG_OK;
+}
+
+static ag_status run_stage(ag_trainer *t, ag_error *err)
+{
+    int number = t->state.stage;
+    const ag_stage *stage = &t->settings->stages[number];
+    const ag_train_hooks *h = t->hooks;
+    long steps = ag_sft_steps(t, stage);
+    char label[64], note[128];
+    snprintf(label, sizeof label, "%s", stage->method);
+    t->order_epoch = -1;
+    if (h && h->begin) h->begin(h->user, label, (double)steps, (double)t->state.stage_step);
+    ag_status status = AG_OK;
+    while (status == AG_OK && t->state.stage == number && t->state.stage_step < steps) {
+        ag_step_result r;
+        double start = ag_clock();
+        status = ag_sft_step(t, stage, (long)t->state.stage_step + 1, &r, err);
+        if (status != AG_OK) break;
+        double seconds = ag_clock() - start;
+        t->state.step++;
+        t->state.stage_step++;
+        t->state.tokens += r.tokens;
+        t->state.unshared += r.unshared;
+        status = log_step(t, stage, &r, seconds, err);
+        snprintf(note, sizeof note, "loss %.4f  %.0f tokens/s", r.loss, (double)r.tokens / seconds);
+        if (h && h->progress) h->progress(h->user, (double)t->state.stage_step, note);
+        if (status == AG_OK) status = after_step(t, stage, steps, err);
+    }
+    if (h && h->end) h->end(h->user);
+    return status;
+}
+
+static ag_status run_stages(ag_trainer *t, ag_error *err)
+{
+    for (;;) {
+        int number = t->state.stage;
+        AG_TRY(run_stage(t, err));
+        if (t->state.stage == number) return AG_OK;
+    }
+}
+
+ag_status ag_train_run(const ag_settings *settings, const ag_train_options *options, const ag_train_hooks *hooks, ag_error *err)
+{
+    ag_trainer t = {.settings = settings, .hooks = hooks, .comm = ag_comm_self(), .order_epoch = -1};
+    ag_status status = open_rules(&t, err);
+    if (status == AG_OK) status = open_data(&t, err);
+    if (status == AG_OK) status = open_model(&t, err);
+    if (status == AG_OK) status = encode_pairs(&t, err);
+    if (status == AG_OK) status = open_engine(&t, err);
+    if (status == AG_OK && !options->plan_only) {
+        status = open_folder(&t, options, err);
+        if (status == AG_OK) status = run_stages(&t, err);
+    }
+    close_trainer(&t);
+    return status;
+}

@@ -1,0 +1,29 @@
+/* run.h: a training run from its settings to its folder (DESIGN.md section 4: config.yaml, metrics.jsonl, checkpoints/...).
+ *
+ * One step: choose pairs, build forests, forward, log-probabilities, loss on the host, backward; then one update. The order of pairs is a
+ * function of seed and position, so a run continued from a checkpoint is the run that never stopped.
+ */
+#ifndef AG_TRAIN_RUN_H
+#define AG_TRAIN_RUN_H
+
+#include "train/settings.h"
+
+/* How a run talks to whoever started it; all may be NULL. */
+typedef struct ag_train_hooks {
+    void *user;
+    void (*say)(void *user, const char *line);
+    void (*begin)(void *user, const char *label, double total, double done);
+    void (*progress)(void *user, double done, const char *note);
+    void (*end)(void *user);
+    bool (*stop)(void *user); /* asked after each step: true writes a checkpoint and returns AG_ERR_INTERRUPTED */
+} ag_train_hooks;
+
+typedef struct ag_train_options {
+    bool resume;        /* continue the newest checkpoint of the run folder */
+    bool allow_inexact; /* continue with another number of threads */
+    bool plan_only;     /* print the memory plan and stop before anything is loaded to train */
+} ag_train_options;
+
+ag_status ag_train_run(const ag_settings *settings, const ag_train_options *options, const ag_train_hooks *hooks, ag_error *err);
+
+#endif

@@ -1,0 +1,24 @@
+/* runlog.h: what a run writes while it goes: metrics.jsonl (no clock values, the same bytes on repeat), timing.jsonl, and
+ * TensorBoard events. Each is appended to and cut back to a checkpoint's place on resume.
+ */
+#ifndef AG_TRAIN_RUNLOG_H
+#define AG_TRAIN_RUNLOG_H
+
+#include <stdint.h>
+#include "base/json.h"
+
+typedef struct ag_runlog ag_runlog;
+/* Byte positions of the logs, kept in checkpoints. */
+typedef struct ag_runlog_place { int64_t metrics, timing, events; } ag_runlog_place;
+
+/* Opens the logs of a run folder, cut to `place` (all 0: from the start). */
+ag_status ag_runlog_open(ag_runlog **log, const char *dir, ag_runlog_place place, ag_error *err);
+/* One line of metrics.jsonl; numeric members (nested ones with dots) become TensorBoard scalars at `step`. */
+ag_status ag_runlog_metrics(ag_runlog *log, int64_t step, const json_t *line, ag_error *err);
+/* One line of timing.jsonl. */
+ag_status ag_runlog_timing(ag_runlog *log, const json_t *line, ag_error *err);
+/* Where the logs end now, after flushing and syncing them. */
+ag_status ag_runlog_sync(ag_runlog *log, ag_runlog_place *place, ag_error *err);
+void ag_runlog_close(ag_runlog *log);
+
+#endif

@@ -1,0 +1,300 @@
+/* settings.c: the tables of settings, and the one way in which a value is read, checked and written. */
+#include "train/settings.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "train/methods.h"
+
+typedef enum kind { TEXT, PATH, CHOICE, WHOLE, NUMBER, SWITCH } kind;
+
+typedef struct row {
+    const char *name;
+    kind kind;
+    size_t offset;
+    const char *standard; /* default, as it would be written */
+    double lo, hi;        /* of numbers */
+    const char *choices;  /* separated by '|' */
+    const char *help;
+} row;
+
+#define RUN(member)   offsetof(ag_settings, member)
+#define STAGE(member) offsetof(ag_stage, member)
+
+static const row run_rows[] = {
+    {"model", TEXT, RUN(model), "", 0, 0, NULL, "what to start from: a folder, a .gguf file or a pulled model's name; empty: from scratch"},
+    {"scratch.preset", TEXT, RUN(scratch_preset), "mini", 0, 0, NULL, "shape of a model trained from scratch: nano, micro, mini, small"},
+    {"scratch.vocab", WHOLE, RUN(scratch_vocab), "2048", 300, 262144, NULL, "vocabulary of the tokenizer trained on the training pairs"},
+    {"rules", PATH, RUN(rules), NULL, 0, 0, NULL, "the rulebook"},
+    {"data.train", PATH, RUN(train), NULL, 0, 0, NULL, "training pairs (JSONL, CSV, gz)"},
+    {"data.valid", PATH, RUN(valid), "", 0, 0, NULL, "validation pairs; empty: none, and the last checkpoint is the best"},
+    {"data.lexicon", PATH, RUN(lexicon), "", 0, 0, NULL, "what the parser of asked knows of the catalogue (agrl synth writes one)"},
+    {"data.aggregate", CHOICE, RUN(aggregate), "given", 0, 0, "given|majority|median|soft", "how ratings become gold"},
+    {"prompt.chat", CHOICE, RUN(chat), "auto", 0, 0, "auto|chatml|llama3|none", "chat template"},
+    {"prompt.item_tokens", WHOLE, RUN(item_tokens), "300", 8, 100000, NULL, "token budget of an item"},
+    {"prompt.max_tokens", WHOLE, RUN(max_tokens), "0", 0, 1000000, NULL, "token budget of a prompt; 0: none"},
+    {"prompt.repeat_query", SWITCH, RUN(repeat_query), "true", 0, 0, NULL, "write the query again after the item"},
+    {"prompt.rules", SWITCH, RUN(rules_in_prompt), "true", 0, 0, NULL, "write the rules into the prompt"},
+    {"out", PATH, RUN(out), NULL, 0, 0, NULL, "the run's folder"},
+    {"seed", WHOLE, RUN(seed), "1", 0, 9e15, NULL, "every random choice follows from it"},
+    {"device", CHOICE, RUN(device), "cpu", 0, 0, "cpu|cuda|ref", "where tensors live"},
+    {"dtype", CHOICE, RUN(dtype), "auto", 0, 0, "auto|fp32|bf16", "type of weights in products; auto: bf16 where the device has such products"},
+    {"threads", WHOLE, RUN(threads), "0", 0, 1024, NULL, "processor threads; 0: all"},
+    {"micro_tokens", WHOLE, RUN(micro_tokens), "4096", 16, 1e8, NULL, "tokens of one forward and backward; a batch is cut into as many as it takes"},
+    {"max_positions", WHOLE, RUN(max_positions), "0", 0, 1e7, NULL, "longest sequence; 0: 4096 or the model's own, the smaller"},
+    {"kv_slots", WHOLE, RUN(kv_slots), "8192", 64, 1e8, NULL, "tokens kept at once while generating and judging"},
+    {"recompute", CHOICE, RUN(recompute), "none", 0, 0, "none|layer", "layer: keep only each layer's input and compute the rest again in backward"},
+    {"lora.rank", WHOLE, RUN(lora_rank), "0", 0, 1024, NULL, "rank of LoRA pairs on all linear layers; 0: full fine-tuning"},
+    {"lora.alpha", NUMBER, RUN(lora_alpha), "16", 1e-6, 1e6, NULL, "scale of LoRA: alpha / rank"},
+    {"valid.pairs", WHOLE, RUN(valid_pairs), "400", 1, 1e8, NULL, "validation pairs judged each time (the first of a fixed shuffle)"},
+    {"valid.answers", WHOLE, RUN(valid_answers), "200", 0, 1e8, NULL, "of those, how many also write whole answers (format, self-consistency)"},
+};
+
+static const row stage_rows[] = {
+    {"method", TEXT, STAGE(method), NULL, 0, 0, NULL, "what the stage does: sft"},
+    {"epochs", NUMBER, STAGE(epochs), "2", 0, 1e6, NULL, "passes over the training pairs"},
+    {"steps", WHOLE, STAGE(steps), "0", 0, 1e9, NULL, "updates; 0: as many as epochs ask for"},
+    {"batch", WHOLE, STAGE(batch), "32", 1, 1e6, NULL, "pairs an update"},
+    {"lr", NUMBER, STAGE(lr), "1e-4", 0, 10, NULL, "learning rate at its highest"},
+    {"min_lr", NUMBER, STAGE(min_lr), "0.1", 0, 1, NULL, "share of lr that is left at the end"},
+    {"warmup", NUMBER, STAGE(warmup), "0.05", 0, 1, NULL, "share of the steps in which the rate rises from 0"},
+    {"schedule", CHOICE, STAGE(schedule), "cosine", 0, 0, "cosine|linear|constant", "how the rate falls after warm-up"},
+    {"weight_decay", NUMBER, STAGE(weight_decay), "0", 0, 10, NULL, "decoupled decay of matrices (never of norms and biases)"},
+    {"beta1", NUMBER, STAGE(beta1), "0.9", 0, 0.99999, NULL, "AdamW: decay of the first moment"},
+    {"beta2", NUMBER, STAGE(beta2), "0.999", 0, 0.9999999, NULL, "AdamW: decay of the second moment"},
+    {"eps", NUMBER, STAGE(eps), "1e-8", 1e-20, 1, NULL, "AdamW: keeps the division finite"},
+    {"clip", NUMBER, STAGE(clip), "1", 0, 1e9, NULL, "largest norm of the gradient; 0: no clipping"},
+    {"hint_share", NUMBER, STAGE(hint_share), "0", 0, 1, NULL, "share of prompts that carry a hint (so that replay can be understood later)"},
+    {"hint_counterfactual", NUMBER, STAGE(hint_counterfactual), "0.7", 0, 1, NULL, "of the hinted prompts, the share with invented verdicts that the answer follows"},
+    {"valid_every", WHOLE, STAGE(valid_every), "0", 0, 1e9, NULL, "steps between validations; 0: at the end of the stage"},
+    {"checkpoint_every", WHOLE, STAGE(checkpoint_every), "0", 0, 1e9, NULL, "steps between checkpoints; 0: at each validation"},
+};
+
+enum { RUN_ROWS = sizeof run_rows / sizeof *run_rows, STAGE_ROWS = sizeof stage_rows / sizeof *stage_rows };
+
+static bool in_choices(const char *choices, const char *value)
+{
+    size_t n = strlen(value);
+    for (const char *c = choices; c; c = strchr(c, '|') ? strchr(c, '|') + 1 : NULL)
+        if (strncmp(c, value, n) == 0 && (c[n] == '|' || c[n] == 0)) return true;
+    return false;
+}
+
+/* Paths are kept relative to the run file's folder unless absolute. */
+static ag_status set_text(ag_settings *s, const row *r, char *at, const char *value, const char *base, ag_error *err)
+{
+    char *joined = NULL;
+    if (r->kind == PATH && *value && *value != '/' && !ag_streq(value, "-") && base && !ag_streq(base, ".")) {
+        joined = ag_path_join(base, value);
+        if (!joined) return ag_fail_memory(err, "settings");
+        value = joined;
+    }
+    char *copy = ag_arena_strdup(&s->arena, value);
+    ag_free(joined);
+    if (!copy) return ag_fail_memory(err, "settings");
+    memcpy(at, &copy, sizeof copy);
+    return AG_OK;
+}
+
+/* The one place where text becomes a value. `where` says which file and line, or --set. */
+static ag_status set_value(ag_settings *s, const row *r, char *base_address, const char *value, const char *base, const char *where, ag_error *err)
+{
+    char *at = base_address + r->offset;
+    double number;
+    switch (r->kind) {
+    case CHOICE:
+        if (!in_choices(r->choices, value)) return ag_fail(err, AG_ERR_USAGE, "%s: %s must be one of %s, not '%s'", where, r->name, r->choices, value);
+        return set_text(s, r, at, value, base, err);
+    case TEXT:
+    case PATH: return set_text(s, r, at, value, base, err);
+    case SWITCH:
+        if (!ag_streq(value, "true") && !ag_streq(value, "false"))
+            return ag_fail(err, AG_ERR_USAGE, "%s: %s must be true or false, not '%s'", where, r->name, value);
+        *(bool *)(void *)at = ag_streq(value, "true");
+        return AG_OK;
+    case WHOLE:
+    case NUMBER: break;
+    }
+    if (!ag_number_parse(value, &number)) return ag_fail(err, AG_ERR_USAGE, "%s: %s must be a number, not '%s'", where, r->name, value);
+    if (number < r->lo || number > r->hi)
+        return ag_fail(err, AG_ERR_USAGE, "%s: %s must be between %g and %g, not %s", where, r->name, r->lo, r->hi, value);
+    if (r->kind == NUMBER) *(double *)(void *)at = number;
+    else if (number != floor(number)) return ag_fail(err, AG_ERR_USAGE, "%s: %s must be a whole number, not %s", where, r->name, value);
+    else *(long *)(void *)at = (long)number;
+    return AG_OK;
+}
+
+static const row *find_row(const row *rows, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(rows[i].name, name) == 0) return &rows[i];
+    return NULL;
+}
+
+static ag_status unknown_key(const row *rows, size_t n, const char *name, const char *where, ag_error *err)
+{
+    const char *names[RUN_ROWS + 1];
+    for (size_t i = 0; i < n; i++) names[i] = rows[i].name;
+    if (rows == run_rows) names[n++] = "stages";
+    const char *near = ag_nearest(name, names, n);
+    return ag_fail(err, AG_ERR_USAGE, "%s: unknown setting '%s'%s%s%s", where, name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
+static ag_status set_defaults(ag_settings *s, const row *rows, size_t n, char *base, ag_error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        ag_status status = rows[i].standard ? set_value(s, &rows[i], base, rows[i].standard, NULL, "default", err) : AG_OK;
+        if (status != AG_OK) return status;
+    }
+    return AG_OK;
+}
+
+static ag_status read_map(ag_settings *s, const row *rows, size_t n, char *base, const ag_yaml *map, const char *prefix, const char *path,
+                          const char *dir, ag_error *err);
+
+static ag_status read_stages(ag_settings *s, const ag_yaml *list, const char *path, const char *dir, ag_error *err)
+{
+    if (list->kind != AG_YAML_LIST) return ag_yaml_fail(err, path, list, "stages must be a list");
+    if (list->count > AG_MAX_STAGES) return ag_yaml_fail(err, path, list, "more than %d stages", AG_MAX_STAGES);
+    for (int i = 0; i < list->count; i++) {
+        ag_stage *stage = &s->stages[s->stage_count++];
+        ag_status status = set_defaults(s, stage_rows, STAGE_ROWS, (char *)stage, err);
+        if (status == AG_OK && list->values[i]->kind != AG_YAML_MAP) status = ag_yaml_fail(err, path, list->values[i], "a stage must be a map with a method");
+        if (status == AG_OK) status = read_map(s, stage_rows, STAGE_ROWS, (char *)stage, list->values[i], "", path, dir, err);
+        if (status != AG_OK) return status;
+    }
+    return AG_OK;
+}
+
+static ag_status read_map(ag_settings *s, const row *rows, size_t n, char *base, const ag_yaml *map, const char *prefix, const char *path,
+                          const char *dir, ag_error *err)
+{
+    for (int i = 0; i < map->count; i++) {
+        char name[256], where[1200];
+        const ag_yaml *value = map->values[i];
+        snprintf(name, sizeof name, "%s%s%s", prefix, *prefix ? "." : "", map->keys[i]->text);
+        snprintf(where, sizeof where, "%s:%d:%d", path, map->keys[i]->line, map->keys[i]->column);
+        const row *r = find_row(rows, n, name);
+        ag_status status = AG_OK;
+        if (r && value->kind == AG_YAML_SCALAR) status = set_value(s, r, base, value->text, dir, where, err);
+        else if (r) status = ag_yaml_fail(err, path, value, "%s must be one value", name);
+        else if (rows == run_rows && ag_streq(name, "stages")) status = read_stages(s, value, path, dir, err);
+        else if (value->kind == AG_YAML_MAP) status = read_map(s, rows, n, base, value, name, path, dir, err);
+        else status = unknown_key(rows, n, name, where, err);
+        if (status != AG_OK) return status;
+    }
+    return AG_OK;
+}
+
+/* "key=value" or "stages.N.key=value"; paths are relative to the current folder here. */
+static ag_status apply_set(ag_settings *s, const char *text, ag_error *err)
+{
+    const char *equals = strchr(text, '=');
+    char name[256];
+    if (!equals || equals == text || (size_t)(equals - text) >= sizeof name)
+        return ag_fail(err, AG_ERR_USAGE, "--set %s: expected key=value", text);
+    memcpy(name, text, (size_t)(equals - text));
+    name[equals - text] = 0;
+    if (strncmp(name, "stages.", 7) == 0) {
+        char *end;
+        long i = strtol(name + 7, &end, 10);
+        if (end == name + 7 || *end != '.' || i < 0 || i >= s->stage_count)
+            return ag_fail(err, AG_ERR_USAGE, "--set %s: there is no such stage (0 to %d)", text, s->stage_count - 1);
+        const row *r = find_row(stage_rows, STAGE_ROWS, end + 1);
+        return r ? set_value(s, r, (char *)&s->stages[i], equals + 1, NULL, "--set", err) : unknown_key(stage_rows, STAGE_ROWS, end + 1, "--set", err);
+    }
+    const row *r = find_row(run_rows, RUN_ROWS, name);
+    return r ? set_value(s, r, (char *)s, equals + 1, NULL, "--set", err) : unknown_key(run_rows, RUN_ROWS, name, "--set", err);
+}
+
+static ag_status check(const ag_settings *s, const char *path, ag_error *err)
+{
+    for (size_t i = 0; i < RUN_ROWS; i++)
+        if (!run_rows[i].standard && !*(const char *const *)(const void *)((const char *)s + run_rows[i].offset))
+            return ag_fail(err, AG_ERR_USAGE, "%s: '%s' is missing: %s", path, run_rows[i].name, run_rows[i].help);
+    if (s->stage_count == 0) return ag_fail(err, AG_ERR_USAGE, "%s: 'stages' is missing: a list of methods, for example - {method: sft}", path);
+    for (int i = 0; i < s->stage_count; i++) {
+        const ag_stage *stage = &s->stages[i];
+        if (!stage->method) return ag_fail(err, AG_ERR_USAGE, "%s: stage %d has no method", path, i);
+        if (!ag_method_find(stage->method)) return ag_method_unknown(stage->method, path, err);
+        if (stage->steps == 0 && stage->epochs == 0) return ag_fail(err, AG_ERR_USAGE, "%s: stage %d has neither steps nor epochs", path, i);
+    }
+    return AG_OK;
+}
+
+ag_status ag_settings_load(ag_settings *s, const char *path, const char *const *set, int set_count, ag_error *err)
+{
+    *s = (ag_settings){.arena = {.name = "settings"}};
+    ag_arena yaml = {.name = "run file"};
+    ag_yaml *root = NULL;
+    char *dir = ag_path_dir(path);
+    ag_status status = dir ? set_defaults(s, run_rows, RUN_ROWS, (char *)s, err) : ag_fail_memory(err, "settings");
+    if (status == AG_OK) status = ag_yaml_load(&root, &yaml, path, err);
+    if (status == AG_OK && root->kind != AG_YAML_MAP) status = ag_yaml_fail(err, path, root, "a run file is a map of settings");
+    if (status == AG_OK) status = read_map(s, run_rows, RUN_ROWS, (char *)s, root, "", path, dir, err);
+    for (int i = 0; i < set_count && status == AG_OK; i++) status = apply_set(s, set[i], err);
+    if (status == AG_OK) status = check(s, path, err);
+    ag_arena_free(&yaml);
+    ag_free(dir);
+    if (status != AG_OK) ag_settings_free(s);
+    return status;
+}
+
+void ag_settings_free(ag_settings *s)
+{
+    ag_arena_free(&s->arena);
+    *s = (ag_settings){0};
+}
+
+static void write_value(ag_str *out, const row *r, const char *base)
+{
+    const char *at = base + r->offset;
+    switch (r->kind) {
+    case WHOLE: ag_str_addf(out, "%ld", *(const long *)(const void *)at); break;
+    case SWITCH: ag_str_add(out, *(const bool *)(const void *)at ? "true" : "false"); break;
+    case NUMBER: ag_str_addf(out, "%.15g", *(const double *)(const void *)at); break;
+    default: ag_yaml_quote(out, *(const char *const *)(const void *)at); break;
+    }
+}
+
+ag_status ag_settings_write(ag_str *out, const ag_settings *s, ag_error *err)
+{
+    for (size_t i = 0; i < RUN_ROWS; i++) {
+        ag_str_addf(out, "%s: ", run_rows[i].name);
+        write_value(out, &run_rows[i], (const char *)s);
+        ag_str_addc(out, '\n');
+    }
+    ag_str_add(out, "stages:\n");
+    for (int k = 0; k < s->stage_count; k++) {
+        for (size_t i = 0; i < STAGE_ROWS; i++) {
+            ag_str_addf(out, "%s%s: ", i == 0 ? "  - " : "    ", stage_rows[i].name);
+            write_value(out, &stage_rows[i], (const char *)&s->stages[k]);
+            ag_str_addc(out, '\n');
+        }
+    }
+    return ag_str_ok(out, err);
+}
+
+static void help_rows(ag_str *out, const row *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const row *r = &rows[i];
+        ag_str_addf(out, "  %-22s %s", r->name, r->help);
+        ag_str_add(out, " (");
+        if (r->choices) ag_str_addf(out, "%s; ", r->choices);
+        if (r->kind == WHOLE || r->kind == NUMBER) ag_str_addf(out, "%g to %g; ", r->lo, r->hi);
+        if (!r->standard) ag_str_add(out, "required)\n");
+        else ag_str_addf(out, "default %s)\n", *r->standard ? r->standard : "none");
+    }
+}
+
+void ag_settings_help(ag_str *out)
+{
+    ag_str_add(out, "Settings of a run:\n");
+    help_rows(out, run_rows, RUN_ROWS);
+    ag_str_add(out, "Settings of each stage:\n");
+    help_rows(out, stage_rows, STAGE_ROWS);
+}

@@ -1,0 +1,56 @@
+/* settings.h: the settings of a run as rows of tables: name, type, default, bounds, help. The run file, --set, the resolved
+ * config.yaml and the documentation (`agrl train --settings`) all come from these rows.
+ *
+ * A run file is YAML; nested maps and dotted names are the same thing (data.train). Paths in it are relative to its folder. `stages`
+ * is a list; each has a `method` and that method's settings.
+ */
+#ifndef AG_TRAIN_SETTINGS_H
+#define AG_TRAIN_SETTINGS_H
+
+#include <stdbool.h>
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "base/yaml.h"
+
+enum { AG_MAX_STAGES = 16 };
+
+typedef struct ag_stage {
+    const char *method;        /* a row of methods.h */
+    double epochs;             /* passes over the training pairs; steps wins when > 0 */
+    long steps;
+    long batch;                /* pairs an update */
+    double lr, min_lr, warmup; /* min_lr: share of lr at the end; warmup: share of steps */
+    const char *schedule;      /* cosine, linear, constant */
+    double weight_decay, beta1, beta2, eps, clip;
+    double hint_share, hint_counterfactual; /* share of prompts with a hint; of those, with invented facts */
+    long valid_every, checkpoint_every; /* steps; 0: at the end only */
+} ag_stage;
+
+typedef struct ag_settings {
+    const char *model;         /* folder, GGUF or pulled name; empty: from scratch */
+    const char *scratch_preset;
+    long scratch_vocab;
+    const char *rules, *out, *device, *dtype, *recompute;
+    const char *train, *valid, *lexicon, *aggregate;
+    const char *chat;
+    long item_tokens, max_tokens;
+    bool repeat_query, rules_in_prompt;
+    long seed, threads, micro_tokens, max_positions, kv_slots, lora_rank;
+    double lora_alpha;
+    long valid_pairs, valid_answers;
+    ag_stage stages[AG_MAX_STAGES];
+    int stage_count;
+    ag_arena arena; /* owns the text */
+} ag_settings;
+
+/* Reads the run file and applies `set` ("key=value", "stages.0.lr=1e-4"). Unknown keys are errors with the nearest name, values out
+ * of bounds name the bound. Then checks what must hold between settings. */
+ag_status ag_settings_load(ag_settings *settings, const char *path, const char *const *set, int set_count, ag_error *err);
+void ag_settings_free(ag_settings *settings);
+/* Every value, as YAML that loads to the same settings. */
+ag_status ag_settings_write(ag_str *out, const ag_settings *settings, ag_error *err);
+/* The tables as text for --settings: name, type, default, bounds, help. */
+void ag_settings_help(ag_str *out);
+
+#endif

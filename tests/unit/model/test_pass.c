@@ -1,0 +1,298 @@
+/* Passes over forests: sharing changes nothing but the cost. Loss and gradients of a forest equal those of its sequences one
+ * by one, in one batch or in several, on every backend; masks and entropy are what their definitions say; bf16 stays near fp32.
+ */
+#include "unit/model/fixture.h"
+
+typedef struct outcome {
+    double *logprob[MAX_SEQUENCES]; /* [token] of each sequence */
+    double *gradients;
+} outcome;
+
+/* The weight of a target in the loss: fixed by its place, whatever batch it is in. */
+static double coefficient_of(const ag_target *t)
+{
+    ag_rng r = ag_rng_at(9, AG_RNG_TEST, (uint64_t)t->sample, (uint64_t)t->index, 0, 0);
+    return ag_rng_normal(&r);
+}
+
+static void run_batch(ag_pass *pass, const ag_forest *f, outcome *out)
+{
+    ag_error err = {0};
+    double *logprob = ag_calloc((size_t)f->target_count, sizeof *logprob), *coefficient = ag_calloc((size_t)f->target_count, sizeof *coefficient);
+    must(ag_pass_forward(pass, f, &err));
+    must(ag_pass_logprob(pass, 1.2, NULL, logprob, NULL, &err));
+    for (int32_t t = 0; t < f->target_count; t++) {
+        out->logprob[f->targets[t].sample][f->targets[t].index] = logprob[t];
+        coefficient[t] = coefficient_of(&f->targets[t]);
+    }
+    must(ag_pass_backward(pass, coefficient, &err));
+    ag_free(logprob);
+    ag_free(coefficient);
+}
+
+/* Runs the sequences in batches cut at the places in `cuts` (ends with q->n). */
+static outcome run_all(ag_model *m, const sequences *q, const int *cuts, bool shared, bool recompute)
+{
+    outcome out;
+    int tokens = 0;
+    for (int s = 0; s < q->n; s++) tokens += q->count[s];
+    ag_pass *pass = make_pass(m, tokens, tokens, true, recompute);
+    clear_gradients(m);
+    for (int s = 0; s < MAX_SEQUENCES; s++) out.logprob[s] = ag_calloc(MAX_TOKENS, sizeof(double));
+    for (int begin = 0; begin < q->n; begin = *cuts++) {
+        ag_forest f = make_forest(q, begin, *cuts, shared);
+        run_batch(pass, &f, &out);
+        ag_forest_free(&f);
+    }
+    out.gradients = gradients_of(m);
+    ag_pass_free(pass);
+    return out;
+}
+
+static void free_outcome(outcome *o)
+{
+    for (int s = 0; s < MAX_SEQUENCES; s++) ag_free(o->logprob[s]);
+    ag_free(o->gradients);
+}
+
+static void check_outcome(const ag_model *m, const sequences *q, const outcome *got, const outcome *want, const char *what)
+{
+    for (int s = 0; s < q->n; s++)
+        for (int t = 1; t < q->count[s]; t++)
+            if (!(fabs(got->logprob[s][t] - want->logprob[s][t]) <= 1e-5))
+                fail_msg("%s: log-probability of token %d of sequence %d: %.9g, expected %.9g", what, t, s, got->logprob[s][t], want->logprob[s][t]);
+    check_gradients(m, got->gradients, want->gradients, 1e-5, what);
+}
+
+/* A forest against its sequences, micro-batches of all sizes, and recompute, on the device named in *state. */
+static void test_sharing(void **state)
+{
+    const char *name = *state;
+    static sequences q;
+    bool slow = SLOW_BUILD || strcmp(name, "cpu") != 0;
+    ag_device *d = open_device(name);
+    for (int kind = 0; kind < TINY_KINDS; kind++) {
+        ag_rng r = ag_rng_at(4, AG_RNG_TEST, (uint64_t)kind, 0, 0, 0);
+        ag_model *m = tiny_model(d, (tiny_kind)kind, d->real, true);
+        int n = slow ? 10 : MAX_SEQUENCES, one_by_one[MAX_SEQUENCES], all[] = {n}, uneven[] = {1, n / 3, n - 2, n};
+        random_sequences(&q, &r, n, slow ? 20 : 70, m->config.vocab);
+        for (int s = 0; s < n; s++) one_by_one[s] = s + 1;
+        outcome want = run_all(m, &q, one_by_one, false, false), forest = run_all(m, &q, all, true, false);
+        check_outcome(m, &q, &forest, &want, "forest");
+        outcome micro = run_all(m, &q, uneven, true, false), packed = run_all(m, &q, all, false, true);
+        check_outcome(m, &q, &micro, &want, "micro-batches");
+        check_outcome(m, &q, &packed, &want, "unshared in one batch, recomputed");
+        free_outcome(&want);
+        free_outcome(&forest);
+        free_outcome(&micro);
+        free_outcome(&packed);
+        ag_model_free(m);
+    }
+    ag_device_close(d);
+}
+
+/* All backends against ref. */
+static void test_backends_agree(void **state)
+{
+    (void)state;
+    static sequences q;
+    int cuts[] = {8};
+    for (int kind = 0; kind < TINY_KINDS; kind++) {
+        const char *names[] = {"ref", "far", "cpu"};
+        outcome out[3];
+        ag_model *m[3];
+        ag_device *d[3];
+        for (int i = 0; i < 3; i++) {
+            ag_rng r = ag_rng_at(6, AG_RNG_TEST, (uint64_t)kind, 0, 0, 0);
+            d[i] = open_device(names[i]);
+            m[i] = tiny_model(d[i], (tiny_kind)kind, AG_F32, true);
+            random_sequences(&q, &r, 8, 24, m[i]->config.vocab);
+            out[i] = run_all(m[i], &q, cuts, true, i == 1);
+        }
+        check_outcome(m[0], &q, &out[1], &out[0], "far");
+        check_outcome(m[0], &q, &out[2], &out[0], "cpu");
+        assert_memory_equal(out[1].gradients, out[0].gradients, (size_t)m[0]->train_count * sizeof(double)); /* recompute too */
+        for (int i = 0; i < 3; i++) {
+            free_outcome(&out[i]);
+            ag_model_free(m[i]);
+            ag_device_close(d[i]);
+        }
+    }
+}
+
+/* bf16 weights and inputs of products against fp32, and cpu against ref in the same type. */
+static void test_bf16(void **state)
+{
+    (void)state;
+    static sequences q;
+    int cuts[] = {8};
+    for (int kind = 0; kind < TINY_KINDS; kind++) {
+        outcome out[3];
+        ag_model *m[3];
+        ag_device *d[] = {open_device("ref"), open_device("ref"), open_device("cpu")};
+        for (int i = 0; i < 3; i++) {
+            ag_rng r = ag_rng_at(6, AG_RNG_TEST, (uint64_t)kind, 0, 0, 0);
+            m[i] = tiny_model(d[i], (tiny_kind)kind, i == 0 ? AG_F32 : AG_BF16, true);
+            random_sequences(&q, &r, 8, 24, m[i]->config.vocab);
+            out[i] = run_all(m[i], &q, cuts, true, i == 2);
+        }
+        double mean = 0;
+        int n = 0;
+        for (int s = 0; s < q.n; s++)
+            for (int t = 1; t < q.count[s]; t++)
+                if (q.wanted[s][t]) mean += fabs(out[1].logprob[s][t] - out[0].logprob[s][t]), n++;
+        assert_true(mean / n > 1e-6 && mean / n < 0.05);
+        check_gradients(m[0], out[1].gradients, out[0].gradients, 0.15, "bf16 against fp32");
+        check_gradients(m[0], out[2].gradients, out[1].gradients, 0.05, "bf16 on cpu against ref");
+        for (int i = 0; i < 3; i++) {
+            free_outcome(&out[i]);
+            ag_model_free(m[i]);
+            ag_device_close(d[i]);
+        }
+    }
+}
+
+/* With every token of the vocabulary a target, masked log-probabilities and entropies follow from the unmasked ones. */
+static void test_masks_and_entropy(void **state)
+{
+    ag_error err = {0};
+    enum { ROWS = 3, VOCAB = 37, N = ROWS * VOCAB };
+    ag_device *d = open_device(*state);
+    ag_model *m = tiny_model(d, TINY_LLAMA, AG_F32, false);
+    ag_forest_builder b = {0};
+    ag_forest f;
+    double plain[N], masked[N], entropy[N], plain_entropy[N];
+    static const int32_t text[ROWS] = {3, 14, 15};
+    for (int32_t row = 0; row < ROWS; row++) {
+        for (int32_t id = 0; id < VOCAB; id++) {
+            int32_t tokens[ROWS + 1] = {text[0], text[1], text[2]};
+            uint8_t wanted[ROWS + 1] = {0};
+            tokens[row + 1] = id;
+            wanted[row + 1] = 1;
+            must(ag_forest_add(&b, tokens, row + 2, wanted, id, true, row + 2, &err));
+        }
+    }
+    must(ag_forest_finish(&f, &b, &err));
+    assert_int_equal(f.target_count, N);
+    static const int32_t of_row[ROWS] = {1, -1, 0};
+    static const uint32_t bits[] = {0x00ff00f1, 0x15, 0x80000001, 0};
+    ag_pass *pass = make_pass(m, f.count, N, false, false);
+    must(ag_pass_forward(pass, &f, &err));
+    must(ag_pass_logprob(pass, 0.7, NULL, plain, plain_entropy, &err));
+    must(ag_pass_logprob(pass, 0.7, &(ag_masks){of_row, bits, 2}, masked, entropy, &err));
+    for (int row = 0; row < ROWS; row++) {
+        const uint32_t *mask = of_row[row] < 0 ? NULL : bits + 2 * of_row[row];
+        double all = 0, mass = 0, h = 0, h_all = 0;
+        for (int j = 0; j < VOCAB; j++) {
+            double p = exp(plain[row * VOCAB + j]);
+            all += p;
+            h_all -= p * log(p);
+            if (!mask || mask[j / 32] >> (j % 32) & 1) mass += p;
+        }
+        assert_true(fabs(all - 1) < 1e-5);
+        for (int j = 0; j < VOCAB; j++) {
+            if (mask && !(mask[j / 32] >> (j % 32) & 1)) continue;
+            double want = plain[row * VOCAB + j] - log(mass);
+            assert_true(fabs(masked[row * VOCAB + j] - want) < 1e-5);
+            h -= exp(want) * want;
+        }
+        for (int j = 0; j < VOCAB; j++) {
+            assert_true(fabs(entropy[row * VOCAB + j] - h) < 1e-5);
+            assert_true(fabs(plain_entropy[row * VOCAB + j] - h_all) < 1e-5);
+        }
+    }
+    ag_pass_free(pass);
+    ag_forest_free(&f);
+    ag_forest_builder_free(&b);
+    ag_model_free(m);
+    ag_device_close(d);
+}
+
+/* What does not fit, or names no token, is refused; a batch without targets is no work. */
+static void test_refusals(void **state)
+{
+    (void)state;
+    ag_error err = {0};
+    static sequences q = {.n = 1, .count = {90}};
+    double none = 0;
+    ag_device *d = open_device("cpu");
+    ag_model *m = tiny_model(d, TINY_LLAMA, AG_F32, true);
+    ag_pass *pass = make_pass(m, 100, 10, true, false);
+    ag_forest f = make_forest(&q, 0, 1, true);
+    must(ag_pass_forward(pass, &f, &err));
+    must(ag_pass_logprob(pass, 1, NULL, &none, &none, &err));
+    must(ag_pass_backward(pass, &none, &err));
+    f.ids[7] = 37;
+    assert_int_equal(ag_pass_forward(pass, &f, &err), AG_ERR_INPUT);
+    f.ids[7] = -1;
+    assert_int_equal(ag_pass_forward(pass, &f, &err), AG_ERR_INPUT);
+    f.ids[7] = 0;
+    f.pos[88] = 96;
+    assert_int_equal(ag_pass_forward(pass, &f, &err), AG_ERR_INPUT);
+    ag_forest_free(&f);
+    memset(q.wanted, 1, sizeof q.wanted);
+    f = make_forest(&q, 0, 1, true); /* 89 targets where 10 fit */
+    assert_int_equal(ag_pass_forward(pass, &f, &err), AG_ERR_INTERNAL);
+    ag_forest_free(&f);
+    ag_pass_free(pass);
+    pass = make_pass(m, 5, 100, false, false);
+    f = make_forest(&q, 0, 1, true);
+    assert_int_equal(ag_pass_forward(pass, &f, &err), AG_ERR_INTERNAL);
+    assert_int_equal(ag_pass_backward(pass, &none, &err), AG_ERR_INTERNAL);
+    ag_forest_free(&f);
+    ag_pass_free(pass);
+    ag_model_free(m);
+    ag_device_close(d);
+}
+
+static ag_status pass_work(void *context, ag_error *err)
+{
+    const ag_forest *f = context;
+    ag_config config = tiny_config(TINY_QWEN3);
+    ag_device *d = NULL;
+    ag_model *m = NULL;
+    ag_pass *pass = NULL;
+    double values[64] = {0}, entropy[64];
+    int32_t of_row[64];
+    uint32_t bits[2] = {~0u, ~0u};
+    for (int i = 0; i < 64; i++) of_row[i] = 0;
+    ag_status status = ag_device_cpu_open(&d, 1, err);
+    if (status == AG_OK) status = ag_model_create(&m, &config, d, &(ag_model_options){.type = AG_F32, .train = true, .lora_rank = 2, .lora_alpha = 1}, err);
+    if (status == AG_OK) status = ag_model_randomize(m, 1, err);
+    if (status == AG_OK) status = ag_pass_create(&pass, m, &(ag_pass_options){f->count, f->target_count, true, true}, err);
+    if (status == AG_OK) status = ag_pass_forward(pass, f, err);
+    if (status == AG_OK) status = ag_pass_logprob(pass, 1, &(ag_masks){of_row, bits, 1}, values, entropy, err);
+    if (status == AG_OK) status = ag_pass_backward(pass, values, err);
+    ag_pass_free(pass);
+    ag_model_free(m);
+    ag_device_close(d);
+    return status;
+}
+
+static void test_out_of_memory(void **state)
+{
+    (void)state;
+    static sequences q = {.n = 1, .count = {9}};
+    memset(q.wanted, 1, sizeof q.wanted);
+    ag_forest f = make_forest(&q, 0, 1, true);
+    sweep_memory(pass_work, &f);
+    ag_forest_free(&f);
+}
+
+int main(void)
+{
+    static char ref[] = "ref", cpu[] = "cpu", far[] = "far";
+    const struct CMUnitTest tests[] = {
+        {"sharing/ref", test_sharing, NULL, NULL, ref},
+        {"sharing/cpu", test_sharing, NULL, NULL, cpu},
+        {"sharing/far", test_sharing, NULL, NULL, far},
+        cmocka_unit_test(test_backends_agree),
+        cmocka_unit_test(test_bf16),
+        {"masks_and_entropy/ref", test_masks_and_entropy, NULL, NULL, ref},
+        {"masks_and_entropy/cpu", test_masks_and_entropy, NULL, NULL, cpu},
+        {"masks_and_entropy/far", test_masks_and_entropy, NULL, NULL, far},
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_out_of_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
