@@ -8,7 +8,7 @@
 #define LIST(...) (const char *const[]) { __VA_ARGS__, NULL }
 
 #define COLOURS                                                                                                     \
-    LIST("black", "white", "red", "blue", "green", "grey", "navy", "olive", "burgundy", "charcoal")
+    LIST("black", "white", "red", "blue", "green", "navy", "olive", "burgundy")
 #define WEARERS     LIST("women", "men", "unisex", "kids")
 #define SHOE_SIZES  LIST("36", "38", "40", "42", "44")
 #define SIZES       LIST("S", "M", "L", "XL")
@@ -70,8 +70,8 @@ const ag_shop_category ag_shop_categories[] = {
 const int ag_shop_category_count = sizeof ag_shop_categories / sizeof *ag_shop_categories;
 
 const ag_shop_brand ag_shop_brands[] = {
-    {"Norvik", 2}, {"Tarnell", 2}, {"Quillo", 2}, {"Ostrel", 2}, {"Vardane", 2}, {"Brenna", 1}, {"Kelmo", 1}, {"Lumio", 1},
-    {"Daskel", 1}, {"Fjorda", 1},  {"Pexa", 0},   {"Zorba", 0},  {"Budgo", 0},   {"Rikko", 0},  {"Nimbo", 0},
+    {"Norvik", 2}, {"Tarnell", 2}, {"Quillo", 2}, {"Ostrel", 2}, {"Brenna", 1}, {"Kelmo", 1},
+    {"Lumio", 1},  {"Daskel", 1},  {"Pexa", 0},   {"Zorba", 0},  {"Budgo", 0},  {"Rikko", 0},
 };
 const int ag_shop_brand_count = sizeof ag_shop_brands / sizeof *ag_shop_brands;
 

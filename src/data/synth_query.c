@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { WISHES = 6, TRIES = 12, TIED = 64 };
+enum { WISHES = 8, TRIES = 12, TIED = 64 };
 
 /* Prices that people say. */
 static const double round_prices[] = {5,  10, 15,  20,  25,  30,  40,  50,  60,  80,  100,
@@ -378,7 +378,7 @@ static ag_status choose_wishes(maker *m, ag_synth_type type, bool *fits)
 {
     ag_status status = AG_OK;
     double more = ag_rng_double(&m->rng);
-    int extra = more < 0.5 ? 0 : more < 0.9 ? 1 : 2;
+    int extra = more < 0.35 ? 0 : more < 0.8 ? 1 : 2;
     switch (type) {
     case AG_SYNTH_NEGATION: status = add_wish(m, true); break;
     case AG_SYNTH_ALTERNATIVE: status = wish_like(m); break;

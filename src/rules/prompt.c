@@ -136,7 +136,7 @@ static void add_value(ag_str *out, const char *value)
     ag_str_free(&folded);
 }
 
-/* "Requested: colour is red; material not suede". */
+/* "Requested: colour is red (minor); material not suede (core)": rules weigh the two differently. */
 static void add_asked(ag_str *out, const ag_asked *asked)
 {
     static const char *const words[] = {[AG_OP_IS] = "is",           [AG_OP_NOT] = "not",
@@ -152,6 +152,7 @@ static void add_asked(ag_str *out, const ag_asked *asked)
             if (v) ag_str_add(out, ask->op == AG_OP_BETWEEN ? " and " : ", ");
             add_value(out, ask->values[v]);
         }
+        ag_str_add(out, ask->core ? " (core)" : " (minor)");
     }
 }
 

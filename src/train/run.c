@@ -285,11 +285,9 @@ static ag_status log_step(ag_trainer *t, const ag_stage *stage, const ag_step_re
     json_t *line = json_pack("{s:I, s:s, s:f, s:f, s:f, s:f, s:I, s:I}", "step", (json_int_t)t->state.step, "method", stage->method, "loss", r->loss,
                              "lr", r->lr, "grad_norm", r->grad_norm, "gold_tokens", r->gold_tokens, "tokens", (json_int_t)r->tokens,
                              "unshared_tokens", (json_int_t)r->unshared);
-    json_t *timing = json_pack("{s:I, s:f, s:f}", "step", (json_int_t)t->state.step, "seconds", seconds, "tokens_per_second", (double)r->tokens / seconds);
-    ag_status status = line && timing ? ag_runlog_metrics(t->log, t->state.step, line, err) : ag_fail_memory(err, "log");
-    if (status == AG_OK) status = ag_runlog_timing(t->log, timing, err);
+    ag_status status = line ? ag_runlog_metrics(t->log, t->state.step, line, err) : ag_fail_memory(err, "log");
+    if (status == AG_OK) status = ag_runlog_timing(t->log, t->state.step, seconds, (double)r->tokens / seconds, err);
     json_decref(line);
-    json_decref(timing);
     return status;
 }
 

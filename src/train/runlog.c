@@ -4,6 +4,7 @@
  */
 #include "train/runlog.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -159,9 +160,11 @@ ag_status ag_runlog_metrics(ag_runlog *log, int64_t step, const json_t *line, ag
     return status;
 }
 
-ag_status ag_runlog_timing(ag_runlog *log, const json_t *line, ag_error *err)
+ag_status ag_runlog_timing(ag_runlog *log, int64_t step, double seconds, double tokens_per_second, ag_error *err)
 {
-    return append_json(&log->timing, line, err);
+    char line[128];
+    int n = snprintf(line, sizeof line, "{\"step\":%" PRId64 ",\"seconds\":%.6e,\"tokens_per_second\":%.6e}\n", step, seconds, tokens_per_second);
+    return append(&log->timing, line, (size_t)n, err);
 }
 
 static ag_status sync_stream(const stream *s, int64_t *place, ag_error *err)

@@ -133,7 +133,7 @@ static uint64_t noise(uint64_t below)
 }
 
 /* Replaces `gone` bytes at `at` by n bytes; keeps to the largest size. */
-static void splice(input *x, size_t max, size_t at, size_t gone, const void *bytes, size_t n)
+static void replace(input *x, size_t max, size_t at, size_t gone, const void *bytes, size_t n)
 {
     if (at > x->len) at = x->len;
     if (gone > x->len - at) gone = x->len - at;
@@ -201,25 +201,25 @@ static void change(input *x, size_t max)
     case 1:
         if (at < x->len) x->data[at] = (uint8_t)noise(256);
         break;
-    case 2: splice(x, max, at, n, NULL, 0); break;
-    case 3: splice(x, max, at, noise(3) ? 0 : n, word, strlen(word)); break;
-    case 4: splice(x, max, at, (size_t)1 << noise(4), &number, (size_t)1 << noise(4)); break;
+    case 2: replace(x, max, at, n, NULL, 0); break;
+    case 3: replace(x, max, at, noise(3) ? 0 : n, word, strlen(word)); break;
+    case 4: replace(x, max, at, (size_t)1 << noise(4), &number, (size_t)1 << noise(4)); break;
     case 5: /* a piece of itself again, up to many times */
         if (n > x->len - at) n = x->len - at;
         if (n > sizeof copy) n = sizeof copy;
         memcpy(copy, x->data + at, n);
-        for (uint64_t k = noise(8) ? 1 : noise(200) + 1; k > 0; k--) splice(x, max, at, 0, copy, n);
+        for (uint64_t k = noise(8) ? 1 : noise(200) + 1; k > 0; k--) replace(x, max, at, 0, copy, n);
         break;
     case 6: /* a piece of another seed */
         if (other->len) {
             size_t from = noise(other->len), most = other->len - from;
-            splice(x, max, at, noise(2) ? n : 0, other->data + from, 1 + noise(most < 512 ? most : 512));
+            replace(x, max, at, noise(2) ? n : 0, other->data + from, 1 + noise(most < 512 ? most : 512));
         }
         break;
     case 7: x->len = noise(8) ? x->len : at; break;
     default: /* two digits more or less */
         while (at < x->len && (x->data[at] < '0' || x->data[at] > '9')) at++;
-        if (at < x->len) splice(x, max, at, noise(2), noise(2) ? "99" : "-", noise(2) + 1);
+        if (at < x->len) replace(x, max, at, noise(2), noise(2) ? "99" : "-", noise(2) + 1);
         break;
     }
 }

@@ -49,6 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(status, &err);
         if (status == AG_OK && ag_config_check(&config, "fuzz.gguf", &err) != AG_OK) abort();
     }
+    (void)sum;
     ag_gguf_free(&gguf);
     ag_tensors_free(&table);
     return 0;

@@ -12,7 +12,7 @@
 __attribute__((unused)) static void naive_truncate(const double *p, int n, int top_k, double top_p, double min_p, bool *kept)
 {
     double mass = 0, taken = 0, best = 0;
-    int order[4096], count = 0;
+    int order[4096] = {0}, count = 0;
     for (int j = 0; j < n; j++) {
         int at = count++;
         for (; at > 0 && p[order[at - 1]] < p[j]; at--) order[at] = order[at - 1]; /* stable: lower ids first among equals */

@@ -5,6 +5,13 @@
 
 #include "unit/device/attention_cases.h"
 
+/* The kernels with the vectors of AVX-512, in whatever instructions this processor has: so their paths are tested everywhere. */
+#pragma GCC diagnostic ignored "-Wpsabi"
+#define AG_ISA    wide
+#define AG_VECTOR 64
+extern const ag_cpu_kernels ag_cpu_kernels_wide;
+#include "device/cpu/kernels.c"
+
 static const ag_dtype TYPES[] = {AG_F32, AG_BF16};
 static const char *const TYPE_NAMES[] = {"fp32", "bf16"};
 
@@ -430,6 +437,7 @@ typedef struct pair {
 } pair;
 static const pair PAIRS[] = {
     {"ref-base", {"ref", "base"}, {0, 2}},  {"ref-avx2", {"ref", "avx2"}, {0, 2}},   {"ref-avx512", {"ref", "avx512"}, {0, 2}},
+    {"ref-wide", {"ref", "wide"}, {0, 2}},
     {"threads-1-2", {NULL, NULL}, {1, 2}},   {"threads-1-3", {NULL, NULL}, {1, 3}},
     {"threads-2-2", {NULL, NULL}, {2, 2}},
 };
@@ -444,8 +452,11 @@ static trial TRIALS[PAIR_COUNT * OPERATION_COUNT];
 
 static ag_status open_side(const pair *p, int side, ag_device **d, ag_error *err)
 {
-    if (p->threads[side] > 0) return ag_device_cpu_open_isa(d, p->threads[side], p->isa[side], err);
-    return ag_device_ref_open(d, err);
+    if (p->threads[side] == 0) return ag_device_ref_open(d, err);
+    bool wide = p->isa[side] && strcmp(p->isa[side], "wide") == 0;
+    ag_status status = ag_device_cpu_open_isa(d, p->threads[side], wide ? NULL : p->isa[side], err);
+    if (status == AG_OK && wide) ag_cpu_of(*d)->k = &ag_cpu_kernels_wide;
+    return status;
 }
 
 /* Products of more threads may be cut differently; the same threads give the same bytes. */

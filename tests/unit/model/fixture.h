@@ -66,7 +66,7 @@ FIXTURE void fill_tiny(ag_model *m)
         double *values = ag_calloc(n, sizeof *values);
         for (size_t j = 0; j < n; j++) {
             double x = ag_rng_normal(&r);
-            double gain = strstr(p->name, "lora_b") ? 0.2 : 1.2;
+            double gain = strstr(p->name, "lora_b") ? 0.2 : 0.9;
             values[j] = p->matrix ? x * gain / sqrt((double)p->cols) : strstr(p->name, "bias") ? 0.5 * x : 1 + 0.3 * x;
         }
         must(ag_param_set(m, i, values, &err));

@@ -146,7 +146,7 @@ typedef struct tree {
 /* The tokens from the root to the first `count` of a node; returns their number. */
 static int path_of(const tree *t, int node, int count, int32_t *tokens)
 {
-    int n = node >= 0 && t->node[node].parent >= 0 ? path_of(t, t->node[node].parent, t->node[t->node[node].parent].count, tokens) : 0;
+    int parent = t->node[node].parent, n = parent < 0 ? 0 : path_of(t, parent, t->node[parent].count, tokens);
     memcpy(tokens + n, t->node[node].tokens, (size_t)count * sizeof *tokens);
     return n + count;
 }
@@ -178,9 +178,9 @@ static void new_node(tree *t, bench *b, ag_rng *r)
     int parent = (int)ag_rng_below(r, (uint32_t)t->n + 1) - 1;
     if (parent >= 0 && t->node[parent].depth == 5) parent = -1;
     if (parent >= 0) t->node[parent].closed = true;
-    tree_node *n = &t->node[t->n++];
-    *n = (tree_node){.parent = parent, .depth = parent < 0 ? 0 : t->node[parent].depth + 1};
-    must(ag_session_node(b->s, parent < 0 ? -1 : t->node[parent].id, ROOM, &n->id, &err));
+    tree_node *n = &t->node[t->n++], *above = parent < 0 ? NULL : &t->node[parent];
+    *n = (tree_node){.parent = parent, .depth = above ? above->depth + 1 : 0};
+    must(ag_session_node(b->s, above ? above->id : -1, ROOM, &n->id, &err));
 }
 
 /* The rows that the last call kept: several targets each, or none; masked in some rounds, with entropy in others. */

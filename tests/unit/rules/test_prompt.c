@@ -36,8 +36,8 @@ static void setup(fixture *f)
     f->asked = asks_resolve(&f->a, f->book);
     ag_prompt_defaults(&f->options);
     f->tokenizer = make_tokenizer(
-        "Query: red boots\nItem: Ankle boots\nBrand: Acme\nRequested: colour is red; material not "
-        "suede\nwarm winter walks in the snow\n",
+        "Query: red boots\nItem: Ankle boots\nBrand: Acme\nRequested: colour is red (minor); material not "
+        "suede (minor)\nwarm winter walks in the snow\n",
         80);
 }
 
@@ -108,7 +108,7 @@ static void test_text(void **state)
     ag_str_add(&want, "\n\nQuery: red boots\nItem: Ankle boots\nBrand: Acme\nCategory: Boots\n"
                       "- Product_Colour: red, dark red\n- material: suede\n- size: 38\n"
                       "Price: 49.9\nDescription: Warm boots for winter days and long walks in the snow.\n"
-                      "Requested: colour is red; material not suede\nQuery: red boots\n");
+                      "Requested: colour is red (minor); material not suede (minor)\nQuery: red boots\n");
     char *got = text_of(&f, "red boots", &boots, NULL);
     assert_string_equal(got, want.data);
     ag_free(got);
@@ -173,8 +173,8 @@ static void test_asked(void **state)
     f.asked = asks_resolve(&a, f.book);
     char *got = text_of(&f, "q", &boots, NULL);
     assert_non_null(strstr(
-        got, "\nRequested: price at most 50; price#2 between 10 and 20; colour is red, \"blue; material is "
-             "leather\"; like like \"Acme 'X'\"; weight at least 3 kg\n"));
+        got, "\nRequested: price at most 50 (minor); price#2 between 10 and 20 (minor); colour is red, \"blue; "
+             "material is leather\" (minor); like like \"Acme 'X'\" (minor); weight at least 3 kg (minor)\n"));
     ag_free(got);
     /* Two entries that look in the same field: it is written once. */
     asks twice = {0};
@@ -252,7 +252,7 @@ static void test_injection(void **state)
         const char *line = strstr(got, "\nRequested:");
         assert_non_null(line);
         assert_null(strstr(line + 1, "\nRequested:"));
-        snprintf(want, sizeof want, "\nRequested: colour is %s; material not suede\n", clean);
+        snprintf(want, sizeof want, "\nRequested: colour is %s (minor); material not suede (minor)\n", clean);
         assert_non_null(strstr(got, want));
         ag_free(got);
     }
@@ -321,7 +321,7 @@ static void test_prefix(void **state)
             head.len = common(&first, &hinted);
             char *shared = decoded(&f, &head);
             ag_str_clear(&query);
-            ag_str_addf(&query, "not suede\nQuery: %s", queries[q]);
+            ag_str_addf(&query, "not suede (minor)\nQuery: %s", queries[q]);
             assert_non_null(strstr(shared, query.data));
             ag_free(shared);
             ag_str_free(&query);
@@ -364,7 +364,7 @@ static void test_budget(void **state)
         if (!loss.attributes && !loss.title_tokens) assert_true(abs(lost - loss.description_tokens) <= 1);
         assert_non_null(strstr(got, "R0, at most 4: Else Excellent."));
         assert_non_null(strstr(got, "\nPrice: 49.9\n"));
-        assert_non_null(strstr(got, "\nRequested: colour is red; material not suede\nQuery: red boots\n"));
+        assert_non_null(strstr(got, "\nRequested: colour is red (minor); material not suede (minor)\nQuery: red boots\n"));
         assert_true(ag_utf8_valid(got, strlen(got), NULL));
         last_description = loss.description_tokens;
         last_attributes = loss.attributes;

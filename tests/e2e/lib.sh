@@ -1,0 +1,99 @@
+# lib.sh: what the end-to-end tests share. Each script sources it, names its tests with `t`, and ends with `finish`.
+# AGRL is the program and AGRL_SOURCE_DIR the project; run by hand, a test finds both by itself.
+# shellcheck shell=sh
+
+set -u
+SRC=${AGRL_SOURCE_DIR:-$(cd "$(dirname "$0")/../.." && pwd)}
+AGRL=${AGRL:-$SRC/build/release/agrl}
+case $AGRL in /*) ;; *) AGRL=$PWD/$AGRL ;; esac
+if [ ! -x "$AGRL" ]; then
+    echo "$AGRL is not there: build first, or set AGRL" >&2
+    exit 1
+fi
+T=$(mktemp -d)
+trap 'rm -rf "$T"' EXIT
+trap 'exit 130' INT TERM
+cd "$T" || exit 1
+AGRL_HOME=$T/agrl-home # no test meets what this machine has pulled
+export AGRL_HOME SRC
+total=0 broken=0 good=1 name=
+
+close_test() {
+    [ -n "$name" ] || return 0
+    total=$((total + 1))
+    if [ $good -eq 1 ]; then echo "ok      $name"; else
+        echo "FAILED  $name"
+        broken=$((broken + 1))
+    fi
+}
+
+t() { # NAME: the assertions that follow belong to it
+    close_test
+    name=$1
+    good=1
+}
+
+wrong() {
+    echo "  $*"
+    good=0
+}
+
+# CODE COMMAND...: runs it with its output in out and err, and wants this exit code.
+run() {
+    want=$1
+    shift
+    "$@" > out 2> err
+    code=$?
+    [ "$code" -eq "$want" ] || wrong "exit $code in place of $want: $* : $(head -c 300 err)"
+}
+
+# The program's one line on stderr, and it says TEXT (a pattern of grep). Sanitizers' reports are more than a line.
+says() {
+    [ "$(wc -l < err)" -eq 1 ] || wrong "stderr must be one line, but is: $(head -c 600 err)"
+    grep -q '^agrl: ' err || wrong "not our message: $(head -c 300 err)"
+    grep -q -e "$1" err || wrong "'$(cat err)' does not say '$1'"
+}
+
+prints() { # TEXT on stdout
+    grep -q -e "$1" out || wrong "stdout does not say '$1': $(head -c 300 out)"
+}
+
+silent() { # nothing on stdout
+    [ -s out ] && wrong "stdout must be empty: $(head -c 300 out)"
+    return 0
+}
+
+is() { # A B
+    [ "$1" = "$2" ] || wrong "'$1' is not '$2'"
+}
+
+absent() { # FILE...: not there, and no half-written file beside it
+    for file in "$@"; do
+        [ -e "$file" ] && wrong "$file must not be there"
+        for rest in "$(dirname "$file")"/.agrl-*; do
+            [ -e "$rest" ] && wrong "$rest was left behind"
+        done
+    done
+    return 0
+}
+
+# COMMAND...: no file may grow past a few hundred bytes, as on a full disk.
+full_disk() {
+    (
+        trap '' XFSZ
+        ulimit -f 1
+        "$@"
+    )
+}
+
+has() { # COMMAND: the program has it
+    "$AGRL" help | grep -q "^  $1 "
+}
+
+finish() {
+    close_test
+    echo "[  PASSED  ] $((total - broken)) test(s)."
+    [ $broken -eq 0 ] && exit 0
+    echo "[  FAILED  ] $broken test(s)"
+    exit 1
+}

@@ -1,0 +1,118 @@
+#!/bin/sh
+# test_data.sh: synth and import: same bytes for the same seed, splits, bad input, full disks.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+BOOK=$SRC/rules/shop.yaml
+
+t "synth writes the shop"
+run 0 "$AGRL" synth --rules "$BOOK" --out a --pairs 400 --products 600 --seed 7
+for file in sft rl valid test test_unseen catalogue; do
+    [ -s a/$file.jsonl ] || wrong "no $file.jsonl"
+done
+[ -s a/lexicon.json ] || wrong "no lexicon.json"
+
+t "the same seed gives the same bytes, another others"
+run 0 "$AGRL" synth --rules "$BOOK" --out b --pairs 400 --products 600 --seed 7
+diff -r a b > difference || wrong "$(head -c 300 difference)"
+run 0 "$AGRL" synth --rules "$BOOK" --out c --pairs 400 --products 600 --seed 8
+cmp -s a/sft.jsonl c/sft.jsonl && wrong "seed 8 gave what seed 7 gave"
+
+t "the labels of the shop are what the rules derive"
+for file in sft test_unseen; do
+    run 0 "$AGRL" rules derive --rules "$BOOK" a/$file.jsonl
+    is "$(wc -l < out)" "$(wc -l < a/$file.jsonl)"
+done
+
+t "a withheld rule is not there"
+run 0 "$AGRL" synth --rules "$BOOK" --out w --pairs 400 --products 600 --seed 7 --withhold R4
+grep -q '"rule": *"R4"' w/sft.jsonl && wrong "R4 decides a pair of sft.jsonl"
+grep -q '"rule": *"R4"' w/test.jsonl || wrong "R4 decides no pair of test.jsonl"
+
+t "synth on wrong settings"
+run 2 "$AGRL" synth --rules "$BOOK"
+says -- '--out'
+run 2 "$AGRL" synth --out x
+says -- '--rules'
+run 2 "$AGRL" synth --rules "$BOOK" --out x --pairs 0
+says 'whole number'
+run 1 "$AGRL" synth --rules missing.yaml --out x
+says missing.yaml
+"$AGRL" synth --rules "$BOOK" --out x --pairs 50 --withhold R99 > out 2> err
+code=$?
+[ $code -ne 0 ] || wrong "R99 was taken for a rule"
+says R99
+echo file > file
+run 1 "$AGRL" synth --rules "$BOOK" --out file --pairs 50 --products 100
+says file
+is "$(cat file)" file
+
+t "synth on a full disk leaves no file that looks whole"
+run 1 full_disk "$AGRL" synth --rules "$BOOK" --out full --pairs 100 --products 200
+says full
+absent full/sft.jsonl full/test.jsonl
+cp -r a kept
+run 1 full_disk "$AGRL" synth --rules "$BOOK" --out kept --pairs 100 --products 200
+diff -r a kept > difference || wrong "the old files changed: $(head -c 300 difference)"
+
+cat > table.csv << 'CSV'
+query,title,brand,price,tier
+red boots,"Boots, red",Harlow,89.0,4
+red boots,Boots in blue,Harlow,79.0,3
+kettle,Toaster,Brightwell,19.5,1
+CSV
+t "import a table"
+run 0 "$AGRL" import csv table.csv --rules "$BOOK"
+is "$(wc -l < out)" 3
+prints '"Boots, red"'
+run 0 "$AGRL" import csv - --rules "$BOOK" --out pairs.jsonl < table.csv
+silent
+is "$(wc -l < pairs.jsonl)" 3
+run 0 "$AGRL" import csv table.csv --rules "$BOOK" --out pairs.jsonl.gz
+is "$(gzip -dc pairs.jsonl.gz | wc -l)" 3
+run 0 "$AGRL" import jsonl pairs.jsonl --rules "$BOOK"
+is "$(wc -l < out)" 3
+
+t "import of bad tables names the place and writes nothing"
+printf 'query,title,tier\na,b,9\n' > bad.csv
+run 1 "$AGRL" import csv bad.csv --rules "$BOOK" --out fresh.jsonl
+silent
+says 'bad.csv:2'
+absent fresh.jsonl
+printf 'query,title,tier\na,b\n' > bad.csv
+run 1 "$AGRL" import csv bad.csv --rules "$BOOK" --out pairs.jsonl
+says 'bad.csv:2'
+is "$(wc -l < pairs.jsonl)" 3
+printf 'query,title\na,"b\n' > bad.csv
+run 1 "$AGRL" import csv bad.csv --rules "$BOOK"
+says 'bad.csv'
+printf 'query,title\na,\377\n' > bad.csv
+run 1 "$AGRL" import csv bad.csv --rules "$BOOK"
+says 'bad.csv'
+printf '{"query": "a"\n' > bad.jsonl
+run 1 "$AGRL" import jsonl bad.jsonl --rules "$BOOK" --out fresh.jsonl
+says 'bad.jsonl:1'
+absent fresh.jsonl
+: > empty.csv
+run 1 "$AGRL" import csv empty.csv --rules "$BOOK"
+says empty.csv
+run 1 "$AGRL" import csv missing.csv --rules "$BOOK"
+says missing.csv
+run 2 "$AGRL" import nonsense table.csv --rules "$BOOK"
+says nonsense
+run 2 "$AGRL" import csv table.csv
+says -- '--rules'
+
+t "import on a full disk"
+awk 'NR == 1 { print } NR > 1 { for (i = 0; i < 40; i++) { line = $0; sub(/^[^,]*/, "& " i, line); print line } }' table.csv > many.csv
+run 1 full_disk "$AGRL" import csv many.csv --rules "$BOOK" --out pairs.jsonl
+says pairs.jsonl
+is "$(wc -l < pairs.jsonl)" 3
+if [ -c /dev/full ]; then
+    "$AGRL" import csv table.csv --rules "$BOOK" > /dev/full 2> err
+    is $? 1
+    tail -n 1 err > last
+    mv last err
+    says "standard output"
+fi
+
+finish
