@@ -67,6 +67,67 @@ static ag_status judge_all(evaluation *e, long answers, ag_error *err)
     return status;
 }
 
+/* --- judgements that were made before (agrl judge --out) ------------------------------------------------------------ */
+
+static ag_status read_judgement(const evaluation *e, const json_t *line, const char *where, ag_judgement *j, ag_error *err)
+{
+    const ag_book *book = e->setup.book;
+    const json_t *probabilities = json_object_get(line, "probabilities");
+    double total = 0;
+    if (!json_is_object(probabilities)) return ag_fail(err, AG_ERR_INPUT, "%s: a judgement needs 'probabilities'", where);
+    for (int t = 0; t < book->tier_count; t++) {
+        double p = -1;
+        AG_TRY(ag_json_get_double(probabilities, book->tiers[t].id, &p, where, err));
+        if (!(p >= 0 && p <= 1)) return ag_fail(err, AG_ERR_INPUT, "%s: no probability of tier '%s' between 0 and 1", where, book->tiers[t].id);
+        j->probability[t] = p;
+        total += p;
+        j->gain += p * book->tiers[t].gain;
+        if (p > j->probability[j->tier]) j->tier = t;
+    }
+    if (total < 0.999 || total > 1.001) return ag_fail(err, AG_ERR_INPUT, "%s: the probabilities sum to %g, not 1", where, total);
+    return AG_OK;
+}
+
+/* Judgements by id; every pair needs one, and lines for other pairs are passed over. */
+static ag_status load_judged(evaluation *e, const char *path, ag_error *err)
+{
+    size_t n = e->pairs.count, found = 0;
+    ag_lines *lines = NULL;
+    json_t *index = json_object();
+    bool *seen = ag_arena_alloc(&e->arena, n, sizeof *seen);
+    e->records = ag_arena_alloc(&e->arena, n, sizeof *e->records);
+    e->judged = ag_calloc(n, sizeof *e->judged);
+    ag_status status = index && seen && e->records && e->judged ? ag_lines_open(&lines, path, err) : ag_fail_memory(err, "judgements");
+    for (size_t i = 0; i < n && status == AG_OK; i++)
+        if (json_object_set_new(index, e->pairs.items[i]->id, json_integer((json_int_t)i)) != 0) status = ag_fail_memory(err, "judgements");
+    while (status == AG_OK) {
+        char *text, where[1200];
+        size_t len;
+        json_t *line = NULL;
+        const char *id = NULL;
+        status = ag_lines_next(lines, &text, &len, err);
+        if (status != AG_OK || !text) break;
+        snprintf(where, sizeof where, "%s:%ld", path, ag_lines_number(lines));
+        status = ag_json_parse(&line, text, len, path, ag_lines_number(lines), err);
+        if (status == AG_OK) status = ag_json_get_string(line, "id", &id, where, err);
+        const json_t *at = id ? json_object_get(index, id) : NULL;
+        if (status == AG_OK && at) {
+            size_t i = (size_t)json_integer_value(at);
+            if (seen[i]) status = ag_fail(err, AG_ERR_INPUT, "%s: '%s' is judged twice", where, id);
+            else status = read_judgement(e, line, where, &e->judged[i], err);
+            seen[i] = true;
+            found++;
+        }
+        json_decref(line);
+    }
+    if (status == AG_OK && found < n) status = ag_fail(err, AG_ERR_INPUT, "%s: %zu of %zu pairs are not judged", path, n - found, n);
+    for (size_t i = 0; i < n && status == AG_OK; i++)
+        status = ag_record_fill(&e->records[i], e->setup.book, e->pairs.items[i], &e->judged[i], &e->arena, err);
+    ag_lines_close(lines);
+    json_decref(index);
+    return status;
+}
+
 static ag_status write_json(const char *path, const json_t *json, ag_error *err)
 {
     ag_str text = {0};
@@ -104,9 +165,9 @@ static ag_status find_run(const char *dir, run_files *files, ag_error *err)
 
 static ag_status write_report(const evaluation *e, const char *title, const char *run_dir, const char *path, ag_error *err)
 {
-    run_files files;
+    run_files files = {0};
     ag_records set = {e->setup.book, e->records, e->pairs.count};
-    ag_status status = find_run(run_dir, &files, err);
+    ag_status status = run_dir ? find_run(run_dir, &files, err) : AG_OK;
     ag_report_input input = {title, files.config, files.metrics, e->metrics, &set};
     if (status == AG_OK) status = ag_report_write(path, &input, err);
     ag_free(files.config);
@@ -127,7 +188,7 @@ static ag_status print_metrics(const json_t *metrics, bool json, ag_error *err)
 
 typedef struct eval_options {
     ag_model_choice choice;
-    const char *rules, *lexicon, *data, *report, *out, *aggregate;
+    const char *rules, *lexicon, *data, *judged, *report, *out, *aggregate;
     long limit, answers, draws, seed;
     bool json;
 } eval_options;
@@ -135,15 +196,18 @@ typedef struct eval_options {
 static ag_status evaluate(const eval_options *o, ag_error *err)
 {
     evaluation e = {.arena = {.name = "evaluation"}};
-    ag_status status = o->data ? ag_setup_model(&e.setup, &o->choice, err) : ag_fail(err, AG_ERR_USAGE, "--data is missing: pairs with gold tiers");
+    ag_status status = AG_OK;
+    if (!o->data) status = ag_fail(err, AG_ERR_USAGE, "--data is missing: pairs with gold tiers");
+    else if (o->judged && o->choice.model) status = ag_fail(err, AG_ERR_USAGE, "--judged and --model exclude each other");
+    if (status == AG_OK && !o->judged) status = ag_setup_model(&e.setup, &o->choice, err);
     if (status == AG_OK) status = ag_setup_rules(&e.setup, o->rules, o->lexicon, err);
-    if (status == AG_OK) status = ag_setup_judge(&e.setup, &o->choice, err);
+    if (status == AG_OK && !o->judged) status = ag_setup_judge(&e.setup, &o->choice, err);
     if (status == AG_OK) status = load_gold(&e, o->data, o->aggregate, o->limit, err);
-    if (status == AG_OK) status = judge_all(&e, o->answers, err);
+    if (status == AG_OK) status = o->judged ? load_judged(&e, o->judged, err) : judge_all(&e, o->answers, err);
     ag_records set = {e.setup.book, e.records, e.pairs.count};
     if (status == AG_OK) status = ag_metrics_json(&e.metrics, &set, (int)o->draws, (uint64_t)o->seed, err);
     if (status == AG_OK && o->out) status = write_json(o->out, e.metrics, err);
-    if (status == AG_OK && o->report) status = write_report(&e, o->choice.model, o->choice.model, o->report, err);
+    if (status == AG_OK && o->report) status = write_report(&e, o->judged ? o->judged : o->choice.model, o->judged ? NULL : o->choice.model, o->report, err);
     if (status == AG_OK) status = print_metrics(e.metrics, o->json, err);
     json_decref(e.metrics);
     ag_judgements_free(e.judged, e.judged ? e.pairs.count : 0);
@@ -160,6 +224,7 @@ int ag_cmd_eval(int argc, char **argv)
                                  {"rules", AG_OPT_STRING, &o.rules, "BOOK", "the rulebook", 0, 0},
                                  {"lexicon", AG_OPT_STRING, &o.lexicon, "FILE", "what the parser knows of the catalogue (default: the model's own)", 0, 0},
                                  {"data", AG_OPT_STRING, &o.data, "PAIRS", "pairs with gold tiers", 0, 0},
+                                 {"judged", AG_OPT_STRING, &o.judged, "FILE", "judgements made before (agrl judge --out), in place of a model", 0, 0},
                                  {"aggregate", AG_OPT_CHOICE, &o.aggregate, "given|majority|median|soft", "how ratings become gold (default given)", 0, 0},
                                  {"limit", AG_OPT_INT, &o.limit, "N", "only the first N pairs; 0: all", 0, 1e12},
                                  {"answers", AG_OPT_INT, &o.answers, "N", "whole answers for the first N pairs only; -1: all", -1, 1e12},

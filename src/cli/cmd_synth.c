@@ -32,10 +32,17 @@ typedef struct inputs {
 
 static void set_defaults(settings *s, const ag_synth_options *o, const ag_shop_options *shop)
 {
-    *s = (settings){.pairs = o->pairs, .seed = (long)o->seed, .products = shop->products, .per_query = o->per_query,
-                    .unseen_brands = o->unseen_brands, .unseen_categories = o->unseen_categories,
-                    .unseen_products = o->unseen_products, .disturbed = o->disturbed, .asked_parsed = 0.3,
-                    .missing = shop->missing, .text_only = shop->text_only};
+    *s = (settings){.pairs = o->pairs,
+                    .seed = (long)o->seed,
+                    .products = shop->products,
+                    .per_query = o->per_query,
+                    .unseen_brands = o->unseen_brands,
+                    .unseen_categories = o->unseen_categories,
+                    .unseen_products = o->unseen_products,
+                    .disturbed = o->disturbed,
+                    .asked_parsed = 0.3,
+                    .missing = shop->missing,
+                    .text_only = shop->text_only};
     memcpy(s->part, o->part_share, sizeof s->part);
     memcpy(s->type, o->type_share, sizeof s->type);
 }
@@ -53,10 +60,13 @@ static ag_status read_tiers(const char *text, const ag_book *book, double *share
         ag_str_addn(&id, at, key < n ? key : n);
         ag_str_addn(&value, at + (key < n ? key + 1 : n), key < n ? n - key - 1 : 0);
         int tier = ag_book_tier(book, ag_str_text(&id));
-        if (tier < 0) status = ag_fail(err, AG_ERR_USAGE, "--tiers: the rulebook has no tier '%s'", ag_str_text(&id));
+        if (tier < 0)
+            status = ag_fail(err, AG_ERR_USAGE, "--tiers: the rulebook has no tier '%s'", ag_str_text(&id));
         else if (!ag_number_parse(ag_str_text(&value), &share) || share < 0)
-            status = ag_fail(err, AG_ERR_USAGE, "--tiers: '%s' needs a share, as in %s=0.25", ag_str_text(&id), ag_str_text(&id));
-        else shares[tier] = share;
+            status = ag_fail(err, AG_ERR_USAGE, "--tiers: '%s' needs a share, as in %s=0.25",
+                             ag_str_text(&id), ag_str_text(&id));
+        else
+            shares[tier] = share;
         at += n;
         if (*at) at++;
     }
@@ -71,7 +81,8 @@ static ag_status read_skills(const ag_option_list *list, unsigned *bits, ag_erro
         int k = 0;
         while (k < 3 && strcmp(list->items[i], ag_skill_names[k]) != 0) k++;
         if (k == 3)
-            return ag_fail(err, AG_ERR_USAGE, "--withhold-skill: '%s' is not units, synonyms or hierarchy", list->items[i]);
+            return ag_fail(err, AG_ERR_USAGE, "--withhold-skill: '%s' is not units, synonyms or hierarchy",
+                           list->items[i]);
         *bits |= 1u << k;
     }
     return AG_OK;
@@ -91,9 +102,11 @@ static ag_status read_refused(inputs *in, const char *path, ag_error *err)
         if (*line == '{') {
             status = ag_json_parse(&json, line, len, path, ag_lines_number(lines), err);
             query = status == AG_OK ? json_string_value(json_object_get(json, "query")) : "";
-            if (!query) status = ag_fail(err, AG_ERR_INPUT, "%s:%ld: no \"query\"", path, ag_lines_number(lines));
+            if (!query)
+                status = ag_fail(err, AG_ERR_INPUT, "%s:%ld: no \"query\"", path, ag_lines_number(lines));
         }
-        if (status == AG_OK && !ag_grow(&in->refused, &in->refused_cap, in->refused_count + 1, sizeof *in->refused))
+        if (status == AG_OK &&
+            !ag_grow(&in->refused, &in->refused_cap, in->refused_count + 1, sizeof *in->refused))
             status = ag_fail_memory(err, "refused queries");
         if (status == AG_OK && !(in->refused[in->refused_count++] = ag_arena_strdup(&in->arena, query)))
             status = ag_fail_memory(err, "refused queries");
@@ -114,12 +127,14 @@ static ag_status open_inputs(inputs *in, const settings *s, ag_error *err)
     in->arena.name = "shop";
     ag_status status = ag_book_load(&in->book, s->rules, err);
     if (status == AG_OK)
-        status = in->book->facts_path ? ag_facts_load(&in->facts, in->book->facts_path, err) : ag_facts_empty(&in->facts, err);
+        status = in->book->facts_path ? ag_facts_load(&in->facts, in->book->facts_path, err)
+                                      : ag_facts_empty(&in->facts, err);
     if (status == AG_OK) status = ag_shop_invent(&in->items, &in->item_count, &shop, &in->arena, err);
     if (status == AG_OK) status = ag_lexicon_create(&in->lexicon, in->facts, in->book, err);
     for (size_t i = 0; i < in->item_count && status == AG_OK; i++)
         status = ag_lexicon_add_item(in->lexicon, &in->items[i], err);
-    for (int i = 0; i < s->refuse.count && status == AG_OK; i++) status = read_refused(in, s->refuse.items[i], err);
+    for (int i = 0; i < s->refuse.count && status == AG_OK; i++)
+        status = read_refused(in, s->refuse.items[i], err);
     return status;
 }
 
@@ -198,9 +213,11 @@ static void print_summary(const ag_synth *synth, const ag_book *book)
     print_rows(synth, "rule", rules, book->rule_count, has_rule, NULL);
     print_rows(synth, "type", ag_synth_type_names, AG_SYNTH_TYPES, has_type, NULL);
     print_rows(synth, "needs", ag_skill_names, AG_SKILL_COUNT, has_skill, NULL);
-    double precision = synth->parsed_entries ? (double)synth->agreed_entries / (double)synth->parsed_entries : 1.0;
+    double precision = synth->parsed_entries ? (double)synth->agreed_entries / (double)synth->parsed_entries
+                                             : 1.0;
     double recall = synth->asked_entries ? (double)synth->agreed_entries / (double)synth->asked_entries : 1.0;
-    printf("\nparser of asked: precision %.3f, recall %.3f over %ld requests", precision, recall, synth->asked_entries);
+    printf("\nparser of asked: precision %.3f, recall %.3f over %ld requests", precision, recall,
+           synth->asked_entries);
     printf("; sft pairs with its reading: %ld (%ld more kept their own, because it missed what decides)\n",
            synth->parsed_asked, synth->parser_missed);
     if (synth->withheld) printf("products kept out of sft by withholding: %ld\n", synth->withheld);
@@ -249,7 +266,8 @@ static ag_status run(const settings *s, ag_error *err)
     if (status == AG_OK && !s->quiet) print_summary(synth, in.book);
     for (int p = 0; status == AG_OK && p < AG_SYNTH_PARTS; p++)
         if ((long)synth->pair_count[p] < synth->wanted[p])
-            ag_warn("%s has %zu of %ld pairs: the catalogue and rules give no more; try --products or fewer pairs",
+            ag_warn("%s has %zu of %ld pairs: the catalogue and rules give no more; try --products or fewer "
+                    "pairs",
                     ag_synth_part_names[p], synth->pair_count[p], synth->wanted[p]);
     ag_synth_free(synth);
     close_inputs(&in);
@@ -258,12 +276,14 @@ static ag_status run(const settings *s, ag_error *err)
 
 int ag_cmd_synth(int argc, char **argv)
 {
-    static const ag_usage usage = {
-        "agrl synth --rules BOOK --out DIR [options]",
-        "Makes queries over an invented shop, pairs them with products of every tier, and derives each label (verdicts, "
-        "deciding rule, tier, reason) from the products' facts and the rulebook. DIR gets sft.jsonl, rl.jsonl, "
-        "valid.jsonl, test.jsonl, test_unseen.jsonl, catalogue.jsonl and lexicon.json. The same settings give the same bytes.",
-        0, 0};
+    static const ag_usage usage = {"agrl synth --rules BOOK --out DIR [options]",
+                                   "Makes queries over an invented shop, pairs them with products of every "
+                                   "tier, and derives each label (verdicts, "
+                                   "deciding rule, tier, reason) from the products' facts and the rulebook. "
+                                   "DIR gets sft.jsonl, rl.jsonl, "
+                                   "valid.jsonl, test.jsonl, test_unseen.jsonl, catalogue.jsonl and "
+                                   "lexicon.json. The same settings give the same bytes.",
+                                   0, 0};
     settings s;
     ag_synth_options o;
     ag_shop_options shop;
@@ -283,32 +303,42 @@ int ag_cmd_synth(int argc, char **argv)
         {"sft-share", AG_OPT_NUMBER, &s.part[AG_SYNTH_SFT], "X", "share of the pairs in sft.jsonl", 0, 1},
         {"rl-share", AG_OPT_NUMBER, &s.part[AG_SYNTH_RL], "X", "share in rl.jsonl", 0, 1},
         {"valid-share", AG_OPT_NUMBER, &s.part[AG_SYNTH_VALID], "X", "share in valid.jsonl", 0, 1},
-        {"test-share", AG_OPT_NUMBER, &s.part[AG_SYNTH_TEST], "X", "share in test.jsonl (unseen queries and products)", 0, 1},
-        {"unseen-share", AG_OPT_NUMBER, &s.part[AG_SYNTH_UNSEEN], "X", "share in test_unseen.jsonl (unseen brands and categories)", 0, 1},
+        {"test-share", AG_OPT_NUMBER, &s.part[AG_SYNTH_TEST], "X",
+         "share in test.jsonl (unseen queries and products)", 0, 1},
+        {"unseen-share", AG_OPT_NUMBER, &s.part[AG_SYNTH_UNSEEN], "X",
+         "share in test_unseen.jsonl (unseen brands and categories)", 0, 1},
         {"plain", AG_OPT_NUMBER, &s.type[AG_SYNTH_PLAIN], "X", "share of plain queries", 0, 1},
         {"negation", AG_OPT_NUMBER, &s.type[AG_SYNTH_NEGATION], "X", "share of queries with 'not'", 0, 1},
         {"alternative", AG_OPT_NUMBER, &s.type[AG_SYNTH_ALTERNATIVE], "X", "share of 'alternative to'", 0, 1},
         {"question", AG_OPT_NUMBER, &s.type[AG_SYNTH_QUESTION], "X", "share of questions", 0, 1},
         {"knowledge", AG_OPT_NUMBER, &s.type[AG_SYNTH_KNOWLEDGE], "X", "share that needs knowledge", 0, 1},
         {"tiers", AG_OPT_STRING, &s.tiers, "ID=X,...", "shares of the tiers (equal)", 0, 0},
-        {"unseen-products", AG_OPT_NUMBER, &s.unseen_products, "X", "share of products kept for tests", 0, 0.9},
+        {"unseen-products", AG_OPT_NUMBER, &s.unseen_products, "X", "share of products kept for tests", 0,
+         0.9},
         {"unseen-brands", AG_OPT_INT, &s.unseen_brands, "N", "brands kept for test_unseen", 0, 1000},
-        {"unseen-categories", AG_OPT_INT, &s.unseen_categories, "N", "categories kept for test_unseen", 0, 1000},
+        {"unseen-categories", AG_OPT_INT, &s.unseen_categories, "N", "categories kept for test_unseen", 0,
+         1000},
         {"disturbed", AG_OPT_NUMBER, &s.disturbed, "X", "share of queries in another word order", 0, 1},
         {"missing", AG_OPT_NUMBER, &s.missing, "X", "share of facts that a product does not state", 0, 1},
         {"text-only", AG_OPT_NUMBER, &s.text_only, "X", "share of facts that stand in the title only", 0, 1},
-        {"asked-parsed", AG_OPT_NUMBER, &s.asked_parsed, "SHARE", "share of sft pairs with the parser's asked", 0, 1},
+        {"asked-parsed", AG_OPT_NUMBER, &s.asked_parsed, "SHARE",
+         "share of sft pairs with the parser's asked", 0, 1},
         {"withhold", AG_OPT_STRING, &s.withhold, "RULE", "no pair that this rule decides in sft.jsonl", 0, 0},
-        {"relabel", AG_OPT_FLAG, &s.relabel, NULL, "with --withhold: keep such pairs, labelled as if the rule were not in the book", 0, 0},
-        {"withhold-skill", AG_OPT_LIST, &s.skills, "SKILL", "no pair in sft.jsonl whose verdicts need units, synonyms or hierarchy", 0, 0},
-        {"refuse", AG_OPT_LIST, &s.refuse, "FILE", "make no query of a group of this file (JSONL pairs or a query a line)", 0, 0},
+        {"relabel", AG_OPT_FLAG, &s.relabel, NULL,
+         "with --withhold: keep such pairs, labelled as if the rule were not in the book", 0, 0},
+        {"withhold-skill", AG_OPT_LIST, &s.skills, "SKILL",
+         "no pair in sft.jsonl whose verdicts need units, synonyms or hierarchy", 0, 0},
+        {"refuse", AG_OPT_LIST, &s.refuse, "FILE",
+         "make no query of a group of this file (JSONL pairs or a query a line)", 0, 0},
         {"quiet", AG_OPT_FLAG, &s.quiet, NULL, "no table", 0, 0},
         {0}};
     int code = ag_options_parse(&usage, options, argc, argv, &args, &nargs);
     if (code >= 0) return code;
     ag_status status = AG_OK;
-    if (!s.rules) status = ag_fail(&err, AG_ERR_USAGE, "synth needs --rules BOOK, for example --rules rules/shop.yaml");
-    else if (!s.out) status = ag_fail(&err, AG_ERR_USAGE, "synth needs --out DIR");
+    if (!s.rules)
+        status = ag_fail(&err, AG_ERR_USAGE, "synth needs --rules BOOK, for example --rules rules/shop.yaml");
+    else if (!s.out)
+        status = ag_fail(&err, AG_ERR_USAGE, "synth needs --out DIR");
     if (status == AG_OK) status = run(&s, &err);
     return status == AG_OK ? 0 : ag_cli_fail(&err);
 }

@@ -125,10 +125,10 @@ static const char init_run[] =
     "\n"
     "stages:\n"
     "  - method: sft\n"
-    "    epochs: 120 # 2 or 3 with thousands of pairs\n"
+    "    epochs: 150 # 2 or 3 with thousands of pairs\n"
     "    batch: 10\n"
-    "    lr: 3e-3 # 1e-4 for a pretrained model\n"
-    "    valid_every: 60\n";
+    "    lr: 6e-3 # 1e-4 for a pretrained model\n"
+    "    valid_every: 75\n";
 
 static const char init_pairs[] =
     "{\"id\": \"boots-1\", \"query\": \"red leather boots\", \"item\": {\"id\": \"p1\", \"title\": \"Harlow ankle boots, burgundy red leather\", \"brand\": \"Harlow\", \"category\": \"boots\", \"price\": 89.0, \"attributes\": {\"colour\": \"red\", \"material\": \"leather\"}}, \"asked\": [{\"name\": \"colour\", \"op\": \"is\", \"value\": \"red\"}, {\"name\": \"material\", \"op\": \"is\", \"value\": \"leather\"}], \"gold\": {\"tier\": \"4\", \"verdicts\": {\"cat\": \"SAME\", \"attr\": {\"colour\": \"MATCH\", \"material\": \"MATCH\"}}, \"rule\": \"R0\"}}\n"
@@ -154,8 +154,10 @@ static const char init_readme[] =
     "\n"
     "  agrl rules check rulebook.yaml                 looks for mistakes in the rules\n"
     "  agrl train run.yaml                            about a minute; a tiny model that learns the ten pairs\n"
-    "  agrl eval --model run --data pairs.jsonl       how good it is\n"
-    "  agrl judge --model run --data pairs.jsonl --explain\n"
+    "  agrl eval --model run --rules rulebook.yaml --data pairs.jsonl\n"
+    "                                                 how good it is\n"
+    "  agrl judge --model run --rules rulebook.yaml --explain pairs.jsonl\n"
+    "                                                 each verdict with its reasons\n"
     "\n"
     "Then make it yours:\n"
     "\n"

@@ -13,7 +13,7 @@
 
 void ag_shop_defaults(ag_shop_options *options)
 {
-    *options = (ag_shop_options){.products = 4000, .seed = 1, .missing = 0.10, .text_only = 0.03};
+    *options = (ag_shop_options){.products = 4000, .seed = 1, .missing = 0.08, .text_only = 0.02};
 }
 
 /* One product in the making. */
@@ -57,8 +57,8 @@ static const char *quantity(product *p, const ag_shop_attribute *a, const char *
     ag_number_parse(value, &x);
     double second = x * a->per_second;
     bool small = x < 0.5 && second >= 1;
-    bool other = small || (second >= 0.5 && second <= 3000 && fabs(second * 10 - round(second * 10)) < 1e-9 && x < 10 &&
-                           chance(&p->rng, 0.4));
+    bool other = small || (second >= 0.5 && second <= 3000 && fabs(second * 10 - round(second * 10)) < 1e-9 &&
+                           x < 10 && chance(&p->rng, 0.4));
     if (a->per_second < 1) other = second >= 1 && chance(&p->rng, 0.4);
     ag_str_addf(&text, "%g %s", other ? second : x, a->units[other]);
     const char *kept = keep(p->arena, &text);
@@ -107,7 +107,9 @@ static void choose_maker(product *p)
         p->band = *device == 'F' || *device == 'O' ? 2 : *device == 'M' ? 0 : 1;
         return;
     }
-    const ag_shop_brand *brand = &ag_shop_brands[ag_rng_below(&p->rng, (uint32_t)ag_shop_brand_count)];
+    const ag_shop_brand *brand;
+    do brand = &ag_shop_brands[ag_rng_below(&p->rng, (uint32_t)ag_shop_brand_count)];
+    while (brand->trade != p->category->trade);
     p->brand = brand->name;
     p->band = brand->band;
 }
@@ -117,10 +119,14 @@ static void choose_maker(product *p)
 /* A fact as a title says it, with a space in front. */
 static void title_fact(ag_str *title, const ag_shop_attribute *a, const char *value)
 {
-    if (strcmp(a->name, "size") == 0) ag_str_addf(title, " size %s", value);
-    else if (strcmp(a->name, "pack") == 0) ag_str_addf(title, " pack of %s", value);
-    else if (strcmp(a->name, "fits") == 0 || strcmp(a->name, "for") == 0) ag_str_addf(title, " for %s", value);
-    else ag_str_addf(title, " %s", value);
+    if (strcmp(a->name, "size") == 0)
+        ag_str_addf(title, " size %s", value);
+    else if (strcmp(a->name, "pack") == 0)
+        ag_str_addf(title, " pack of %s", value);
+    else if (strcmp(a->name, "fits") == 0 || strcmp(a->name, "for") == 0)
+        ag_str_addf(title, " for %s", value);
+    else
+        ag_str_addf(title, " %s", value);
 }
 
 static bool before_noun(const ag_shop_attribute *a)
@@ -134,15 +140,19 @@ static const char *write_title(product *p, ag_str *s)
     bool shown[AG_SHOP_ATTRIBUTES];
     ag_str_clear(s);
     ag_str_add(s, p->brand);
-    if (p->model) ag_str_addf(s, " %s", p->model);
-    else if (chance(&p->rng, 0.5)) ag_str_addf(s, " %s", pick(&p->rng, ag_shop_series));
+    if (p->model)
+        ag_str_addf(s, " %s", p->model);
+    else if (chance(&p->rng, 0.5))
+        ag_str_addf(s, " %s", pick(&p->rng, ag_shop_series));
     for (int i = 0; i < AG_SHOP_ATTRIBUTES && p->category->attributes[i].name; i++) {
         shown[i] = p->value[i] && (!p->field[i] || chance(&p->rng, 0.45));
-        if (shown[i] && before_noun(&p->category->attributes[i])) title_fact(s, &p->category->attributes[i], p->value[i]);
+        if (shown[i] && before_noun(&p->category->attributes[i]))
+            title_fact(s, &p->category->attributes[i], p->value[i]);
     }
     ag_str_addf(s, " %s", p->category->noun);
     for (int i = 0; i < AG_SHOP_ATTRIBUTES && p->category->attributes[i].name; i++)
-        if (shown[i] && !before_noun(&p->category->attributes[i])) title_fact(s, &p->category->attributes[i], p->value[i]);
+        if (shown[i] && !before_noun(&p->category->attributes[i]))
+            title_fact(s, &p->category->attributes[i], p->value[i]);
     return keep(p->arena, s);
 }
 
@@ -150,8 +160,8 @@ static const char *write_description(product *p, ag_str *s)
 {
     static const struct {
         const char *name, *form;
-    } forms[] = {{"material", "Made of %s."}, {"volume", "Holds %s."}, {"power", "Has %s of power."},
-                 {"fits", "Works with %s."}, {"colour", "Colour: %s."}, {"for", "Made for %s."}};
+    } forms[] = {{"material", "Made of %s."}, {"volume", "Holds %s."},   {"power", "Has %s of power."},
+                 {"fits", "Works with %s."},  {"colour", "Colour: %s."}, {"for", "Made for %s."}};
     ag_str_clear(s);
     ag_str_add(s, pick(&p->rng, ag_shop_sentences));
     for (int i = 0; i < AG_SHOP_ATTRIBUTES && p->category->attributes[i].name; i++) {
@@ -165,7 +175,7 @@ static const char *write_description(product *p, ag_str *s)
             ag_str_add(s, slot + 2);
         }
     }
-    if (chance(&p->rng, 0.5)) ag_str_addf(s, " %s", pick(&p->rng, ag_shop_sentences));
+    if (chance(&p->rng, 0.25)) ag_str_addf(s, " %s", pick(&p->rng, ag_shop_sentences));
     return keep(p->arena, s);
 }
 
@@ -180,8 +190,8 @@ static bool add_field(ag_item *item, const char *name, const char *value, ag_are
     return true;
 }
 
-static ag_status make_item(ag_item *item, long number, const ag_shop_options *options, ag_arena *arena, ag_str *scratch,
-                           ag_error *err)
+static ag_status make_item(ag_item *item, long number, const ag_shop_options *options, ag_arena *arena,
+                           ag_str *scratch, ag_error *err)
 {
     product p = {.arena = arena, .rng = ag_rng_at(options->seed, AG_RNG_SYNTH, 1, (uint64_t)number, 0, 0)};
     p.category = &ag_shop_categories[number % ag_shop_category_count];
@@ -207,7 +217,8 @@ static ag_status make_item(ag_item *item, long number, const ag_shop_options *op
     return ok ? AG_OK : ag_fail_memory(err, "products");
 }
 
-ag_status ag_shop_invent(ag_item **items, size_t *count, const ag_shop_options *options, ag_arena *arena, ag_error *err)
+ag_status ag_shop_invent(ag_item **items, size_t *count, const ag_shop_options *options, ag_arena *arena,
+                         ag_error *err)
 {
     ag_str scratch = {0};
     ag_status status = AG_OK;

@@ -38,12 +38,14 @@ typedef struct ag_shop_category {
     const char *name, *noun; /* noun: in titles */
     double price;            /* of a mid-range product */
     ag_shop_attribute attributes[AG_SHOP_ATTRIBUTES];
-    bool devices;            /* products are the devices that others fit */
+    bool devices; /* products are the devices that others fit */
+    int trade;    /* whose brands make it */
 } ag_shop_category;
 
 typedef struct ag_shop_brand {
     const char *name;
     int band; /* 0 budget, 1 mid, 2 premium */
+    int trade;
 } ag_shop_brand;
 
 extern const ag_shop_category ag_shop_categories[];

@@ -12,12 +12,17 @@
 #include "data/split.h"
 
 const char *const ag_synth_part_names[AG_SYNTH_PARTS] = {"sft", "rl", "valid", "test", "test_unseen"};
-const char *const ag_synth_type_names[AG_SYNTH_TYPES] = {"plain", "negation", "alternative", "question", "knowledge"};
+const char *const ag_synth_type_names[AG_SYNTH_TYPES] = {"plain", "negation", "alternative", "question",
+                                                         "knowledge"};
 
 enum {
-    CANDIDATES = 96, SAME_KIND = 48, OTHER_KIND = 12, RELATIONS = 4,
-    GIVE_UP = 1000,                            /* tries for a query of one type */
-    QUERIES_A_PAIR = 4, QUERIES_MORE = 1000    /* at most this many queries for a part's pairs */
+    CANDIDATES = 96,
+    SAME_KIND = 48,
+    OTHER_KIND = 12,
+    RELATIONS = 4,
+    GIVE_UP = 1000, /* tries for a query of one type */
+    QUERIES_A_PAIR = 4,
+    QUERIES_MORE = 1000 /* at most this many queries for a part's pairs */
 };
 
 /* The price of "cheaper than X" must be clear to a reader: nothing within this share of X's. */
@@ -27,7 +32,7 @@ typedef struct candidate {
     const ag_item *item;
     ag_gold gold;
     unsigned skills;
-    int off;         /* verdicts that are not the best */
+    int off; /* verdicts that are not the best */
     bool relabelled;
     bool unseen_category;
 } candidate;
@@ -36,10 +41,11 @@ typedef struct run {
     ag_synth *synth;
     ag_shelf *shelf;
     const ag_synth_options *options;
-    ag_book reduced;  /* the book without the withheld rule */
-    int withheld;     /* rule index, or -1 */
-    ag_map keys;      /* query keys -> part; AG_SYNTH_PARTS for refused ones */
-    long tier_quota[AG_MAX_TIERS], tier_count[AG_MAX_TIERS], rule_count[AG_MAX_RULES]; /* of the part at hand */
+    ag_book reduced; /* the book without the withheld rule */
+    int withheld;    /* rule index, or -1 */
+    ag_map keys;     /* query keys -> part; AG_SYNTH_PARTS for refused ones */
+    long tier_quota[AG_MAX_TIERS], tier_count[AG_MAX_TIERS],
+        rule_count[AG_MAX_RULES]; /* of the part at hand */
     candidate candidates[CANDIDATES];
     int candidate_count;
     ag_arena scratch;
@@ -48,10 +54,15 @@ typedef struct run {
 
 void ag_synth_defaults(ag_synth_options *o)
 {
-    *o = (ag_synth_options){.pairs = 14000, .seed = 1, .per_query = 5,
+    *o = (ag_synth_options){.pairs = 14000,
+                            .seed = 1,
+                            .per_query = 5,
                             .part_share = {0.62, 0.20, 0.03, 0.10, 0.05},
                             .type_share = {0.44, 0.22, 0.12, 0.12, 0.10},
-                            .unseen_products = 0.25, .unseen_brands = 2, .unseen_categories = 1, .disturbed = 0.08};
+                            .unseen_products = 0.25,
+                            .unseen_brands = 2,
+                            .unseen_categories = 1,
+                            .disturbed = 0.08};
 }
 
 /* --- query groups ------------------------------------------------------------------------------------------- */
@@ -72,7 +83,8 @@ static ag_status claim(run *r, const char *text, int part, bool *fresh)
         if (!ag_map_put(&r->keys, ag_str_text(&set), set.len, part, NULL) ||
             !ag_map_put(&r->keys, ag_str_text(&joined), joined.len, part, NULL))
             status = ag_fail_memory(r->err, "query groups");
-        else *fresh = true;
+        else
+            *fresh = true;
     }
 out:
     ag_str_free(&set);
@@ -106,11 +118,11 @@ static ag_status drop_mixed_groups(run *r)
 
 /* --- candidates --------------------------------------------------------------------------------------------- */
 
-static ag_status relabel(run *r, const ag_synth_query *q, const ag_asked *asked, const ag_item *item, ag_gold *gold,
-                         ag_arena *arena)
+static ag_status relabel(run *r, const ag_synth_query *q, const ag_asked *asked, const ag_item *item,
+                         ag_gold *gold, ag_arena *arena)
 {
-    ag_status status = ag_facts_gold(gold, r->shelf->facts, &r->reduced, asked, item, q->wanted, q->reference, arena,
-                                     r->err);
+    ag_status status = ag_facts_gold(gold, r->shelf->facts, &r->reduced, asked, item, q->wanted, q->reference,
+                                     arena, r->err);
     if (status == AG_OK && gold->rule >= r->withheld) gold->rule++; /* back to the book's numbers */
     return status;
 }
@@ -119,7 +131,8 @@ static int verdicts_off(const ag_book *book, const ag_asked *asked, const ag_gol
 {
     int off = 0;
     for (int c = 0; c < book->criterion_count; c++)
-        for (int a = 0; a < (book->criteria[c].per_asked ? asked->count : 1); a++) off += gold->verdicts.v[c][a] > 0;
+        for (int a = 0; a < (book->criteria[c].per_asked ? asked->count : 1); a++)
+            off += gold->verdicts.v[c][a] > 0;
     return off;
 }
 
@@ -130,14 +143,15 @@ static ag_status consider(run *r, const ag_synth_query *q, uint32_t index, bool 
     candidate *c = &r->candidates[r->candidate_count];
     for (int i = 0; i < r->candidate_count; i++)
         if (r->candidates[i].item == item) return AG_OK;
-    *c = (candidate){.item = item, .unseen_category = wanted_unseen || r->shelf->kinds[r->shelf->kind_of[index]].unseen};
+    *c = (candidate){.item = item,
+                     .unseen_category = wanted_unseen || r->shelf->kinds[r->shelf->kind_of[index]].unseen};
     if (q->part == AG_SYNTH_UNSEEN && !c->unseen_category && !r->shelf->unseen_brand[index]) return AG_OK;
     const ag_item *x = q->reference;
     if (x && item->has_price && !ag_streq(x->brand, item->brand) &&
         fabs(item->price - x->price) < like_margin * x->price)
         return AG_OK;
-    ag_status status = ag_facts_gold_skills(&c->gold, &c->skills, r->shelf->facts, r->shelf->book, &q->asked, item, q->wanted, x,
-                                            &r->scratch, r->err);
+    ag_status status = ag_facts_gold_skills(&c->gold, &c->skills, r->shelf->facts, r->shelf->book, &q->asked,
+                                            item, q->wanted, x, &r->scratch, r->err);
     if (status != AG_OK || c->gold.tier < 0) return status;
     if (q->part == AG_SYNTH_SFT) {
         bool rule = r->withheld >= 0 && c->gold.rule == r->withheld;
@@ -153,17 +167,22 @@ static ag_status consider(run *r, const ag_synth_query *q, uint32_t index, bool 
 }
 
 /* Random products of the categories in `kinds`. */
-static ag_status draw_from(run *r, const ag_synth_query *q, const int *kinds, int n, int want, bool wanted_unseen, ag_rng *rng)
+static ag_status draw_from(run *r, const ag_synth_query *q, const int *kinds, int n, int want,
+                           bool wanted_unseen, ag_rng *rng)
 {
-    ag_side own = q->part == AG_SYNTH_TEST ? AG_SIDE_TEST : q->part == AG_SYNTH_UNSEEN ? AG_SIDE_UNSEEN : AG_SIDE_TRAIN;
+    ag_side own = q->part == AG_SYNTH_TEST     ? AG_SIDE_TEST
+                  : q->part == AG_SYNTH_UNSEEN ? AG_SIDE_UNSEEN
+                                               : AG_SIDE_TRAIN;
     int start = r->candidate_count;
     ag_status status = AG_OK;
-    for (int tries = 0; n > 0 && tries < want * 3 && r->candidate_count - start < want && status == AG_OK; tries++) {
+    for (int tries = 0; n > 0 && tries < want * 3 && r->candidate_count - start < want && status == AG_OK;
+         tries++) {
         const ag_kind *kind = &r->shelf->kinds[kinds[ag_rng_below(rng, (uint32_t)n)]];
         ag_side side = own;
         if (own == AG_SIDE_UNSEEN && (kind->count[own] == 0 || ag_rng_double(rng) < 0.4)) side = AG_SIDE_TEST;
         if (kind->count[side] == 0) continue;
-        status = consider(r, q, kind->items[side][ag_rng_below(rng, (uint32_t)kind->count[side])], wanted_unseen);
+        status = consider(r, q, kind->items[side][ag_rng_below(rng, (uint32_t)kind->count[side])],
+                          wanted_unseen);
     }
     return status;
 }
@@ -179,7 +198,9 @@ static ag_status gather(run *r, const ag_synth_query *q, ag_rng *rng)
         ag_match m;
         status = ag_facts_match_category(&m, s->facts, q->wanted, s->kinds[k].name, r->err);
         int g = m.relation == AG_REL_SAME || m.relation == AG_REL_NARROWER ? 0
-                : m.relation == AG_REL_SIBLING ? 1 : m.relation == AG_REL_RELATED ? 2 : 3;
+                : m.relation == AG_REL_SIBLING                             ? 1
+                : m.relation == AG_REL_RELATED                             ? 2
+                                                                           : 3;
         /* A group that is asked for has unseen members as well as seen ones; only a category of its own is unseen. */
         if (m.relation == AG_REL_SAME) unseen |= s->kinds[k].unseen;
         kinds[(size_t)g * s->kind_count + (size_t)n[g]++] = (int)k;
@@ -224,8 +245,8 @@ static ag_status try_parsed(run *r, ag_synth_pair *pair)
 {
     const ag_synth_query *q = pair->query;
     ag_gold gold;
-    ag_status status = ag_facts_gold(&gold, r->shelf->facts, r->shelf->book, &q->parsed, pair->item, q->wanted, q->reference,
-                                     &r->synth->arena, r->err);
+    ag_status status = ag_facts_gold(&gold, r->shelf->facts, r->shelf->book, &q->parsed, pair->item,
+                                     q->wanted, q->reference, &r->synth->arena, r->err);
     if (status == AG_OK && pair->relabelled && gold.rule == r->withheld)
         status = relabel(r, q, &q->parsed, pair->item, &gold, &r->synth->arena);
     if (status != AG_OK) return status;
@@ -248,9 +269,14 @@ static ag_status take(run *r, ag_synth_query *q, candidate *c, ag_rng *rng)
         return ag_fail_memory(r->err, "pairs");
     ag_synth_pair *pair = &s->pairs[p][s->pair_count[p]];
     size_t index = (size_t)(c->item - r->shelf->items);
-    *pair = (ag_synth_pair){.query = q, .item = c->item, .gold = c->gold, .skills = c->skills,
-                            .relabelled = c->relabelled, .unseen_product = r->shelf->side_of[index] != AG_SIDE_TRAIN,
-                            .unseen_brand = r->shelf->unseen_brand[index], .unseen_category = c->unseen_category};
+    *pair = (ag_synth_pair){.query = q,
+                            .item = c->item,
+                            .gold = c->gold,
+                            .skills = c->skills,
+                            .relabelled = c->relabelled,
+                            .unseen_product = r->shelf->side_of[index] != AG_SIDE_TRAIN,
+                            .unseen_brand = r->shelf->unseen_brand[index],
+                            .unseen_category = c->unseen_category};
     if (pair->gold.why && !(pair->gold.why = ag_arena_strdup(&s->arena, pair->gold.why)))
         return ag_fail_memory(r->err, "pairs");
     /* Relabelled pairs are chosen by what they are, so that there are as many of them as the rule would decide. */
@@ -269,7 +295,8 @@ static ag_status take(run *r, ag_synth_query *q, candidate *c, ag_rng *rng)
 static ag_status read_query(run *r, ag_synth_query *q)
 {
     ag_synth *s = r->synth;
-    ag_status status = ag_asked_parse(&q->parsed, &q->parsed_category, r->shelf->lexicon, q->text, NULL, &s->arena, r->err);
+    ag_status status = ag_asked_parse(&q->parsed, &q->parsed_category, r->shelf->lexicon, q->text, NULL,
+                                      &s->arena, r->err);
     if (status != AG_OK) return status;
     s->asked_entries += q->asked.count;
     s->parsed_entries += q->parsed.count;
@@ -316,7 +343,8 @@ static int next_type(const run *r, const long *made, const int *failed)
     for (int t = 0; t < AG_SYNTH_TYPES; t++) all += (double)made[t];
     for (int t = 0; t < AG_SYNTH_TYPES; t++) {
         double lack = r->options->type_share[t] * all - (double)made[t];
-        if (r->options->type_share[t] <= 0 || failed[t] >= GIVE_UP || (best >= 0 && lack <= best_lack)) continue;
+        if (r->options->type_share[t] <= 0 || failed[t] >= GIVE_UP || (best >= 0 && lack <= best_lack))
+            continue;
         best = t;
         best_lack = lack;
     }
@@ -337,13 +365,15 @@ static ag_status fill_part(run *r, int part)
         ag_synth_query made;
         bool good, fresh = false;
         if ((type = next_type(r, by_type, failed)) < 0) break;
-        status = ag_synth_make_query(&made, &good, r->shelf, part, (ag_synth_type)type, number, &s->arena, r->err);
+        status = ag_synth_make_query(&made, &good, r->shelf, part, (ag_synth_type)type, number, &s->arena,
+                                     r->err);
         if (status == AG_OK && good) status = claim(r, made.text, part, &fresh);
         failed[type] = fresh ? 0 : failed[type] + 1;
         if (status != AG_OK || !fresh) continue;
         by_type[type]++;
         queries++;
-        if (s->query_count == s->query_cap) return ag_fail(r->err, AG_ERR_INTERNAL, "more queries than planned");
+        if (s->query_count == s->query_cap)
+            return ag_fail(r->err, AG_ERR_INTERNAL, "more queries than planned");
         ag_synth_query *q = &s->queries[s->query_count++];
         *q = made;
         status = read_query(r, q);
@@ -358,7 +388,8 @@ static ag_status normalise(double *shares, int n, const char *what, ag_error *er
 {
     double sum = 0;
     for (int i = 0; i < n; i++) {
-        if (!(shares[i] >= 0) || !isfinite(shares[i])) return ag_fail(err, AG_ERR_USAGE, "%s: a share is negative", what);
+        if (!(shares[i] >= 0) || !isfinite(shares[i]))
+            return ag_fail(err, AG_ERR_USAGE, "%s: a share is negative", what);
         sum += shares[i];
     }
     if (sum <= 0) return ag_fail(err, AG_ERR_USAGE, "%s: all shares are 0", what);
@@ -370,13 +401,14 @@ static ag_status find_withheld(run *r, const ag_book *book)
 {
     const char *id = r->options->withhold, *names[AG_MAX_RULES];
     r->withheld = -1;
-    if (!id) return r->options->relabel ? ag_fail(r->err, AG_ERR_USAGE, "--relabel needs --withhold RULE") : AG_OK;
+    if (!id)
+        return r->options->relabel ? ag_fail(r->err, AG_ERR_USAGE, "--relabel needs --withhold RULE") : AG_OK;
     r->withheld = ag_book_rule(book, id);
     if (r->withheld >= 0) return AG_OK;
     for (int i = 0; i < book->rule_count; i++) names[i] = book->rules[i].id;
     const char *near = ag_nearest(id, names, (size_t)book->rule_count);
-    return ag_fail(r->err, AG_ERR_USAGE, "the rulebook has no rule '%s'%s%s%s", id, near ? "; did you mean '" : "",
-                   near ? near : "", near ? "'?" : "");
+    return ag_fail(r->err, AG_ERR_USAGE, "the rulebook has no rule '%s'%s%s%s", id,
+                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 static ag_status begin(run *r, const ag_book *book, ag_synth_options *o)
@@ -388,7 +420,8 @@ static ag_status begin(run *r, const ag_book *book, ag_synth_options *o)
     if (o->pairs < 1 || o->pairs > 100000000 || o->per_query < 1)
         return ag_fail(r->err, AG_ERR_USAGE, "pairs must be between 1 and 100000000, and at least 1 a query");
     ag_status status = normalise(o->part_share, AG_SYNTH_PARTS, "shares of the files", r->err);
-    if (status == AG_OK) status = normalise(o->type_share, AG_SYNTH_TYPES, "shares of the query types", r->err);
+    if (status == AG_OK)
+        status = normalise(o->type_share, AG_SYNTH_TYPES, "shares of the query types", r->err);
     if (status == AG_OK) status = find_withheld(r, book);
     if (status != AG_OK) return status;
     if (r->withheld >= 0) {
@@ -413,19 +446,26 @@ static ag_status begin(run *r, const ag_book *book, ag_synth_options *o)
     return AG_OK;
 }
 
-ag_status ag_synth_run(ag_synth **synth, const ag_item *items, size_t count, const ag_facts *facts, const ag_book *book,
-                       const ag_lexicon *lexicon, const ag_synth_options *options, ag_error *err)
+ag_status ag_synth_run(ag_synth **synth, const ag_item *items, size_t count, const ag_facts *facts,
+                       const ag_book *book, const ag_lexicon *lexicon, const ag_synth_options *options,
+                       ag_error *err)
 {
-    static const int order[AG_SYNTH_PARTS] = {AG_SYNTH_UNSEEN, AG_SYNTH_TEST, AG_SYNTH_VALID, AG_SYNTH_RL, AG_SYNTH_SFT};
+    static const int order[AG_SYNTH_PARTS] = {AG_SYNTH_UNSEEN, AG_SYNTH_TEST, AG_SYNTH_VALID, AG_SYNTH_RL,
+                                              AG_SYNTH_SFT};
     ag_synth_options o = *options;
-    ag_shelf shelf = {.items = items, .count = count, .facts = facts, .book = book, .lexicon = lexicon, .options = &o};
+    ag_shelf shelf = {
+        .items = items, .count = count, .facts = facts, .book = book, .lexicon = lexicon, .options = &o};
     ag_arena keys = {.name = "query groups"};
     run *r = ag_calloc(1, sizeof *r);
     ag_synth *s = ag_calloc(1, sizeof *s);
     ag_status status = r && s ? AG_OK : ag_fail_memory(err, "generator");
     if (status != AG_OK) goto out;
     s->arena.name = "pairs";
-    *r = (run){.synth = s, .shelf = &shelf, .options = &o, .keys = {.arena = &keys}, .scratch = {.name = "candidates"},
+    *r = (run){.synth = s,
+               .shelf = &shelf,
+               .options = &o,
+               .keys = {.arena = &keys},
+               .scratch = {.name = "candidates"},
                .err = err};
     status = begin(r, book, &o);
     if (status == AG_OK) status = ag_shelf_build(&shelf, err);
@@ -443,8 +483,10 @@ out:
     ag_arena_free(&keys);
     ag_shelf_free(&shelf);
     ag_free(r);
-    if (status == AG_OK) *synth = s;
-    else ag_synth_free(s);
+    if (status == AG_OK)
+        *synth = s;
+    else
+        ag_synth_free(s);
     return status;
 }
 

@@ -11,30 +11,41 @@
 
 /* The files that a run writes. */
 typedef enum ag_part_of_synth {
-    AG_SYNTH_SFT, AG_SYNTH_RL, AG_SYNTH_VALID, AG_SYNTH_TEST, AG_SYNTH_UNSEEN, AG_SYNTH_PARTS
+    AG_SYNTH_SFT,
+    AG_SYNTH_RL,
+    AG_SYNTH_VALID,
+    AG_SYNTH_TEST,
+    AG_SYNTH_UNSEEN,
+    AG_SYNTH_PARTS
 } ag_synth_part;
-extern const char *const ag_synth_part_names[AG_SYNTH_PARTS]; /* "sft", "rl", "valid", "test", "test_unseen" */
+extern const char
+    *const ag_synth_part_names[AG_SYNTH_PARTS]; /* "sft", "rl", "valid", "test", "test_unseen" */
 
 typedef enum ag_synth_type {
-    AG_SYNTH_PLAIN, AG_SYNTH_NEGATION, AG_SYNTH_ALTERNATIVE, AG_SYNTH_QUESTION, AG_SYNTH_KNOWLEDGE, AG_SYNTH_TYPES
+    AG_SYNTH_PLAIN,
+    AG_SYNTH_NEGATION,
+    AG_SYNTH_ALTERNATIVE,
+    AG_SYNTH_QUESTION,
+    AG_SYNTH_KNOWLEDGE,
+    AG_SYNTH_TYPES
 } ag_synth_type;
 extern const char *const ag_synth_type_names[AG_SYNTH_TYPES];
 
 typedef struct ag_synth_options {
-    long pairs;                          /* in all files together */
+    long pairs; /* in all files together */
     uint64_t seed;
-    int per_query;                       /* products of one query */
-    double part_share[AG_SYNTH_PARTS];   /* of pairs; made to sum to 1 */
-    double type_share[AG_SYNTH_TYPES];   /* of queries; made to sum to 1 */
-    double tier_share[AG_MAX_TIERS];     /* of pairs, best tier first; all 0: equal */
-    double unseen_products;              /* share of products that only tests meet */
+    int per_query;                        /* products of one query */
+    double part_share[AG_SYNTH_PARTS];    /* of pairs; made to sum to 1 */
+    double type_share[AG_SYNTH_TYPES];    /* of queries; made to sum to 1 */
+    double tier_share[AG_MAX_TIERS];      /* of pairs, best tier first; all 0: equal */
+    double unseen_products;               /* share of products that only tests meet */
     int unseen_brands, unseen_categories; /* how many only test_unseen meets */
-    double disturbed;                    /* share of queries in another word order or with filling words */
-    const char *withhold;                /* rule id, or NULL */
+    double disturbed;                     /* share of queries in another word order or with filling words */
+    const char *withhold;                 /* rule id, or NULL */
     bool relabel;
-    unsigned withhold_skills;            /* ag_skill bits */
-    double asked_parsed;                 /* share of sft pairs with the parser's asked */
-    const char *const *refused;          /* queries whose groups must not occur */
+    unsigned withhold_skills;   /* ag_skill bits */
+    double asked_parsed;        /* share of sft pairs with the parser's asked */
+    const char *const *refused; /* queries whose groups must not occur */
     size_t refused_count;
 } ag_synth_options;
 void ag_synth_defaults(ag_synth_options *options);
@@ -42,11 +53,11 @@ void ag_synth_defaults(ag_synth_options *options);
 typedef struct ag_synth_query {
     const char *text, *wanted; /* wanted: the category as the query names it */
     ag_asked asked;
-    const ag_item *reference;  /* of `like`, or NULL */
-    ag_synth_type type;        /* what it was made as; asked.types has all */
+    const ag_item *reference; /* of `like`, or NULL */
+    ag_synth_type type;       /* what it was made as; asked.types has all */
     int part;
     const char *parsed_category; /* with `parsed` */
-    ag_asked parsed;           /* the parser's reading; source UNKNOWN before it was read */
+    ag_asked parsed;             /* the parser's reading; source UNKNOWN before it was read */
 } ag_synth_query;
 
 typedef struct ag_synth_pair {
@@ -65,14 +76,17 @@ typedef struct ag_synth {
     size_t query_count, query_cap;
     ag_synth_pair *pairs[AG_SYNTH_PARTS];
     size_t pair_count[AG_SYNTH_PARTS], pair_cap[AG_SYNTH_PARTS];
-    long wanted[AG_SYNTH_PARTS]; /* how many pairs the shares ask for; fewer came when the catalogue gives no more */
+    long wanted
+        [AG_SYNTH_PARTS]; /* how many pairs the shares ask for; fewer came when the catalogue gives no more */
     long parsed_asked, parser_missed; /* sft pairs that took the parser's asked, and that could not */
     long withheld;                    /* candidates that withholding kept out of sft */
-    long asked_entries, parsed_entries, agreed_entries; /* parser against the queries' own asked, over all queries */
+    long asked_entries, parsed_entries,
+        agreed_entries; /* parser against the queries' own asked, over all queries */
 } ag_synth;
 
-ag_status ag_synth_run(ag_synth **synth, const ag_item *items, size_t count, const ag_facts *facts, const ag_book *book,
-                       const ag_lexicon *lexicon, const ag_synth_options *options, ag_error *err);
+ag_status ag_synth_run(ag_synth **synth, const ag_item *items, size_t count, const ag_facts *facts,
+                       const ag_book *book, const ag_lexicon *lexicon, const ag_synth_options *options,
+                       ag_error *err);
 void ag_synth_free(ag_synth *synth);
 
 /* One pair as the JSON of DESIGN.md's pair format, with "category" (wanted), "reference" and "slice". New reference. */

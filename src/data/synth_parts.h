@@ -9,7 +9,7 @@
 /* Which files may use a product: training files, tests, or only the test of unseen brands and categories. */
 typedef enum ag_side { AG_SIDE_TRAIN, AG_SIDE_TEST, AG_SIDE_UNSEEN, AG_SIDES } ag_side;
 
-typedef struct ag_kind {  /* a category of the catalogue */
+typedef struct ag_kind { /* a category of the catalogue */
     const char *name;
     uint32_t *items[AG_SIDES]; /* indices of its products */
     size_t count[AG_SIDES], cap[AG_SIDES];
@@ -37,8 +37,8 @@ ag_status ag_shelf_build(ag_shelf *shelf, ag_error *err);
 void ag_shelf_free(ag_shelf *shelf);
 
 /* Makes the query of one stream; *made false when this seed leads to none (try the next). Text is the arena's. */
-ag_status ag_synth_make_query(ag_synth_query *query, bool *made, const ag_shelf *shelf, int part, ag_synth_type type,
-                              uint64_t number, ag_arena *arena, ag_error *err);
+ag_status ag_synth_make_query(ag_synth_query *query, bool *made, const ag_shelf *shelf, int part,
+                              ag_synth_type type, uint64_t number, ag_arena *arena, ag_error *err);
 
 /* --- words (synth_words.c) --------------------------------------------------------------------------------- */
 
@@ -48,13 +48,14 @@ typedef struct ag_wish {
     ag_op op;
     const char *values[2];
     int value_count;
-    bool before;       /* the category */
-    const char *text;  /* as worded */
-    bool cheaper;      /* like: "but cheaper" may follow */
-    bool knowledge;    /* comes with the knowledge phrase, not with words of its own */
+    bool before;      /* the category */
+    const char *text; /* as worded */
+    bool cheaper;     /* like: "but cheaper" may follow */
+    bool knowledge;   /* comes with the knowledge phrase, not with words of its own */
 } ag_wish;
 
-ag_status ag_synth_word_wish(ag_wish *wish, const ag_shelf *shelf, ag_rng *rng, ag_arena *arena, ag_error *err);
+ag_status ag_synth_word_wish(ag_wish *wish, const ag_shelf *shelf, ag_rng *rng, ag_arena *arena,
+                             ag_error *err);
 /* A random phrase of a kind, or `otherwise`. */
 const char *ag_synth_phrase(const ag_shelf *shelf, ag_rng *rng, const char *kind, const char *otherwise);
 

@@ -9,7 +9,7 @@
 enum { WISHES = 8, TRIES = 12, TIED = 64 };
 
 /* Prices that people say. */
-static const double round_prices[] = {5,  10, 15,  20,  25,  30,  40,  50,  60,  80,  100,
+static const double round_prices[] = {5,   10,  15,  20,  25,  30,  40,  50,  60,  80,  100,
                                       120, 150, 200, 250, 300, 400, 500, 600, 800, 1000};
 enum { ROUND_PRICES = sizeof round_prices / sizeof *round_prices };
 
@@ -42,7 +42,8 @@ static const char *stated(const ag_item *item, const ag_attribute *row)
         const char *field = row->field_count ? row->fields[k] : row->name;
         if (strcmp(field, "brand") == 0 && item->brand && *item->brand) return item->brand;
         for (int i = 0; i < item->field_count; i++)
-            if (strcmp(item->fields[i].name, field) == 0 && item->fields[i].count > 0) return item->fields[i].values[0];
+            if (strcmp(item->fields[i].name, field) == 0 && item->fields[i].count > 0)
+                return item->fields[i].values[0];
     }
     return NULL;
 }
@@ -73,9 +74,11 @@ static const ag_item *neighbour(maker *m)
 
 static ag_status relation_of(maker *m, const ag_wish *w, ag_relation *relation)
 {
-    ag_ask ask = {.name = w->name, .op = w->op, .values = (const char **)w->values, .value_count = w->value_count};
+    ag_ask ask = {
+        .name = w->name, .op = w->op, .values = (const char **)w->values, .value_count = w->value_count};
     ag_match match;
-    ag_status status = ag_facts_match(&match, m->shelf->facts, m->shelf->book, &ask, m->seed, m->reference, m->err);
+    ag_status status = ag_facts_match(&match, m->shelf->facts, m->shelf->book, &ask, m->seed, m->reference,
+                                      m->err);
     *relation = match.relation;
     return status;
 }
@@ -108,7 +111,7 @@ static ag_status wish_price(maker *m, ag_wish *w)
     while (below > 0 && round_prices[below] > price) below--;
     if (round_prices[above] < price || round_prices[below] > price) return AG_OK; /* count stays 0: no wish */
     if (above < ROUND_PRICES - 1 && chance(m, 0.3)) above++;
-    w->op = kind < 0.65 ? AG_OP_AT_MOST : kind < 0.8 ? AG_OP_AT_LEAST : AG_OP_BETWEEN;
+    w->op = kind < 0.75 ? AG_OP_AT_MOST : kind < 0.9 ? AG_OP_AT_LEAST : AG_OP_BETWEEN;
     if (w->op == AG_OP_BETWEEN && round_prices[below] >= round_prices[above]) w->op = AG_OP_AT_MOST;
     double first = w->op == AG_OP_AT_MOST ? round_prices[above] : round_prices[below];
     w->values[0] = write_quantity(m, ag_book_attribute(m->shelf->book, "price"), first, -1);
@@ -136,7 +139,10 @@ static ag_status wish_number(maker *m, const ag_attribute *row, ag_wish *w)
         if (y > x && (high == x || chance(m, 0.5))) high = y;
     }
     double kind = ag_rng_double(&m->rng);
-    w->op = kind < 0.35 ? AG_OP_IS : kind < 0.65 ? AG_OP_AT_LEAST : kind < 0.9 ? AG_OP_AT_MOST : AG_OP_BETWEEN;
+    w->op = kind < 0.35   ? AG_OP_IS
+            : kind < 0.65 ? AG_OP_AT_LEAST
+            : kind < 0.92 ? AG_OP_AT_MOST
+                          : AG_OP_BETWEEN;
     if (w->op == AG_OP_BETWEEN && low == high) w->op = AG_OP_IS;
     double first = w->op == AG_OP_IS ? x : w->op == AG_OP_AT_MOST ? high : low;
     w->values[0] = write_quantity(m, row, first, unit);
@@ -156,7 +162,8 @@ static ag_status another_word(maker *m, const char *attribute, const char **valu
     double kind = ag_rng_double(&m->rng);
     if (kind > 0.4) return AG_OK;
     ag_status status = ag_facts_other_values(m->shelf->facts, m->shelf->book, attribute, *value,
-                                             kind < 0.2 ? AG_SKILL_SYNONYMS : AG_SKILL_HIERARCHY, others, 16, &n, m->err);
+                                             kind < 0.2 ? AG_SKILL_SYNONYMS : AG_SKILL_HIERARCHY, others, 16,
+                                             &n, m->err);
     if (status == AG_OK && n) *value = others[ag_rng_below(&m->rng, (uint32_t)n)];
     return status;
 }
@@ -211,10 +218,14 @@ static ag_status add_wish(maker *m, bool negated)
     const ag_attribute *row = &book->attributes[rows[ag_rng_below(&m->rng, (uint32_t)n)]];
     ag_wish *w = &m->wishes[m->count];
     *w = (ag_wish){.name = row->name};
-    if (negated) status = wish_not(m, row, w);
-    else if (is_price(row)) status = wish_price(m, w);
-    else if (row->compare == AG_COMPARE_NUMBER) status = wish_number(m, row, w);
-    else status = wish_value(m, row, w);
+    if (negated)
+        status = wish_not(m, row, w);
+    else if (is_price(row))
+        status = wish_price(m, w);
+    else if (row->compare == AG_COMPARE_NUMBER)
+        status = wish_number(m, row, w);
+    else
+        status = wish_value(m, row, w);
     if (status == AG_OK && w->value_count) m->count++;
     return status;
 }
@@ -249,7 +260,8 @@ static ag_status wish_like(maker *m)
         if (x->price * 0.88 <= m->seed->price) continue;
         for (int k = 0; k < x->field_count && !model; k++)
             for (size_t f = 0; f < sizeof naming / sizeof *naming; f++)
-                if (strcmp(x->fields[k].name, naming[f]) == 0 && x->fields[k].count) model = x->fields[k].values[0];
+                if (strcmp(x->fields[k].name, naming[f]) == 0 && x->fields[k].count)
+                    model = x->fields[k].values[0];
         ag_str_addf(&name, model ? "%s %s" : "%s", x->brand, model);
         ag_wish *w = &m->wishes[m->count++];
         *w = (ag_wish){.name = "brand", .op = AG_OP_LIKE, .value_count = 1};
@@ -274,12 +286,16 @@ static ag_status wish_knowledge(maker *m)
         if (!ag_facts_knowledge_applies(facts, row, m->kind->name)) continue;
         while (ag_facts_knowledge(facts, row, phrases, &asked, &n)) phrases++;
         if (phrases == 0 || n > WISHES) continue;
-        const char *phrase = ag_facts_knowledge(facts, row, (int)ag_rng_below(&m->rng, (uint32_t)phrases), &asked, &n);
+        const char *phrase = ag_facts_knowledge(facts, row, (int)ag_rng_below(&m->rng, (uint32_t)phrases),
+                                                &asked, &n);
         for (int i = 0; i < n && meets; i++) {
             ag_wish *w = &m->wishes[i];
             ag_relation relation;
-            *w = (ag_wish){.name = asked[i].name, .op = asked[i].op, .value_count = asked[i].value_count,
-                           .knowledge = true, .text = i == 0 ? phrase : ""};
+            *w = (ag_wish){.name = asked[i].name,
+                           .op = asked[i].op,
+                           .value_count = asked[i].value_count,
+                           .knowledge = true,
+                           .text = i == 0 ? phrase : ""};
             if (asked[i].value_count > 2) return AG_OK;
             for (int v = 0; v < asked[i].value_count; v++) w->values[v] = asked[i].values[v];
             ag_status status = relation_of(m, w, &relation);
@@ -342,8 +358,8 @@ static ag_status name_category(maker *m, ag_synth_query *q)
     q->wanted = m->kind->name;
     if (kind > 0.3) return AG_OK;
     ag_status status = ag_facts_other_categories(m->shelf->facts, m->kind->name,
-                                                 kind < 0.2 ? AG_SKILL_SYNONYMS : AG_SKILL_HIERARCHY, others, 16, &n,
-                                                 m->err);
+                                                 kind < 0.2 ? AG_SKILL_SYNONYMS : AG_SKILL_HIERARCHY, others,
+                                                 16, &n, m->err);
     if (status == AG_OK && n) q->wanted = others[ag_rng_below(&m->rng, (uint32_t)n)];
     return status;
 }
@@ -360,14 +376,18 @@ static ag_status set_asked(maker *m, ag_synth_query *q)
         const char **values = ag_arena_alloc(m->arena, 2, sizeof *values);
         if (!values) return ag_fail_memory(m->err, "query");
         memcpy(values, w->values, sizeof w->values);
-        a->entries[i] = (ag_ask){.name = w->name, .op = w->op, .values = values, .value_count = w->value_count};
+        a->entries[i] = (ag_ask){
+            .name = w->name, .op = w->op, .values = values, .value_count = w->value_count};
         negation |= w->op == AG_OP_NOT && !w->knowledge;
         alternative |= w->op == AG_OP_LIKE;
     }
     const struct {
         bool on;
         const char *name;
-    } types[] = {{negation, "negation"}, {alternative, "alternative"}, {m->question, "question"}, {m->knowledge, "knowledge"}};
+    } types[] = {{negation, "negation"},
+                 {alternative, "alternative"},
+                 {m->question, "question"},
+                 {m->knowledge, "knowledge"}};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (types[i].on) a->types[a->type_count++] = types[i].name;
     if (a->type_count == 0) a->types[a->type_count++] = "plain";
@@ -378,7 +398,7 @@ static ag_status choose_wishes(maker *m, ag_synth_type type, bool *fits)
 {
     ag_status status = AG_OK;
     double more = ag_rng_double(&m->rng);
-    int extra = more < 0.35 ? 0 : more < 0.8 ? 1 : 2;
+    int extra = more < 0.3 ? 0 : more < 0.7 ? 1 : 2;
     switch (type) {
     case AG_SYNTH_NEGATION: status = add_wish(m, true); break;
     case AG_SYNTH_ALTERNATIVE: status = wish_like(m); break;
@@ -388,8 +408,10 @@ static ag_status choose_wishes(maker *m, ag_synth_type type, bool *fits)
         status = add_wish(m, chance(m, 0.15));
         break;
     default:
-        if (more < 0.06) extra = 0; /* the category alone */
-        else status = add_wish(m, false);
+        if (more < 0.06)
+            extra = 0; /* the category alone */
+        else
+            status = add_wish(m, false);
         break;
     }
     *fits = m->count > 0 || (type == AG_SYNTH_PLAIN && more < 0.06);
@@ -397,12 +419,17 @@ static ag_status choose_wishes(maker *m, ag_synth_type type, bool *fits)
     return status;
 }
 
-ag_status ag_synth_make_query(ag_synth_query *q, bool *made, const ag_shelf *shelf, int part, ag_synth_type type,
-                              uint64_t number, ag_arena *arena, ag_error *err)
+ag_status ag_synth_make_query(ag_synth_query *q, bool *made, const ag_shelf *shelf, int part,
+                              ag_synth_type type, uint64_t number, ag_arena *arena, ag_error *err)
 {
     const ag_synth_options *o = shelf->options;
-    ag_side side = part == AG_SYNTH_TEST ? AG_SIDE_TEST : part == AG_SYNTH_UNSEEN ? AG_SIDE_UNSEEN : AG_SIDE_TRAIN;
-    maker m = {.shelf = shelf, .side = side, .arena = arena, .err = err,
+    ag_side side = part == AG_SYNTH_TEST     ? AG_SIDE_TEST
+                   : part == AG_SYNTH_UNSEEN ? AG_SIDE_UNSEEN
+                                             : AG_SIDE_TRAIN;
+    maker m = {.shelf = shelf,
+               .side = side,
+               .arena = arena,
+               .err = err,
                .rng = ag_rng_at(o->seed, AG_RNG_SYNTH, 3, (uint64_t)part, number, 0)};
     ag_gold gold;
     *made = false;
@@ -419,7 +446,8 @@ ag_status ag_synth_make_query(ag_synth_query *q, bool *made, const ag_shelf *she
     if (status != AG_OK || !fits) return status;
     if ((status = write_query(&m, q)) != AG_OK || (status = set_asked(&m, q)) != AG_OK) return status;
     q->reference = m.reference;
-    status = ag_facts_gold(&gold, shelf->facts, shelf->book, &q->asked, m.seed, q->wanted, q->reference, arena, err);
+    status = ag_facts_gold(&gold, shelf->facts, shelf->book, &q->asked, m.seed, q->wanted, q->reference,
+                           arena, err);
     *made = status == AG_OK && gold.tier == 0;
     return status;
 }

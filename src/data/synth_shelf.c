@@ -9,10 +9,13 @@
 static ag_status add_kind(ag_shelf *s, const char *name, int *index, ag_error *err)
 {
     bool made;
-    if (!ag_grow(&s->kinds, &s->kind_cap, s->kind_count + 1, sizeof *s->kinds)) return ag_fail_memory(err, "categories");
+    if (!ag_grow(&s->kinds, &s->kind_cap, s->kind_count + 1, sizeof *s->kinds))
+        return ag_fail_memory(err, "categories");
     ag_map_entry *e = ag_map_put(&s->kind_index, name, strlen(name), (int)s->kind_count, &made);
     if (!e) return ag_fail_memory(err, "categories");
-    if (made) s->kinds[s->kind_count++] = (ag_kind){.name = e->key};
+    if (made)
+        s->kinds[s->kind_count++] = (ag_kind){
+            .name = name}; /* the item's own text, which outlives the shelf */
     *index = e->value;
     return AG_OK;
 }
@@ -44,7 +47,8 @@ static ag_status count_brands(ag_shelf *s, brands *b, ag_error *err)
 }
 
 /* Draws `n` of `count` things for which `able` says yes, by the seed; marks them. */
-static ag_status draw(unsigned char *mark, const int *able, size_t count, int n, uint64_t seed, uint64_t what, ag_error *err)
+static ag_status draw(unsigned char *mark, const int *able, size_t count, int n, uint64_t seed, uint64_t what,
+                      ag_error *err)
 {
     uint32_t *order = ag_calloc(count + 1, sizeof *order), able_count = 0;
     ag_rng rng = ag_rng_at(seed, AG_RNG_SYNTH, 2, what, 0, 0);
@@ -64,10 +68,12 @@ static ag_status choose_sides(ag_shelf *s, ag_error *err)
     unsigned char *held_brand = NULL, *held_kind = ag_calloc(s->kind_count + 1, 1);
     uint64_t seed = s->options->seed;
     ag_status status = held_kind ? count_brands(s, &b, err) : ag_fail_memory(err, "catalogue");
-    if (status == AG_OK && !(held_brand = ag_calloc(b.index.count + 1, 1))) status = ag_fail_memory(err, "catalogue");
+    if (status == AG_OK && !(held_brand = ag_calloc(b.index.count + 1, 1)))
+        status = ag_fail_memory(err, "catalogue");
     if (status == AG_OK)
         status = draw(held_brand, b.kinds_seen, b.index.count, s->options->unseen_brands, seed, 1, err);
-    if (status == AG_OK) status = draw(held_kind, NULL, s->kind_count, s->options->unseen_categories, seed, 2, err);
+    if (status == AG_OK)
+        status = draw(held_kind, NULL, s->kind_count, s->options->unseen_categories, seed, 2, err);
     for (size_t k = 0; k < s->kind_count && status == AG_OK; k++) s->kinds[k].unseen = held_kind[k];
     for (size_t i = 0; i < s->count && status == AG_OK; i++) {
         const ag_item *item = &s->items[i];
@@ -82,7 +88,8 @@ static ag_status choose_sides(ag_shelf *s, ag_error *err)
         s->side_of[i] = (unsigned char)side;
         if (!ag_grow(&kind->items[side], &kind->cap[side], kind->count[side] + 1, sizeof(uint32_t)))
             status = ag_fail_memory(err, "catalogue");
-        else kind->items[side][kind->count[side]++] = (uint32_t)i;
+        else
+            kind->items[side][kind->count[side]++] = (uint32_t)i;
     }
     ag_map_free(&b.index);
     ag_free(b.last_kind);
@@ -101,14 +108,16 @@ ag_status ag_shelf_build(ag_shelf *s, ag_error *err)
     s->side_of = ag_calloc(s->count + 1, 1);
     s->unseen_brand = ag_calloc(s->count + 1, 1);
     if (!s->kind_of || !s->side_of || !s->unseen_brand) return ag_fail_memory(err, "catalogue");
-    if (s->count > UINT32_MAX / 2) return ag_fail(err, AG_ERR_INPUT, "a catalogue of %zu products is too large", s->count);
+    if (s->count > UINT32_MAX / 2)
+        return ag_fail(err, AG_ERR_INPUT, "a catalogue of %zu products is too large", s->count);
     for (size_t i = 0; i < s->count && status == AG_OK; i++) {
         s->kind_of[i] = -1;
         if (s->items[i].category && *s->items[i].category)
             status = add_kind(s, s->items[i].category, &s->kind_of[i], err);
     }
     if (status == AG_OK && s->kind_count < 2)
-        return ag_fail(err, AG_ERR_INPUT, "the catalogue has %zu categories; pairs need at least two", s->kind_count);
+        return ag_fail(err, AG_ERR_INPUT, "the catalogue has %zu categories; pairs need at least two",
+                       s->kind_count);
     return status == AG_OK ? choose_sides(s, err) : status;
 }
 

@@ -34,8 +34,10 @@ static void word_is(ag_str *out, ag_wish *w, const ag_shelf *shelf, ag_rng *rng)
     } else if (bare(value)) {
         ag_str_addf(out, "%s %s", w->name, value);
     } else if (compatibility) {
-        if ((w->before = chance(rng, 0.25))) ag_str_add(out, value);
-        else ag_str_addf(out, "%s %s", ag_synth_phrase(shelf, rng, "fits", ""), value);
+        if ((w->before = chance(rng, 0.25)))
+            ag_str_add(out, value);
+        else
+            ag_str_addf(out, "%s %s", ag_synth_phrase(shelf, rng, "fits", ""), value);
     } else if (strcmp(w->name, "for") == 0 && chance(rng, 0.5)) {
         ag_str_addf(out, "for %s", value);
     } else if (strcmp(w->name, "brand") == 0 && chance(rng, 0.2)) {
@@ -60,8 +62,10 @@ static void word_not(ag_str *out, ag_wish *w, const ag_shelf *shelf, ag_rng *rng
         return;
     }
     const char *phrase = ag_synth_phrase(shelf, rng, "not", "not");
-    if (bare(w->values[0])) ag_str_addf(out, "%s %s %s", phrase, w->name, w->values[0]);
-    else ag_str_addf(out, "%s %s", phrase, w->values[0]);
+    if (bare(w->values[0]))
+        ag_str_addf(out, "%s %s %s", phrase, w->name, w->values[0]);
+    else
+        ag_str_addf(out, "%s %s", phrase, w->values[0]);
 }
 
 /* Bounds of prices need no unit; other bare numbers need the attribute's name. */
@@ -75,8 +79,9 @@ static void word_bound(ag_str *out, const ag_wish *w, const ag_shelf *shelf, ag_
         const char *join = strcmp(opener, "between") == 0 ? "and" : "to";
         ag_str_addf(out, "%s %s %s %s", opener, w->values[0], join, w->values[1]);
     } else if (!price && chance(rng, 0.15)) {
-        ag_str_addf(out, "%s %s", w->values[0],
-                    ag_synth_phrase(shelf, rng, w->op == AG_OP_AT_MOST ? "at_most_after" : "at_least_after", ""));
+        ag_str_addf(
+            out, "%s %s", w->values[0],
+            ag_synth_phrase(shelf, rng, w->op == AG_OP_AT_MOST ? "at_most_after" : "at_least_after", ""));
     } else {
         ag_str_addf(out, "%s %s", ag_synth_phrase(shelf, rng, kinds[w->op], ""), w->values[0]);
     }
@@ -101,7 +106,8 @@ ag_status ag_synth_word_wish(ag_wish *w, const ag_shelf *shelf, ag_rng *rng, ag_
     default: word_bound(&out, w, shelf, rng); break;
     }
     ag_status status = ag_str_ok(&out, err);
-    if (status == AG_OK && !(w->text = ag_arena_strdup(arena, ag_str_text(&out)))) status = ag_fail_memory(err, "query");
+    if (status == AG_OK && !(w->text = ag_arena_strdup(arena, ag_str_text(&out))))
+        status = ag_fail_memory(err, "query");
     ag_str_free(&out);
     return status;
 }

@@ -92,8 +92,9 @@ static json_t *gold_json(const ag_gold *gold, const ag_book *book, const ag_aske
 static json_t *reference_json(const ag_item *x)
 {
     json_t *o = json_object();
-    bool ok = o && set_text(o, "id", x->id) && set_text(o, "title", x->title) && set_text(o, "brand", x->brand) &&
-              set_text(o, "category", x->category) && (!x->has_price || set(o, "price", number(x->price)));
+    bool ok = o && set_text(o, "id", x->id) && set_text(o, "title", x->title) &&
+              set_text(o, "brand", x->brand) && set_text(o, "category", x->category) &&
+              (!x->has_price || set(o, "price", number(x->price)));
     if (ok) return o;
     json_decref(o);
     return NULL;
@@ -118,8 +119,9 @@ json_t *ag_synth_pair_json(const ag_synth_pair *pair, const ag_book *book, long 
               (!q->reference || set(o, "reference", reference_json(q->reference))) &&
               (!pair->parsed || set(o, "asked_source", json_string("parsed"))) &&
               (!pair->relabelled || set(o, "relabelled", json_true())) &&
-              set(o, "slice", json_pack("{s:s, s:s, s:s}", "product", seen(pair->unseen_product), "brand",
-                                        seen(pair->unseen_brand), "category", seen(pair->unseen_category)));
+              set(o, "slice",
+                  json_pack("{s:s, s:s, s:s}", "product", seen(pair->unseen_product), "brand",
+                            seen(pair->unseen_brand), "category", seen(pair->unseen_category)));
     ag_str_free(&id);
     if (ok) return o;
     json_decref(o);
@@ -156,13 +158,16 @@ ag_status ag_synth_write(const ag_synth *s, const ag_book *book, const char *dir
         ag_free(path);
         for (size_t i = 0; i < s->pair_count[p] && status == AG_OK; i++) {
             const ag_synth_pair *pair = &s->pairs[p][i];
-            status = write_line(outs[p], ag_synth_pair_json(pair, book, (long)(pair->query - s->queries) + 1), &line, err);
+            status = write_line(outs[p], ag_synth_pair_json(pair, book, (long)(pair->query - s->queries) + 1),
+                                &line, err);
         }
         if (status == AG_OK) status = ag_out_flush(outs[p], err);
     }
     for (int p = 0; p < AG_SYNTH_PARTS; p++) {
-        if (status == AG_OK) status = ag_out_commit(outs[p], err);
-        else ag_out_abort(outs[p]);
+        if (status == AG_OK)
+            status = ag_out_commit(outs[p], err);
+        else
+            ag_out_abort(outs[p]);
     }
     ag_str_free(&line);
     return status;
@@ -175,8 +180,10 @@ ag_status ag_synth_write_catalogue(const ag_item *items, size_t count, const cha
     ag_status status = ag_out_open(&out, path, err);
     for (size_t i = 0; i < count && status == AG_OK; i++)
         status = write_line(out, ag_synth_item_json(&items[i]), &line, err);
-    if (status == AG_OK) status = ag_out_commit(out, err);
-    else ag_out_abort(out);
+    if (status == AG_OK)
+        status = ag_out_commit(out, err);
+    else
+        ag_out_abort(out);
     ag_str_free(&line);
     return status;
 }

@@ -23,13 +23,19 @@ const char *ag_dtype_name(ag_dtype type);
 /* float <-> bfloat16, round to nearest even (NaN stays NaN). */
 static inline uint16_t ag_bf16_from_float(float x)
 {
-    union { float f; uint32_t u; } v = {x};
+    union {
+        float f;
+        uint32_t u;
+    } v = {x};
     if ((v.u & 0x7fffffffu) > 0x7f800000u) return (uint16_t)((v.u >> 16) | 0x40u);
     return (uint16_t)((v.u + 0x7fffu + ((v.u >> 16) & 1u)) >> 16);
 }
 static inline float ag_float_from_bf16(uint16_t b)
 {
-    union { uint32_t u; float f; } v = {(uint32_t)b << 16};
+    union {
+        uint32_t u;
+        float f;
+    } v = {(uint32_t)b << 16};
     return v.f;
 }
 
@@ -170,9 +176,9 @@ typedef struct ag_head_args {
 } ag_head_args;
 typedef struct ag_head_logprob_args {
     ag_head_args head;
-    void *logprob;  /* real [targets] */
-    void *lse;      /* real [rows]: log-sum-exp of the allowed logits */
-    void *entropy;  /* real [rows] or NULL */
+    void *logprob; /* real [targets] */
+    void *lse;     /* real [rows]: log-sum-exp of the allowed logits */
+    void *entropy; /* real [rows] or NULL */
 } ag_head_logprob_args;
 /* dlogit = sum over the row's targets of dlogprob * (onehot - p) / temperature. dh [rows, width] real is overwritten; dw real
  * [vocab, width] accumulates (NULL: not wanted). */
@@ -241,15 +247,16 @@ typedef struct ag_axpy_args {
 } ag_axpy_args;
 
 typedef struct ag_device ag_device;
-#define AG_DEVICE_OPS(X)                                                                                             \
-    X(matmul) X(embed) X(embed_grad) X(rmsnorm) X(rmsnorm_grad) X(rope) X(attention) X(attention_grad) X(swiglu)     \
-    X(swiglu_grad) X(bias) X(bias_grad) X(head_logprob) X(head_grad) X(sample) X(adamw) X(sum_squares) X(cast)       \
-    X(rows) X(axpy)
+#define AG_DEVICE_OPS(X)                                                                                     \
+    X(matmul)                                                                                                \
+    X(embed) X(embed_grad) X(rmsnorm) X(rmsnorm_grad) X(rope) X(attention) X(attention_grad) X(swiglu)       \
+        X(swiglu_grad) X(bias) X(bias_grad) X(head_logprob) X(head_grad) X(sample) X(adamw) X(sum_squares)   \
+            X(cast) X(rows) X(axpy)
 
 struct ag_device {
     const char *name; /* "ref", "ref64", "far", "cpu", "cuda" */
     ag_dtype real;
-    bool fast_bf16;   /* has hardware products of bf16: the default type of weights */
+    bool fast_bf16; /* has hardware products of bf16: the default type of weights */
     void *impl;
 
     /* Memory. `what` names the allocation in plans and errors; zeroed. */
@@ -274,7 +281,8 @@ void ag_device_close(ag_device *device);
 /* The backends of this library. */
 ag_status ag_device_ref_open(ag_device **device, ag_error *err);   /* scalar C, F32 */
 ag_status ag_device_ref64_open(ag_device **device, ag_error *err); /* the same source in F64 */
-ag_status ag_device_far_open(ag_device **device, ag_error *err);   /* ref over pages that host code cannot touch */
+ag_status ag_device_far_open(ag_device **device,
+                             ag_error *err); /* ref over pages that host code cannot touch */
 ag_status ag_device_cpu_open(ag_device **device, int threads, ag_error *err);
 
 /* What the cpu backend found: "avx2, 2 threads, oneDNN 2.6.3", for doctor and logs. Appends to a buffer of n bytes. */

@@ -50,13 +50,13 @@ static void far_release(ag_device *d, void *memory)
     if (memory && --f->live == 0) f->used = 0;
 }
 
-#define FAR_OP(op)                                                                                                    \
-    static ag_status far_##op(ag_device *d, const ag_##op##_args *args, ag_error *err)                                 \
-    {                                                                                                                  \
-        far_guard(d, PROT_READ | PROT_WRITE);                                                                          \
-        ag_status status = far_of(d)->ref->op(far_of(d)->ref, args, err);                                              \
-        far_guard(d, PROT_NONE);                                                                                       \
-        return status;                                                                                                 \
+#define FAR_OP(op)                                                                                           \
+    static ag_status far_##op(ag_device *d, const ag_##op##_args *args, ag_error *err)                       \
+    {                                                                                                        \
+        far_guard(d, PROT_READ | PROT_WRITE);                                                                \
+        ag_status status = far_of(d)->ref->op(far_of(d)->ref, args, err);                                    \
+        far_guard(d, PROT_NONE);                                                                             \
+        return status;                                                                                       \
     }
 AG_DEVICE_OPS(FAR_OP)
 #undef FAR_OP
@@ -110,8 +110,16 @@ ag_status ag_device_far_open(ag_device **device, ag_error *err)
         ag_free(d);
         return status;
     }
-    *d = (ag_device){.name = "far", .real = AG_F32, .impl = f, .alloc = far_alloc, .release = far_release,
-                     .upload = far_move, .download = far_move, .copy = far_move, .zero = far_zero, .sync = far_sync,
+    *d = (ag_device){.name = "far",
+                     .real = AG_F32,
+                     .impl = f,
+                     .alloc = far_alloc,
+                     .release = far_release,
+                     .upload = far_move,
+                     .download = far_move,
+                     .copy = far_move,
+                     .zero = far_zero,
+                     .sync = far_sync,
                      .close = far_close,
 #define AG_FILL(op) .op = far_##op,
                      AG_DEVICE_OPS(AG_FILL)

@@ -19,7 +19,8 @@ static int compare_entries(const void *a, const void *b)
 }
 
 /* The smallest logit that truncation keeps, with ties at the border cut by id through *last_id. */
-static entry truncation_border(const double *logits, int64_t n, double lse, int top_k, double top_p, double min_p, entry *sorted)
+static entry truncation_border(const double *logits, int64_t n, double lse, int top_k, double top_p,
+                               double min_p, entry *sorted)
 {
     for (int64_t j = 0; j < n; j++) sorted[j] = (entry){logits[j], (int32_t)j};
     qsort(sorted, (size_t)n, sizeof *sorted, compare_entries);
@@ -34,18 +35,21 @@ static entry truncation_border(const double *logits, int64_t n, double lse, int 
     return sorted[keep - 1];
 }
 
-int32_t ag_sample_logits(const double *logits, int64_t n, double lse, bool greedy, double u, int top_k, double top_p,
-                         double min_p, void *scratch, double *logprob)
+int32_t ag_sample_logits(const double *logits, int64_t n, double lse, bool greedy, double u, int top_k,
+                         double top_p, double min_p, void *scratch, double *logprob)
 {
     int64_t chosen = -1, best = 0;
     for (int64_t j = 1; j < n; j++)
         if (logits[j] > logits[best]) best = j;
-    if (greedy) chosen = best;
+    if (greedy)
+        chosen = best;
     else {
         entry border = {-INFINITY, (int32_t)n};
-        if (top_k > 0 || top_p < 1 || min_p > 0) border = truncation_border(logits, n, lse, top_k, top_p, min_p, scratch);
+        if (top_k > 0 || top_p < 1 || min_p > 0)
+            border = truncation_border(logits, n, lse, top_k, top_p, min_p, scratch);
         double total = 0, sum = 0;
-#define KEPT(j) (isfinite(logits[j]) && (logits[j] > border.logit || (logits[j] == border.logit && (j) <= border.id)))
+#define KEPT(j)                                                                                              \
+    (isfinite(logits[j]) && (logits[j] > border.logit || (logits[j] == border.logit && (j) <= border.id)))
         for (int64_t j = 0; j < n; j++)
             if (KEPT(j)) total += exp(logits[j] - lse);
         for (int64_t j = 0; j < n; j++) {

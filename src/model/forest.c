@@ -44,28 +44,33 @@ int32_t ag_forest_cost(const ag_forest_builder *b, const int32_t *tokens, int32_
 
 static ag_status add_child(ag_forest_builder *b, int32_t parent, int32_t token, int32_t *child, ag_error *err)
 {
-    if (b->node_count >= INT32_MAX / 2) return ag_fail(err, AG_ERR_MEMORY, "a batch of more than %d tokens", INT32_MAX / 2);
-    if (!ag_grow(&b->nodes, &b->node_cap, b->node_count + 1, sizeof *b->nodes)) return ag_fail_memory(err, "forest");
+    if (b->node_count >= INT32_MAX / 2)
+        return ag_fail(err, AG_ERR_MEMORY, "a batch of more than %d tokens", INT32_MAX / 2);
+    if (!ag_grow(&b->nodes, &b->node_cap, b->node_count + 1, sizeof *b->nodes))
+        return ag_fail_memory(err, "forest");
     if (b->node_count == 0) b->first_root = b->last_root = -1; /* a zeroed builder */
     int32_t node = (int32_t)b->node_count++;
     b->nodes[node] = (ag_trie_node){token, parent, -1, -1, -1, -1};
     int32_t *first = parent < 0 ? &b->first_root : &b->nodes[parent].first_child;
     int32_t *last = parent < 0 ? &b->last_root : &b->nodes[parent].last_child;
-    if (*last < 0) *first = node;
-    else b->nodes[*last].next = node;
+    if (*last < 0)
+        *first = node;
+    else
+        b->nodes[*last].next = node;
     *last = node;
     *child = node;
     return AG_OK;
 }
 
-ag_status ag_forest_add(ag_forest_builder *b, const int32_t *tokens, int32_t n, const uint8_t *wanted, int32_t sample, bool trim,
-                        int32_t max_shared, ag_error *err)
+ag_status ag_forest_add(ag_forest_builder *b, const int32_t *tokens, int32_t n, const uint8_t *wanted,
+                        int32_t sample, bool trim, int32_t max_shared, ag_error *err)
 {
     int32_t node = -1, last = trim ? n - 1 : n;
     b->unshared += n;
     for (int32_t t = 0; t < n; t++) {
         if (wanted && wanted[t] && t > 0) {
-            if (!ag_grow(&b->targets, &b->target_cap, b->target_count + 1, sizeof *b->targets)) return ag_fail_memory(err, "forest");
+            if (!ag_grow(&b->targets, &b->target_cap, b->target_count + 1, sizeof *b->targets))
+                return ag_fail_memory(err, "forest");
             b->targets[b->target_count++] = (ag_trie_target){node, tokens[t], sample, t};
         }
         if (t >= last) break;
@@ -88,7 +93,8 @@ static ag_status place_targets(ag_forest *f, const ag_forest_builder *b, ag_erro
     for (int32_t i = 0; i < f->count; i++) start[i + 1] += start[i];
     for (size_t i = 0; i < b->target_count; i++) {
         int32_t row = b->nodes[b->targets[i].node].row;
-        f->targets[start[row]++] = (ag_target){row, b->targets[i].token, b->targets[i].sample, b->targets[i].index};
+        f->targets[start[row]++] = (ag_target){row, b->targets[i].token, b->targets[i].sample,
+                                               b->targets[i].index};
     }
     f->target_count = (int32_t)b->target_count;
     ag_free(start);
@@ -126,7 +132,8 @@ static void find_segments(ag_forest *f)
         int32_t begin = i;
         while (i + 1 < f->count && f->reach[i] > i + 1 && f->reach[i + 1] == f->reach[i]) i++;
         int32_t parent = f->segment_count - 1; /* the nearest earlier segment whose reach covers this one */
-        while (parent >= 0 && f->reach[f->segments[parent].begin] <= begin) parent = f->segments[parent].parent;
+        while (parent >= 0 && f->reach[f->segments[parent].begin] <= begin)
+            parent = f->segments[parent].parent;
         f->segments[f->segment_count++] = (ag_segment_run){begin, ++i, parent};
     }
 }
@@ -140,7 +147,8 @@ ag_status ag_forest_finish(ag_forest *f, const ag_forest_builder *b, ag_error *e
     f->targets = ag_calloc(b->target_count, sizeof *f->targets);
     f->segments = ag_calloc(b->node_count, sizeof *f->segments);
     ag_status status = AG_OK;
-    if (!f->ids || !f->pos || !f->reach || !f->targets || !f->segments) status = ag_fail_memory(err, "forest");
+    if (!f->ids || !f->pos || !f->reach || !f->targets || !f->segments)
+        status = ag_fail_memory(err, "forest");
     if (status == AG_OK) {
         lay_out(f, b);
         find_segments(f);
@@ -176,7 +184,8 @@ void ag_plan_begin(ag_plan *plan, int32_t rows, int32_t keys)
 
 ag_status ag_plan_add(ag_plan *plan, ag_attention_block block, ag_error *err)
 {
-    if (!ag_grow(&plan->blocks, &plan->cap, plan->count + 1, sizeof *plan->blocks)) return ag_fail_memory(err, "attention plan");
+    if (!ag_grow(&plan->blocks, &plan->cap, plan->count + 1, sizeof *plan->blocks))
+        return ag_fail_memory(err, "attention plan");
     plan->blocks[plan->count++] = block;
     return AG_OK;
 }
@@ -186,7 +195,8 @@ ag_status ag_plan_forest(ag_plan *plan, const ag_forest *f, ag_error *err)
     ag_plan_begin(plan, f->count, f->count);
     for (int32_t s = 0; s < f->segment_count; s++) {
         ag_segment_run run = f->segments[s];
-        ag_status status = ag_plan_add(plan, (ag_attention_block){run.begin, f->reach[run.begin], run.begin, run.end, 0}, err);
+        ag_status status = ag_plan_add(
+            plan, (ag_attention_block){run.begin, f->reach[run.begin], run.begin, run.end, 0}, err);
         if (status != AG_OK) return status;
     }
     return AG_OK;
@@ -198,8 +208,10 @@ ag_status ag_plan_upload(ag_plan *plan, ag_device *device, ag_error *err)
     size_t touches = 0;
     for (size_t i = 0; i < plan->count; i++)
         if (plan->blocks[i].q1 > plan->blocks[i].q0)
-            touches += (size_t)((plan->blocks[i].q1 - 1) / AG_ATTENTION_TILE - plan->blocks[i].q0 / AG_ATTENTION_TILE + 1);
-    size_t block_bytes = plan->count * sizeof *plan->blocks, bytes = block_bytes + ((size_t)tiles + 1 + touches) * sizeof(int32_t);
+            touches += (size_t)((plan->blocks[i].q1 - 1) / AG_ATTENTION_TILE -
+                                plan->blocks[i].q0 / AG_ATTENTION_TILE + 1);
+    size_t block_bytes = plan->count * sizeof *plan->blocks,
+           bytes = block_bytes + ((size_t)tiles + 1 + touches) * sizeof(int32_t);
     char *host = ag_calloc(bytes, 1);
     if (!host) return ag_fail_memory(err, "attention plan");
     int32_t *first = (int32_t *)(host + block_bytes), *list = first + tiles + 1;
@@ -209,8 +221,10 @@ ag_status ag_plan_upload(ag_plan *plan, ag_device *device, ag_error *err)
             const ag_attention_block *b = &plan->blocks[i];
             if (b->q1 <= b->q0) continue;
             for (int32_t t = b->q0 / AG_ATTENTION_TILE; t <= (b->q1 - 1) / AG_ATTENTION_TILE; t++) {
-                if (pass == 0) first[t + 1]++;
-                else list[first[t]++] = (int32_t)i;
+                if (pass == 0)
+                    first[t + 1]++;
+                else
+                    list[first[t]++] = (int32_t)i;
             }
         }
         if (pass == 0)
@@ -235,7 +249,10 @@ ag_status ag_plan_upload(ag_plan *plan, ag_device *device, ag_error *err)
     plan->view = (ag_attention_plan){.blocks = (const ag_attention_block *)base,
                                      .tile_first = (const int32_t *)(base + block_bytes),
                                      .tile_block = (const int32_t *)(base + block_bytes) + tiles + 1,
-                                     .block_count = (int32_t)plan->count, .tiles = tiles, .rows = plan->rows, .keys = plan->keys};
+                                     .block_count = (int32_t)plan->count,
+                                     .tiles = tiles,
+                                     .rows = plan->rows,
+                                     .keys = plan->keys};
     return AG_OK;
 }
 

@@ -13,7 +13,7 @@
 #include "device/device.h"
 
 typedef struct ag_target {
-    int32_t row;    /* of the token that predicts it; targets are sorted by row, then by order of insertion */
+    int32_t row; /* of the token that predicts it; targets are sorted by row, then by order of insertion */
     int32_t token;
     int32_t sample; /* the caller's number of the sequence */
     int32_t index;  /* position of the token in its sequence */
@@ -48,8 +48,8 @@ void ag_forest_begin(ag_forest_builder *builder);
 /* Adds one sequence of n >= 1 tokens. wanted[t] != 0 makes token t (t >= 1) a target of the row of token t - 1; wanted may be
  * NULL: none. The last token of a sequence is left out of the forest when `trim` and nothing follows from it (it predicts
  * nothing). max_shared: how many leading tokens may be shared with earlier sequences (n for all, 0 for none: tests). */
-ag_status ag_forest_add(ag_forest_builder *builder, const int32_t *tokens, int32_t n, const uint8_t *wanted, int32_t sample,
-                        bool trim, int32_t max_shared, ag_error *err);
+ag_status ag_forest_add(ag_forest_builder *builder, const int32_t *tokens, int32_t n, const uint8_t *wanted,
+                        int32_t sample, bool trim, int32_t max_shared, ag_error *err);
 /* How many new rows ag_forest_add would make. */
 int32_t ag_forest_cost(const ag_forest_builder *builder, const int32_t *tokens, int32_t n, bool trim);
 /* Rows so far. */

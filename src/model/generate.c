@@ -8,9 +8,9 @@
 
 /* A sample that is being written. */
 typedef struct live {
-    size_t prompt, index;  /* index of the prompt and of the result */
+    size_t prompt, index; /* index of the prompt and of the result */
     int32_t sample, node;
-    int32_t pending;       /* tokens of the result not yet computed */
+    int32_t pending; /* tokens of the result not yet computed */
 } live;
 
 typedef struct generator {
@@ -80,7 +80,8 @@ static ag_status draw(generator *g, ag_error *err)
     const ag_generate_options *o = g->o;
     for (size_t i = 0; i < g->live_count; i++) {
         const live *l = &g->live[i];
-        ag_rng r = ag_rng_at(o->seed, AG_RNG_SAMPLE, g->prompts[l->prompt].stream, (uint64_t)l->sample, (uint64_t)g->out[l->index].count, 0);
+        ag_rng r = ag_rng_at(o->seed, AG_RNG_SAMPLE, g->prompts[l->prompt].stream, (uint64_t)l->sample,
+                             (uint64_t)g->out[l->index].count, 0);
         g->uniform[i] = ag_rng_double(&r);
         g->mask_of[i] = (int32_t)i;
     }
@@ -91,7 +92,9 @@ static ag_status draw(generator *g, ag_error *err)
     ag_status status = AG_OK;
     for (size_t i = 0; i < g->live_count && status == AG_OK; i++) {
         live l = g->live[i];
-        if (take(g, &l, g->id[i], g->logprob[i], false) && prepare(g, &l, g->bits + kept * (size_t)g->words, &status, err)) g->live[kept++] = l;
+        if (take(g, &l, g->id[i], g->logprob[i], false) &&
+            prepare(g, &l, g->bits + kept * (size_t)g->words, &status, err))
+            g->live[kept++] = l;
     }
     g->live_count = kept;
     return status;
@@ -111,7 +114,8 @@ static ag_status advance(generator *g, ag_error *err)
 
 /* Makes a sample below its prompt. A leading run of forced tokens is taken at once; a sample that is complete with it
  * does not come alive. */
-static ag_status start_sample(generator *g, size_t prompt, size_t index, int32_t sample, int32_t parent, ag_error *err)
+static ag_status start_sample(generator *g, size_t prompt, size_t index, int32_t sample, int32_t parent,
+                              ag_error *err)
 {
     size_t n = (size_t)g->o->max_new;
     live l = {prompt, index, sample, -1, 0};
@@ -122,13 +126,15 @@ static ag_status start_sample(generator *g, size_t prompt, size_t index, int32_t
     r->logprob = ag_calloc(n, sizeof *r->logprob);
     r->forced = ag_calloc(n, 1);
     if (!r->tokens || !r->logprob || !r->forced) return ag_fail_memory(err, "generated tokens");
-    if (prepare(g, &l, g->bits + g->live_count * (size_t)g->words, &status, err)) g->live[g->live_count++] = l;
+    if (prepare(g, &l, g->bits + g->live_count * (size_t)g->words, &status, err))
+        g->live[g->live_count++] = l;
     return status;
 }
 
 /* The first draw of every sample of a prompt reads the prompt's last row, or that of its last forced token. The prompt's last
  * token is computed once a sample, in the sample's own node: one cheap row, and every sample then owns its rows. */
-static ag_status start_samples(generator *g, const ag_forest *f, const int32_t *node_of, size_t first, const size_t *result_of, ag_error *err)
+static ag_status start_samples(generator *g, const ag_forest *f, const int32_t *node_of, size_t first,
+                               const size_t *result_of, ag_error *err)
 {
     int32_t segment = 0, runs = 0;
     g->live_count = 0;
@@ -150,7 +156,8 @@ static ag_status start_samples(generator *g, const ag_forest *f, const int32_t *
 
 /* The prompts without their first `shared` tokens as a forest. The last token of each is left to its samples: in its place
  * stands a token that no other prompt can share, with the target that marks the prompt's end. */
-static ag_status prompt_forest(const generator *g, int32_t shared, size_t first, size_t count, ag_forest *f, ag_error *err)
+static ag_status prompt_forest(const generator *g, int32_t shared, size_t first, size_t count, ag_forest *f,
+                               ag_error *err)
 {
     ag_forest_builder b = {0};
     ag_status status = AG_OK;
@@ -164,7 +171,8 @@ static ag_status prompt_forest(const generator *g, int32_t shared, size_t first,
             tokens[n - 1] = -1;
             wanted[n] = 1;
             status = ag_forest_add(&b, tokens, n + 1, wanted, (int32_t)i, true, n - 1, err);
-        } else status = ag_fail_memory(err, "prompts");
+        } else
+            status = ag_fail_memory(err, "prompts");
         ag_free(wanted);
         ag_free(tokens);
     }
@@ -173,7 +181,8 @@ static ag_status prompt_forest(const generator *g, int32_t shared, size_t first,
     return status;
 }
 
-static ag_status run_batch(generator *g, int32_t root, int32_t shared, size_t first, size_t count, const size_t *result_of, ag_error *err)
+static ag_status run_batch(generator *g, int32_t root, int32_t shared, size_t first, size_t count,
+                           const size_t *result_of, ag_error *err)
 {
     ag_forest f = {0};
     int32_t *node_of = NULL, run_count = 0;
@@ -186,7 +195,8 @@ static ag_status run_batch(generator *g, int32_t root, int32_t shared, size_t fi
     }
     for (int32_t i = 0; i < f.segment_count && status == AG_OK; i++) {
         const ag_segment_run *s = &f.segments[i];
-        bool leaf = f.reach[s->begin] == s->end; /* ends with a prompt's last token, which its samples compute */
+        bool leaf = f.reach[s->begin] ==
+                    s->end; /* ends with a prompt's last token, which its samples compute */
         int32_t n = s->end - s->begin - leaf, parent = s->parent < 0 ? root : node_of[s->parent];
         status = ag_session_node(g->session, parent, n, &node_of[i], err);
         if (status == AG_OK && n > 0) runs[run_count++] = (ag_run){node_of[i], f.ids + s->begin, n, 0};
@@ -226,8 +236,10 @@ static size_t batch_size(const generator *g, size_t first, size_t n, int32_t sha
         if (need > room) break;
     }
     if (count == 0)
-        ag_fail(err, AG_ERR_MEMORY, "a prompt of %d tokens with %d samples of %d needs more than the %lld free slots; raise kv_slots",
-                g->prompts[first].count, g->prompts[first].samples, g->o->max_new, (long long)room);
+        ag_fail(
+            err, AG_ERR_MEMORY,
+            "a prompt of %d tokens with %d samples of %d needs more than the %lld free slots; raise kv_slots",
+            g->prompts[first].count, g->prompts[first].samples, g->o->max_new, (long long)room);
     return count;
 }
 
@@ -241,7 +253,8 @@ static ag_status generator_alloc(generator *g, size_t samples, int words, ag_err
     g->id = ag_calloc(samples, sizeof *g->id);
     g->mask_of = ag_calloc(samples, sizeof *g->mask_of);
     g->bits = ag_calloc(g->o->constraint ? samples : 1, (size_t)words * sizeof *g->bits);
-    if (!g->live || !g->runs || !g->uniform || !g->logprob || !g->id || !g->mask_of || !g->bits) return ag_fail_memory(err, "generation");
+    if (!g->live || !g->runs || !g->uniform || !g->logprob || !g->id || !g->mask_of || !g->bits)
+        return ag_fail_memory(err, "generation");
     return AG_OK;
 }
 
@@ -252,13 +265,17 @@ static ag_status run_all(generator *g, size_t n, const size_t *result_of, ag_err
     ag_status status = AG_OK;
     if (shared > 0) {
         status = ag_session_node(g->session, -1, shared, &root, err);
-        if (status == AG_OK) status = ag_session_run(g->session, &(ag_run){root, g->prompts[0].tokens, shared, 0}, 1, NULL, err);
+        if (status == AG_OK)
+            status = ag_session_run(g->session, &(ag_run){root, g->prompts[0].tokens, shared, 0}, 1, NULL,
+                                    err);
     }
     ag_session_mark prefix = ag_session_here(g->session);
     for (size_t first = 0; first < n && status == AG_OK;) {
         size_t count = batch_size(g, first, n, shared, err);
-        if (count == 0) status = AG_ERR_MEMORY;
-        else status = run_batch(g, root, shared, first, count, result_of, err);
+        if (count == 0)
+            status = AG_ERR_MEMORY;
+        else
+            status = run_batch(g, root, shared, first, count, result_of, err);
         ag_session_reset(g->session, prefix);
         first += count;
         if (status == AG_OK && g->o->progress) status = g->o->progress(g->o->progress_user, first, err);
@@ -267,12 +284,13 @@ static ag_status run_all(generator *g, size_t n, const size_t *result_of, ag_err
     return status;
 }
 
-ag_status ag_generate(ag_session *session, const ag_generate_prompt *prompts, size_t n, const ag_generate_options *options,
-                      ag_generated **out, ag_error *err)
+ag_status ag_generate(ag_session *session, const ag_generate_prompt *prompts, size_t n,
+                      const ag_generate_options *options, ag_generated **out, ag_error *err)
 {
     *out = NULL;
     if (n == 0) return AG_OK;
-    if (options->max_new < 1) return ag_fail(err, AG_ERR_USAGE, "max_new must be at least 1, not %d", options->max_new);
+    if (options->max_new < 1)
+        return ag_fail(err, AG_ERR_USAGE, "max_new must be at least 1, not %d", options->max_new);
     generator g = {.session = session, .prompts = prompts, .o = options};
     size_t total = 0, *result_of = ag_calloc(n, sizeof *result_of);
     if (!result_of) return ag_fail_memory(err, "generation");
@@ -288,7 +306,9 @@ ag_status ag_generate(ag_session *session, const ag_generate_prompt *prompts, si
     if (status == AG_OK) status = run_all(&g, n, result_of, err);
     void *all[] = {g.live, g.runs, g.uniform, g.logprob, g.id, g.mask_of, g.bits, result_of};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) ag_free(all[i]);
-    if (status != AG_OK) ag_generated_free(g.out, total);
-    else *out = g.out;
+    if (status != AG_OK)
+        ag_generated_free(g.out, total);
+    else
+        *out = g.out;
     return status;
 }

@@ -11,8 +11,8 @@
 typedef struct ag_generate_prompt {
     const int32_t *tokens;
     int32_t count;
-    int32_t samples;   /* continuations wanted */
-    uint64_t stream;   /* names the random stream: a hash of step, prompt id, draw and hint level */
+    int32_t samples; /* continuations wanted */
+    uint64_t stream; /* names the random stream: a hash of step, prompt id, draw and hint level */
 } ag_generate_prompt;
 
 /* Which tokens a sample may take. Called with (prompt, sample): allowed sets the bits of allowed ids (all arrive clear) and
@@ -31,7 +31,8 @@ typedef struct ag_generate_options {
     double top_p, min_p;
     uint64_t seed;
     const ag_constraint *constraint; /* NULL: none */
-    ag_status (*progress)(void *user, size_t prompts_done, ag_error *err); /* between batches; may be NULL; an error stops */
+    ag_status (*progress)(void *user, size_t prompts_done,
+                          ag_error *err); /* between batches; may be NULL; an error stops */
     void *progress_user;
 } ag_generate_options;
 
@@ -46,8 +47,8 @@ typedef struct ag_generated {
 } ag_generated;
 
 /* *out: an array of the sum of `samples`, prompt by prompt; released with ag_generated_free. */
-ag_status ag_generate(ag_session *session, const ag_generate_prompt *prompts, size_t n, const ag_generate_options *options,
-                      ag_generated **out, ag_error *err);
+ag_status ag_generate(ag_session *session, const ag_generate_prompt *prompts, size_t n,
+                      const ag_generate_options *options, ag_generated **out, ag_error *err);
 void ag_generated_free(ag_generated *generated, size_t n);
 
 #endif

@@ -13,128 +13,313 @@ static void *at_mut(void *base, ag_dtype type, int64_t element)
     return (char *)base + element * (int64_t)ag_dtype_size(type);
 }
 
-static ag_status cast(ag_device *d, void *dst, ag_dtype dst_type, const void *src, ag_dtype src_type, int64_t n, ag_error *err)
+static ag_status cast(ag_device *d, void *dst, ag_dtype dst_type, const void *src, ag_dtype src_type,
+                      int64_t n, ag_error *err)
 {
     return d->cast(d, &(ag_cast_args){dst, src, dst_type, src_type, n}, err);
 }
 
 /* u = x A^T, then y[:, piece] += scale * u B^T. */
-static ag_status lora_forward(const ag_model *m, const ag_linear *l, int piece, int64_t rows, const void *x, void *y,
-                              const ag_lora_scratch *s, ag_error *err)
+static ag_status lora_forward(const ag_model *m, const ag_linear *l, int piece, int64_t rows, const void *x,
+                              void *y, const ag_lora_scratch *s, ag_error *err)
 {
     ag_device *d = m->device;
     int64_t rank = m->lora_rank;
-    AG_TRY(d->matmul(d, &(ag_matmul_args){.c = s->wide, .a = x, .b = ag_param_value(m, l->lora_a[piece]), .type = m->type, .m = rows,
-                                          .n = rank, .k = l->in, .lda = l->in, .ldb = l->in, .ldc = rank, .transpose_b = true, .alpha = 1}, err));
+    AG_TRY(d->matmul(d,
+                     &(ag_matmul_args){.c = s->wide,
+                                       .a = x,
+                                       .b = ag_param_value(m, l->lora_a[piece]),
+                                       .type = m->type,
+                                       .m = rows,
+                                       .n = rank,
+                                       .k = l->in,
+                                       .lda = l->in,
+                                       .ldb = l->in,
+                                       .ldc = rank,
+                                       .transpose_b = true,
+                                       .alpha = 1},
+                     err));
     AG_TRY(cast(d, s->narrow, m->type, s->wide, d->real, rows * rank, err));
-    return d->matmul(d, &(ag_matmul_args){.c = at_mut(y, d->real, l->piece[piece].row), .a = s->narrow, .b = ag_param_value(m, l->lora_b[piece]),
-                                          .type = m->type, .m = rows, .n = l->piece[piece].rows, .k = rank, .lda = rank, .ldb = rank,
-                                          .ldc = l->out, .transpose_b = true, .accumulate = true, .alpha = m->lora_alpha / (double)rank}, err);
+    return d->matmul(d,
+                     &(ag_matmul_args){.c = at_mut(y, d->real, l->piece[piece].row),
+                                       .a = s->narrow,
+                                       .b = ag_param_value(m, l->lora_b[piece]),
+                                       .type = m->type,
+                                       .m = rows,
+                                       .n = l->piece[piece].rows,
+                                       .k = rank,
+                                       .lda = rank,
+                                       .ldb = rank,
+                                       .ldc = l->out,
+                                       .transpose_b = true,
+                                       .accumulate = true,
+                                       .alpha = m->lora_alpha / (double)rank},
+                     err);
 }
 
-ag_status ag_linear_forward(const ag_model *m, const ag_linear *l, int64_t rows, const void *x, void *y, bool accumulate,
-                            const ag_lora_scratch *lora, ag_error *err)
+ag_status ag_linear_forward(const ag_model *m, const ag_linear *l, int64_t rows, const void *x, void *y,
+                            bool accumulate, const ag_lora_scratch *lora, ag_error *err)
 {
     ag_device *d = m->device;
-    AG_TRY(d->matmul(d, &(ag_matmul_args){.c = y, .a = x, .b = ag_param_value(m, l->weight), .type = m->type, .m = rows, .n = l->out,
-                                          .k = l->in, .lda = l->in, .ldb = l->in, .ldc = l->out, .transpose_b = true,
-                                          .accumulate = accumulate, .alpha = 1}, err));
-    if (l->bias >= 0) AG_TRY(d->bias(d, &(ag_bias_args){y, ag_param_value(m, l->bias), rows, l->out, l->out}, err));
-    for (int p = 0; m->lora_rank > 0 && p < l->pieces; p++) AG_TRY(lora_forward(m, l, p, rows, x, y, lora, err));
+    AG_TRY(d->matmul(d,
+                     &(ag_matmul_args){.c = y,
+                                       .a = x,
+                                       .b = ag_param_value(m, l->weight),
+                                       .type = m->type,
+                                       .m = rows,
+                                       .n = l->out,
+                                       .k = l->in,
+                                       .lda = l->in,
+                                       .ldb = l->in,
+                                       .ldc = l->out,
+                                       .transpose_b = true,
+                                       .accumulate = accumulate,
+                                       .alpha = 1},
+                     err));
+    if (l->bias >= 0)
+        AG_TRY(d->bias(d, &(ag_bias_args){y, ag_param_value(m, l->bias), rows, l->out, l->out}, err));
+    for (int p = 0; m->lora_rank > 0 && p < l->pieces; p++)
+        AG_TRY(lora_forward(m, l, p, rows, x, y, lora, err));
     return AG_OK;
 }
 
 /* With u = x A^T and g = scale * dy[:, piece]:  dB += g^T u,  du = g B,  dA += du^T x,  dx += du A. */
-static ag_status lora_backward(const ag_model *m, const ag_linear *l, int piece, int64_t rows, const void *x, const void *dy,
-                               void *dx, const ag_lora_scratch *s, ag_error *err)
+static ag_status lora_backward(const ag_model *m, const ag_linear *l, int piece, int64_t rows, const void *x,
+                               const void *dy, void *dx, const ag_lora_scratch *s, ag_error *err)
 {
     ag_device *d = m->device;
     int64_t rank = m->lora_rank, out = l->piece[piece].rows;
     double scale = m->lora_alpha / (double)rank;
     const void *g = at(dy, m->type, l->piece[piece].row);
-    AG_TRY(d->matmul(d, &(ag_matmul_args){.c = s->wide, .a = x, .b = ag_param_value(m, l->lora_a[piece]), .type = m->type, .m = rows,
-                                          .n = rank, .k = l->in, .lda = l->in, .ldb = l->in, .ldc = rank, .transpose_b = true, .alpha = 1}, err));
+    AG_TRY(d->matmul(d,
+                     &(ag_matmul_args){.c = s->wide,
+                                       .a = x,
+                                       .b = ag_param_value(m, l->lora_a[piece]),
+                                       .type = m->type,
+                                       .m = rows,
+                                       .n = rank,
+                                       .k = l->in,
+                                       .lda = l->in,
+                                       .ldb = l->in,
+                                       .ldc = rank,
+                                       .transpose_b = true,
+                                       .alpha = 1},
+                     err));
     AG_TRY(cast(d, s->narrow, m->type, s->wide, d->real, rows * rank, err));
-    AG_TRY(d->matmul(d, &(ag_matmul_args){.c = ag_param_grad(m, l->lora_b[piece]), .a = g, .b = s->narrow, .type = m->type, .m = out,
-                                          .n = rank, .k = rows, .lda = l->out, .ldb = rank, .ldc = rank, .transpose_a = true,
-                                          .accumulate = true, .alpha = scale}, err));
-    AG_TRY(d->matmul(d, &(ag_matmul_args){.c = s->grad_wide, .a = g, .b = ag_param_value(m, l->lora_b[piece]), .type = m->type, .m = rows,
-                                          .n = rank, .k = out, .lda = l->out, .ldb = rank, .ldc = rank, .alpha = scale}, err));
+    AG_TRY(d->matmul(d,
+                     &(ag_matmul_args){.c = ag_param_grad(m, l->lora_b[piece]),
+                                       .a = g,
+                                       .b = s->narrow,
+                                       .type = m->type,
+                                       .m = out,
+                                       .n = rank,
+                                       .k = rows,
+                                       .lda = l->out,
+                                       .ldb = rank,
+                                       .ldc = rank,
+                                       .transpose_a = true,
+                                       .accumulate = true,
+                                       .alpha = scale},
+                     err));
+    AG_TRY(d->matmul(d,
+                     &(ag_matmul_args){.c = s->grad_wide,
+                                       .a = g,
+                                       .b = ag_param_value(m, l->lora_b[piece]),
+                                       .type = m->type,
+                                       .m = rows,
+                                       .n = rank,
+                                       .k = out,
+                                       .lda = l->out,
+                                       .ldb = rank,
+                                       .ldc = rank,
+                                       .alpha = scale},
+                     err));
     AG_TRY(cast(d, s->grad_narrow, m->type, s->grad_wide, d->real, rows * rank, err));
-    AG_TRY(d->matmul(d, &(ag_matmul_args){.c = ag_param_grad(m, l->lora_a[piece]), .a = s->grad_narrow, .b = x, .type = m->type, .m = rank,
-                                          .n = l->in, .k = rows, .lda = rank, .ldb = l->in, .ldc = l->in, .transpose_a = true,
-                                          .accumulate = true, .alpha = 1}, err));
+    AG_TRY(d->matmul(d,
+                     &(ag_matmul_args){.c = ag_param_grad(m, l->lora_a[piece]),
+                                       .a = s->grad_narrow,
+                                       .b = x,
+                                       .type = m->type,
+                                       .m = rank,
+                                       .n = l->in,
+                                       .k = rows,
+                                       .lda = rank,
+                                       .ldb = l->in,
+                                       .ldc = l->in,
+                                       .transpose_a = true,
+                                       .accumulate = true,
+                                       .alpha = 1},
+                     err));
     if (!dx) return AG_OK;
-    return d->matmul(d, &(ag_matmul_args){.c = dx, .a = s->grad_narrow, .b = ag_param_value(m, l->lora_a[piece]), .type = m->type, .m = rows,
-                                          .n = l->in, .k = rank, .lda = rank, .ldb = l->in, .ldc = l->in, .accumulate = true, .alpha = 1}, err);
+    return d->matmul(d,
+                     &(ag_matmul_args){.c = dx,
+                                       .a = s->grad_narrow,
+                                       .b = ag_param_value(m, l->lora_a[piece]),
+                                       .type = m->type,
+                                       .m = rows,
+                                       .n = l->in,
+                                       .k = rank,
+                                       .lda = rank,
+                                       .ldb = l->in,
+                                       .ldc = l->in,
+                                       .accumulate = true,
+                                       .alpha = 1},
+                     err);
 }
 
-ag_status ag_linear_backward(const ag_model *m, const ag_linear *l, int64_t rows, const void *x, const void *dy, void *dx,
-                             const ag_lora_scratch *lora, ag_error *err)
+ag_status ag_linear_backward(const ag_model *m, const ag_linear *l, int64_t rows, const void *x,
+                             const void *dy, void *dx, const ag_lora_scratch *lora, ag_error *err)
 {
     ag_device *d = m->device;
     void *dw = ag_param_grad(m, l->weight);
     if (dw)
-        AG_TRY(d->matmul(d, &(ag_matmul_args){.c = dw, .a = dy, .b = x, .type = m->type, .m = l->out, .n = l->in, .k = rows, .lda = l->out,
-                                              .ldb = l->in, .ldc = l->in, .transpose_a = true, .accumulate = true, .alpha = 1}, err));
+        AG_TRY(d->matmul(d,
+                         &(ag_matmul_args){.c = dw,
+                                           .a = dy,
+                                           .b = x,
+                                           .type = m->type,
+                                           .m = l->out,
+                                           .n = l->in,
+                                           .k = rows,
+                                           .lda = l->out,
+                                           .ldb = l->in,
+                                           .ldc = l->in,
+                                           .transpose_a = true,
+                                           .accumulate = true,
+                                           .alpha = 1},
+                         err));
     if (dx)
-        AG_TRY(d->matmul(d, &(ag_matmul_args){.c = dx, .a = dy, .b = ag_param_value(m, l->weight), .type = m->type, .m = rows, .n = l->in,
-                                              .k = l->out, .lda = l->out, .ldb = l->in, .ldc = l->in, .alpha = 1}, err));
-    for (int p = 0; m->lora_rank > 0 && p < l->pieces; p++) AG_TRY(lora_backward(m, l, p, rows, x, dy, dx, lora, err));
+        AG_TRY(d->matmul(d,
+                         &(ag_matmul_args){.c = dx,
+                                           .a = dy,
+                                           .b = ag_param_value(m, l->weight),
+                                           .type = m->type,
+                                           .m = rows,
+                                           .n = l->in,
+                                           .k = l->out,
+                                           .lda = l->out,
+                                           .ldb = l->in,
+                                           .ldc = l->in,
+                                           .alpha = 1},
+                         err));
+    for (int p = 0; m->lora_rank > 0 && p < l->pieces; p++)
+        AG_TRY(lora_backward(m, l, p, rows, x, dy, dx, lora, err));
     return AG_OK;
 }
 
 /* RMSNorm over each head of q and of k (Qwen3), from the raw projections into qkv; v is copied. */
-static ag_status head_norms(const ag_model *m, const ag_layer *layer, int64_t rows, const ag_layer_buffers *b, ag_error *err)
+static ag_status head_norms(const ag_model *m, const ag_layer *layer, int64_t rows, const ag_layer_buffers *b,
+                            ag_error *err)
 {
     ag_device *d = m->device;
     const ag_config *c = &m->config;
-    int64_t q_width = (int64_t)c->heads * c->head_dim, width = q_width + 2 * (int64_t)c->kv_heads * c->head_dim;
+    int64_t q_width = (int64_t)c->heads * c->head_dim,
+            width = q_width + 2 * (int64_t)c->kv_heads * c->head_dim;
     AG_TRY(d->copy(d, b->qkv, b->qkv_raw, (size_t)(rows * width) * ag_dtype_size(d->real), err));
-    AG_TRY(d->rmsnorm(d, &(ag_rmsnorm_args){.out = b->qkv, .out_type = d->real, .x = b->qkv_raw, .weight = ag_param_value(m, layer->q_norm),
-                                            .rstd = b->rstd_q, .rows = rows, .heads = c->heads, .width = c->head_dim, .x_ld = width,
-                                            .out_ld = width, .eps = c->norm_eps}, err));
-    return d->rmsnorm(d, &(ag_rmsnorm_args){.out = at_mut(b->qkv, d->real, q_width), .out_type = d->real, .x = at(b->qkv_raw, d->real, q_width),
-                                            .weight = ag_param_value(m, layer->k_norm), .rstd = b->rstd_k, .rows = rows,
-                                            .heads = c->kv_heads, .width = c->head_dim, .x_ld = width, .out_ld = width, .eps = c->norm_eps}, err);
+    AG_TRY(d->rmsnorm(d,
+                      &(ag_rmsnorm_args){.out = b->qkv,
+                                         .out_type = d->real,
+                                         .x = b->qkv_raw,
+                                         .weight = ag_param_value(m, layer->q_norm),
+                                         .rstd = b->rstd_q,
+                                         .rows = rows,
+                                         .heads = c->heads,
+                                         .width = c->head_dim,
+                                         .x_ld = width,
+                                         .out_ld = width,
+                                         .eps = c->norm_eps},
+                      err));
+    return d->rmsnorm(d,
+                      &(ag_rmsnorm_args){.out = at_mut(b->qkv, d->real, q_width),
+                                         .out_type = d->real,
+                                         .x = at(b->qkv_raw, d->real, q_width),
+                                         .weight = ag_param_value(m, layer->k_norm),
+                                         .rstd = b->rstd_k,
+                                         .rows = rows,
+                                         .heads = c->kv_heads,
+                                         .width = c->head_dim,
+                                         .x_ld = width,
+                                         .out_ld = width,
+                                         .eps = c->norm_eps},
+                      err);
 }
 
-static ag_status attention_part(const ag_model *m, const ag_layer *layer, int64_t rows, const int32_t *positions,
-                                const ag_attention_plan *plan, const ag_keys *keys, const ag_layer_buffers *b,
-                                const ag_lora_scratch *lora, ag_error *err)
+static ag_status attention_part(const ag_model *m, const ag_layer *layer, int64_t rows,
+                                const int32_t *positions, const ag_attention_plan *plan, const ag_keys *keys,
+                                const ag_layer_buffers *b, const ag_lora_scratch *lora, ag_error *err)
 {
     ag_device *d = m->device;
     const ag_config *c = &m->config;
-    int64_t q_width = (int64_t)c->heads * c->head_dim, kv_width = (int64_t)c->kv_heads * c->head_dim, width = q_width + 2 * kv_width;
-    AG_TRY(ag_linear_forward(m, &layer->qkv, rows, b->norm1, c->qk_norm ? b->qkv_raw : b->qkv, false, lora, err));
+    int64_t q_width = (int64_t)c->heads * c->head_dim, kv_width = (int64_t)c->kv_heads * c->head_dim,
+            width = q_width + 2 * kv_width;
+    AG_TRY(ag_linear_forward(m, &layer->qkv, rows, b->norm1, c->qk_norm ? b->qkv_raw : b->qkv, false, lora,
+                             err));
     if (c->qk_norm) AG_TRY(head_norms(m, layer, rows, b, err));
-    AG_TRY(d->rope(d, &(ag_rope_args){b->qkv, m->rope, positions, rows, c->heads + c->kv_heads, c->head_dim, width, false}, err));
+    AG_TRY(d->rope(
+        d,
+        &(ag_rope_args){b->qkv, m->rope, positions, rows, c->heads + c->kv_heads, c->head_dim, width, false},
+        err));
     const char *k = at(b->qkv, d->real, q_width), *v = at(b->qkv, d->real, q_width + kv_width);
     int64_t kv_ld = width;
     if (keys && keys->store) {
-        AG_TRY(d->rows(d, &(ag_rows_args){.kind = AG_ROWS_SCATTER, .dst = keys->store, .src = k, .dst_type = d->real, .src_type = d->real,
-                                          .index = keys->slots, .rows = rows, .width = 2 * kv_width, .dst_ld = 2 * kv_width, .src_ld = width}, err));
+        AG_TRY(d->rows(d,
+                       &(ag_rows_args){.kind = AG_ROWS_SCATTER,
+                                       .dst = keys->store,
+                                       .src = k,
+                                       .dst_type = d->real,
+                                       .src_type = d->real,
+                                       .index = keys->slots,
+                                       .rows = rows,
+                                       .width = 2 * kv_width,
+                                       .dst_ld = 2 * kv_width,
+                                       .src_ld = width},
+                       err));
         k = keys->store;
         v = at(keys->store, d->real, kv_width);
         kv_ld = 2 * kv_width;
     }
-    return d->attention(d, &(ag_attention_args){.out = b->attention, .lse = b->lse, .out_type = m->type, .q = b->qkv, .k = k, .v = v,
-                                                .q_ld = width, .kv_ld = kv_ld, .out_ld = q_width, .heads = c->heads, .kv_heads = c->kv_heads,
-                                                .head_dim = c->head_dim, .scale = 1 / sqrt((double)c->head_dim), .plan = plan}, err);
+    return d->attention(d,
+                        &(ag_attention_args){.out = b->attention,
+                                             .lse = b->lse,
+                                             .out_type = m->type,
+                                             .q = b->qkv,
+                                             .k = k,
+                                             .v = v,
+                                             .q_ld = width,
+                                             .kv_ld = kv_ld,
+                                             .out_ld = q_width,
+                                             .heads = c->heads,
+                                             .kv_heads = c->kv_heads,
+                                             .head_dim = c->head_dim,
+                                             .scale = 1 / sqrt((double)c->head_dim),
+                                             .plan = plan},
+                        err);
 }
 
-static ag_status norm(const ag_model *m, int weight, int64_t rows, const void *x, void *out, void *rstd, ag_error *err)
+static ag_status norm(const ag_model *m, int weight, int64_t rows, const void *x, void *out, void *rstd,
+                      ag_error *err)
 {
     ag_device *d = m->device;
     int64_t width = m->config.width;
-    return d->rmsnorm(d, &(ag_rmsnorm_args){.out = out, .out_type = m->type, .x = x, .weight = ag_param_value(m, weight), .rstd = rstd,
-                                            .rows = rows, .heads = 1, .width = width, .x_ld = width, .out_ld = width,
-                                            .eps = m->config.norm_eps}, err);
+    return d->rmsnorm(d,
+                      &(ag_rmsnorm_args){.out = out,
+                                         .out_type = m->type,
+                                         .x = x,
+                                         .weight = ag_param_value(m, weight),
+                                         .rstd = rstd,
+                                         .rows = rows,
+                                         .heads = 1,
+                                         .width = width,
+                                         .x_ld = width,
+                                         .out_ld = width,
+                                         .eps = m->config.norm_eps},
+                      err);
 }
 
-ag_status ag_layer_forward(const ag_model *m, const ag_layer *layer, int64_t rows, const void *x_in, void *x_out,
-                           const int32_t *positions, const ag_attention_plan *plan, const ag_keys *keys,
-                           const ag_layer_buffers *b, const ag_lora_scratch *lora, ag_error *err)
+ag_status ag_layer_forward(const ag_model *m, const ag_layer *layer, int64_t rows, const void *x_in,
+                           void *x_out, const int32_t *positions, const ag_attention_plan *plan,
+                           const ag_keys *keys, const ag_layer_buffers *b, const ag_lora_scratch *lora,
+                           ag_error *err)
 {
     ag_device *d = m->device;
     size_t bytes = (size_t)(rows * m->config.width) * ag_dtype_size(d->real);
@@ -162,12 +347,14 @@ static ag_status alloc_rows(ag_device *d, const buffer_row *table, size_t n, int
     for (size_t i = 0; i < n; i++) {
         *table[i].memory = NULL;
         if (table[i].per_row == 0) continue;
-        AG_TRY(d->alloc(d, table[i].memory, (size_t)(rows * table[i].per_row) * ag_dtype_size(table[i].type), table[i].what, err));
+        AG_TRY(d->alloc(d, table[i].memory, (size_t)(rows * table[i].per_row) * ag_dtype_size(table[i].type),
+                        table[i].what, err));
     }
     return AG_OK;
 }
 
-ag_status ag_layer_buffers_alloc(ag_layer_buffers *b, const ag_model *m, int64_t rows, bool train, ag_error *err)
+ag_status ag_layer_buffers_alloc(ag_layer_buffers *b, const ag_model *m, int64_t rows, bool train,
+                                 ag_error *err)
 {
     const ag_config *c = &m->config;
     ag_dtype real = m->device->real;
@@ -192,15 +379,16 @@ ag_status ag_layer_buffers_alloc(ag_layer_buffers *b, const ag_model *m, int64_t
 
 void ag_layer_buffers_release(ag_layer_buffers *b, ag_device *d)
 {
-    void **all[] = {&b->mid, &b->norm1, &b->norm2, &b->rstd1, &b->rstd2, &b->qkv_raw, &b->qkv, &b->rstd_q, &b->rstd_k, &b->attention,
-                    &b->lse, &b->gate_up, &b->hidden};
+    void **all[] = {&b->mid,    &b->norm1,  &b->norm2,     &b->rstd1, &b->rstd2,   &b->qkv_raw, &b->qkv,
+                    &b->rstd_q, &b->rstd_k, &b->attention, &b->lse,   &b->gate_up, &b->hidden};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         d->release(d, *all[i]);
         *all[i] = NULL;
     }
 }
 
-ag_status ag_lora_scratch_alloc(ag_lora_scratch *s, const ag_model *m, int64_t rows, bool train, ag_error *err)
+ag_status ag_lora_scratch_alloc(ag_lora_scratch *s, const ag_model *m, int64_t rows, bool train,
+                                ag_error *err)
 {
     const buffer_row table[] = {
         {&s->wide, m->lora_rank, m->device->real, "LoRA"},

@@ -6,16 +6,16 @@
 
 /* Device buffers of one layer for up to max_rows tokens. Those that backward reads are kept per layer when training. */
 typedef struct ag_layer_buffers {
-    void *mid;            /* real [rows, width]: residual stream between attention and the feed-forward part */
-    void *norm1, *norm2;  /* type [rows, width] */
-    void *rstd1, *rstd2;  /* real [rows] */
-    void *qkv_raw;        /* real: before q/k norms; NULL without them (then qkv is normed nowhere) */
-    void *qkv;            /* real [rows, (heads + 2 kv_heads) * head_dim] after norms and RoPE */
+    void *mid;           /* real [rows, width]: residual stream between attention and the feed-forward part */
+    void *norm1, *norm2; /* type [rows, width] */
+    void *rstd1, *rstd2; /* real [rows] */
+    void *qkv_raw;       /* real: before q/k norms; NULL without them (then qkv is normed nowhere) */
+    void *qkv;           /* real [rows, (heads + 2 kv_heads) * head_dim] after norms and RoPE */
     void *rstd_q, *rstd_k;
-    void *attention;      /* type [rows, heads * head_dim] */
-    void *lse;            /* real [heads, rows] */
-    void *gate_up;        /* real [rows, 2 ff] */
-    void *hidden;         /* type [rows, ff] */
+    void *attention; /* type [rows, heads * head_dim] */
+    void *lse;       /* real [heads, rows] */
+    void *gate_up;   /* real [rows, 2 ff] */
+    void *hidden;    /* type [rows, ff] */
 } ag_layer_buffers;
 
 /* Where a layer's keys and values are read: the rows themselves (store NULL) or a store to which they are written first. */
@@ -24,32 +24,35 @@ typedef struct ag_keys {
     const int32_t *slots; /* device: slot of each row */
 } ag_keys;
 
-ag_status ag_layer_buffers_alloc(ag_layer_buffers *b, const ag_model *model, int64_t rows, bool train, ag_error *err);
+ag_status ag_layer_buffers_alloc(ag_layer_buffers *b, const ag_model *model, int64_t rows, bool train,
+                                 ag_error *err);
 void ag_layer_buffers_release(ag_layer_buffers *b, ag_device *d);
 
 /* x_out = layer(x_in); x_out may be x_in. lora_scratch: real and type [rows, rank] (NULL without LoRA). */
 typedef struct ag_lora_scratch {
-    void *wide, *narrow;  /* real and type [rows, rank] */
+    void *wide, *narrow; /* real and type [rows, rank] */
     void *grad_wide, *grad_narrow;
 } ag_lora_scratch;
-ag_status ag_layer_forward(const ag_model *model, const ag_layer *layer, int64_t rows, const void *x_in, void *x_out,
-                           const int32_t *positions, const ag_attention_plan *plan, const ag_keys *keys,
-                           const ag_layer_buffers *b, const ag_lora_scratch *lora, ag_error *err);
+ag_status ag_layer_forward(const ag_model *model, const ag_layer *layer, int64_t rows, const void *x_in,
+                           void *x_out, const int32_t *positions, const ag_attention_plan *plan,
+                           const ag_keys *keys, const ag_layer_buffers *b, const ag_lora_scratch *lora,
+                           ag_error *err);
 
 /* y (+)= x W^T (+ bias + LoRA); x of the model's type, y real. */
-ag_status ag_linear_forward(const ag_model *model, const ag_linear *linear, int64_t rows, const void *x, void *y, bool accumulate,
-                            const ag_lora_scratch *lora, ag_error *err);
+ag_status ag_linear_forward(const ag_model *model, const ag_linear *linear, int64_t rows, const void *x,
+                            void *y, bool accumulate, const ag_lora_scratch *lora, ag_error *err);
 /* dx (overwritten, real) and gradients of the weights; dy of the model's type. dx may be NULL. */
-ag_status ag_linear_backward(const ag_model *model, const ag_linear *linear, int64_t rows, const void *x, const void *dy, void *dx,
-                             const ag_lora_scratch *lora, ag_error *err);
-ag_status ag_lora_scratch_alloc(ag_lora_scratch *s, const ag_model *model, int64_t rows, bool train, ag_error *err);
+ag_status ag_linear_backward(const ag_model *model, const ag_linear *linear, int64_t rows, const void *x,
+                             const void *dy, void *dx, const ag_lora_scratch *lora, ag_error *err);
+ag_status ag_lora_scratch_alloc(ag_lora_scratch *s, const ag_model *model, int64_t rows, bool train,
+                                ag_error *err);
 void ag_lora_scratch_release(ag_lora_scratch *s, ag_device *d);
 
 /* Calls and returns on failure: for straight lines of device operations. */
-#define AG_TRY(call)                                                                                                  \
-    do {                                                                                                              \
-        ag_status try_status_ = (call);                                                                               \
-        if (try_status_ != AG_OK) return try_status_;                                                                 \
+#define AG_TRY(call)                                                                                         \
+    do {                                                                                                     \
+        ag_status try_status_ = (call);                                                                      \
+        if (try_status_ != AG_OK) return try_status_;                                                        \
     } while (0)
 
 #endif

@@ -11,7 +11,8 @@
 enum { DEFAULT_POSITIONS = 4096 };
 
 /* Adds a parameter; trainable ones get their place in the training buffers. Returns its index. */
-static int add_param(ag_model *m, bool matrix, bool trainable, int64_t rows, int64_t cols, const char *format, int layer)
+static int add_param(ag_model *m, bool matrix, bool trainable, int64_t rows, int64_t cols, const char *format,
+                     int layer)
 {
     ag_param *p = &m->params[m->param_count];
     snprintf(p->name, sizeof p->name, format, layer);
@@ -60,12 +61,19 @@ static void add_layer(ag_model *m, int i)
     ag_layer *layer = &m->layers[i];
     int64_t q = (int64_t)c->heads * c->head_dim, kv = (int64_t)c->kv_heads * c->head_dim;
     bool train = m->lora_rank == 0;
-    layer->qkv = (ag_linear){.in = c->width, .out = q + 2 * kv, .pieces = 3, .piece = {{"self_attn.q_proj", 0, q},
-                             {"self_attn.k_proj", q, kv}, {"self_attn.v_proj", q + kv, kv}}};
-    layer->out = (ag_linear){.in = q, .out = c->width, .pieces = 1, .piece = {{"self_attn.o_proj", 0, c->width}}};
-    layer->gate_up = (ag_linear){.in = c->width, .out = 2 * (int64_t)c->ff, .pieces = 2,
+    layer->qkv = (ag_linear){
+        .in = c->width,
+        .out = q + 2 * kv,
+        .pieces = 3,
+        .piece = {{"self_attn.q_proj", 0, q}, {"self_attn.k_proj", q, kv}, {"self_attn.v_proj", q + kv, kv}}};
+    layer->out = (ag_linear){
+        .in = q, .out = c->width, .pieces = 1, .piece = {{"self_attn.o_proj", 0, c->width}}};
+    layer->gate_up = (ag_linear){.in = c->width,
+                                 .out = 2 * (int64_t)c->ff,
+                                 .pieces = 2,
                                  .piece = {{"mlp.gate_proj", 0, c->ff}, {"mlp.up_proj", c->ff, c->ff}}};
-    layer->down = (ag_linear){.in = c->ff, .out = c->width, .pieces = 1, .piece = {{"mlp.down_proj", 0, c->width}}};
+    layer->down = (ag_linear){
+        .in = c->ff, .out = c->width, .pieces = 1, .piece = {{"mlp.down_proj", 0, c->width}}};
     layer->norm1 = add_param(m, false, train, 1, c->width, "layers.%d.norm1", i);
     add_linear(m, &layer->qkv, "qkv", i, c->qkv_bias);
     layer->q_norm = c->qk_norm ? add_param(m, false, train, 1, c->head_dim, "layers.%d.q_norm", i) : -1;
@@ -99,6 +107,12 @@ static double rope_frequency(const ag_config *c, int i)
     return (1 - smooth) * f / c->rope_factor + smooth * f;
 }
 
+static int rope_limit(const ag_config *config, const ag_model_options *options)
+{
+    int limit = options->max_positions ? options->max_positions : DEFAULT_POSITIONS;
+    return limit < config->max_positions ? limit : config->max_positions;
+}
+
 static ag_status make_rope(ag_model *m, ag_error *err)
 {
     ag_device *d = m->device;
@@ -122,19 +136,26 @@ static ag_status make_rope(ag_model *m, ag_error *err)
 static ag_status alloc_buffers(ag_model *m, bool train, ag_error *err)
 {
     ag_device *d = m->device;
-    ag_status status = d->alloc(d, &m->matrices, (size_t)m->matrix_count * ag_dtype_size(m->type), "weights", err);
-    if (status == AG_OK) status = d->alloc(d, &m->vectors, (size_t)m->vector_count * ag_dtype_size(d->real), "weights (norms and biases)", err);
-    if (status == AG_OK && train) status = d->alloc(d, &m->grads, (size_t)m->train_count * ag_dtype_size(d->real), "gradients", err);
+    ag_status status = d->alloc(d, &m->matrices, (size_t)m->matrix_count * ag_dtype_size(m->type), "weights",
+                                err);
+    if (status == AG_OK)
+        status = d->alloc(d, &m->vectors, (size_t)m->vector_count * ag_dtype_size(d->real),
+                          "weights (norms and biases)", err);
+    if (status == AG_OK && train)
+        status = d->alloc(d, &m->grads, (size_t)m->train_count * ag_dtype_size(d->real), "gradients", err);
     return status;
 }
 
-ag_status ag_model_create(ag_model **model, const ag_config *config, ag_device *device, const ag_model_options *options, ag_error *err)
+ag_status ag_model_create(ag_model **model, const ag_config *config, ag_device *device,
+                          const ag_model_options *options, ag_error *err)
 {
     *model = NULL;
     if (options->type != AG_BF16 && options->type != device->real)
-        return ag_fail(err, AG_ERR_INTERNAL, "device %s has no products of %s", device->name, ag_dtype_name(options->type));
+        return ag_fail(err, AG_ERR_INTERNAL, "device %s has no products of %s", device->name,
+                       ag_dtype_name(options->type));
     if (options->lora_rank < 0 || options->lora_rank > 1024)
-        return ag_fail(err, AG_ERR_USAGE, "lora rank must be 0 (full fine-tuning) to 1024, not %d", options->lora_rank);
+        return ag_fail(err, AG_ERR_USAGE, "lora rank must be 0 (full fine-tuning) to 1024, not %d",
+                       options->lora_rank);
     ag_model *m = ag_calloc(1, sizeof *m);
     if (!m) return ag_fail_memory(err, "model");
     m->config = *config;
@@ -142,8 +163,7 @@ ag_status ag_model_create(ag_model **model, const ag_config *config, ag_device *
     m->type = options->type;
     m->lora_rank = options->lora_rank;
     m->lora_alpha = options->lora_alpha;
-    int limit = options->max_positions ? options->max_positions : DEFAULT_POSITIONS;
-    m->rope_positions = limit < config->max_positions ? limit : config->max_positions;
+    m->rope_positions = rope_limit(config, options);
     m->layers = ag_calloc((size_t)config->layers, sizeof *m->layers);
     m->params = ag_calloc((size_t)config->layers * 24 + 4, sizeof *m->params);
     ag_status status = m->layers && m->params ? AG_OK : ag_fail_memory(err, "model");
@@ -202,10 +222,12 @@ void *ag_param_grad(const ag_model *m, int param)
 ag_status ag_param_get(const ag_model *m, int param, double *values, ag_error *err)
 {
     size_t n = (size_t)(m->params[param].rows * m->params[param].cols);
-    if (ag_param_type(m, param) != AG_BF16) return ag_device_get(m->device, values, ag_param_value(m, param), n, err);
+    if (ag_param_type(m, param) != AG_BF16)
+        return ag_device_get(m->device, values, ag_param_value(m, param), n, err);
     uint16_t *narrow = ag_calloc(n, sizeof *narrow);
     if (!narrow) return ag_fail_memory(err, "parameter");
-    ag_status status = m->device->download(m->device, narrow, ag_param_value(m, param), n * sizeof *narrow, err);
+    ag_status status = m->device->download(m->device, narrow, ag_param_value(m, param), n * sizeof *narrow,
+                                           err);
     for (size_t i = 0; i < n; i++) values[i] = ag_float_from_bf16(narrow[i]);
     ag_free(narrow);
     return status;
@@ -214,11 +236,13 @@ ag_status ag_param_get(const ag_model *m, int param, double *values, ag_error *e
 ag_status ag_param_set(ag_model *m, int param, const double *values, ag_error *err)
 {
     size_t n = (size_t)(m->params[param].rows * m->params[param].cols);
-    if (ag_param_type(m, param) != AG_BF16) return ag_device_put(m->device, ag_param_value(m, param), values, n, err);
+    if (ag_param_type(m, param) != AG_BF16)
+        return ag_device_put(m->device, ag_param_value(m, param), values, n, err);
     uint16_t *narrow = ag_calloc(n, sizeof *narrow);
     if (!narrow) return ag_fail_memory(err, "parameter");
     for (size_t i = 0; i < n; i++) narrow[i] = ag_bf16_from_float((float)values[i]);
-    ag_status status = m->device->upload(m->device, ag_param_value(m, param), narrow, n * sizeof *narrow, err);
+    ag_status status = m->device->upload(m->device, ag_param_value(m, param), narrow, n * sizeof *narrow,
+                                         err);
     ag_free(narrow);
     return status;
 }
@@ -235,7 +259,8 @@ static ag_status randomize(ag_model *m, uint64_t seed, bool lora_only, ag_error 
     ag_status status = AG_OK;
     for (int i = 0; i < m->param_count && status == AG_OK; i++) {
         const ag_param *p = &m->params[i];
-        if (lora_only && !ends_with(p->name, "lora_a")) continue; /* B stays zero: the pair starts as nothing */
+        if (lora_only && !ends_with(p->name, "lora_a"))
+            continue; /* B stays zero: the pair starts as nothing */
         int64_t n = p->rows * p->cols;
         double *values = ag_calloc((size_t)n, sizeof *values);
         if (!values) return ag_fail_memory(err, "parameter");
@@ -244,7 +269,8 @@ static ag_status randomize(ag_model *m, uint64_t seed, bool lora_only, ag_error 
         if (ends_with(p->name, ".out") || ends_with(p->name, ".down")) deviation *= residual;
         if (ends_with(p->name, "lora_a")) deviation = 1 / sqrt((double)p->cols);
         if (ends_with(p->name, "lora_b") || ends_with(p->name, ".bias")) deviation = 0;
-        for (int64_t j = 0; j < n; j++) values[j] = p->matrix || deviation == 0 ? deviation * ag_rng_normal(&r) : 1;
+        for (int64_t j = 0; j < n; j++)
+            values[j] = p->matrix || deviation == 0 ? deviation * ag_rng_normal(&r) : 1;
         status = ag_param_set(m, i, values, err);
         ag_free(values);
     }
@@ -261,24 +287,34 @@ ag_status ag_model_randomize_lora(ag_model *m, uint64_t seed, ag_error *err)
     return randomize(m, seed, true, err);
 }
 
-ag_memory_need ag_model_memory(const ag_config *c, const ag_model_options *o, const ag_pass_options *pass, ag_dtype real)
+/* Mirrors add_params, ag_layer_buffers_alloc and ag_pass_create; a test holds it to what they ask for. */
+ag_memory_need ag_model_memory(const ag_config *c, const ag_model_options *o, const ag_pass_options *pass,
+                               ag_dtype real)
 {
-    size_t type = ag_dtype_size(o->type), full = ag_dtype_size(real);
-    double qkv = (double)(c->heads + 2 * c->kv_heads) * c->head_dim, q = (double)c->heads * c->head_dim;
-    double layer = c->width * qkv + q * c->width + 3.0 * c->width * c->ff;
-    double lora = o->lora_rank * (3.0 * c->width + qkv + q + c->width + 2.0 * c->width + 2.0 * c->ff + c->ff + c->width);
-    double matrices = (double)c->vocab * c->width * (c->tied ? 1 : 2) + c->layers * (layer + (o->lora_rank ? lora : 0));
-    double trained = o->lora_rank ? c->layers * lora : matrices;
-    double kept = full * (c->width + qkv * (c->qk_norm ? 2 : 1) + 2.0 * c->ff + c->heads + 2) + type * (2.0 * c->width + q + c->ff);
+    double type = (double)ag_dtype_size(o->type), full = (double)ag_dtype_size(real), rank = o->lora_rank;
+    double width = c->width, ff = c->ff, q = (double)c->heads * c->head_dim,
+           qkv = q + 2.0 * c->kv_heads * c->head_dim;
+    double layer = width * qkv + q * width + 3 * width * ff,
+           lora = rank * (3 * width + qkv + q + width + 2 * width + 2 * ff + ff + width);
+    double matrices = (double)c->vocab * width * (c->tied ? 1 : 2) + c->layers * (layer + lora);
+    double vectors = c->layers * (2 * width + (c->qk_norm ? 2 * c->head_dim : 0) + (c->qkv_bias ? qkv : 0)) +
+                     width;
+    double trained = rank > 0 ? c->layers * lora : matrices + vectors;
+    bool train = pass && pass->train;
     double rows = pass ? pass->max_rows : 0, targets = pass ? pass->max_targets : 0;
-    bool keep_all = pass && pass->train && !pass->recompute;
-    double inputs = pass && pass->train ? (c->layers + 1.0) * c->width * full : (double)c->width * full;
-    double backward = pass && pass->train ? full * (2.0 * c->width + 2 * qkv + q + 3.0 * c->ff) + type * (qkv + 2.0 * c->ff + c->width) : 0;
+    double kept = full * (width + qkv * (c->qk_norm ? 2 : 1) + 2 * ff) + type * (2 * width + q + ff);
+    if (c->qk_norm) kept += full * (c->heads + c->kv_heads);
+    if (train) kept += full * (c->heads + 2);
+    double inputs = full * width * (train ? c->layers + 1 : 1) + (train ? 2 : 1) * rank * (full + type);
+    double backward = full * (2 * width + qkv + q + ff) +
+                      type * (width + (o->type == real ? 0 : qkv) + 2 * ff);
     return (ag_memory_need){
-        .weights = (size_t)(matrices * (double)type),
-        .gradients = o->train ? (size_t)(trained * (double)full) : 0,
-        .activations = (size_t)(rows * (kept * (keep_all ? c->layers : 1) + inputs + backward)),
-        .head = (size_t)(targets * c->width * (full * 3 + type) + 64.0 * c->vocab * 6),
-        .other = (size_t)((double)c->max_positions * c->head_dim * (double)full),
+        .weights = (size_t)(matrices * type + vectors * full),
+        .gradients = o->train ? (size_t)(trained * full) : 0,
+        .activations = (size_t)(rows * (kept * (train && !pass->recompute ? c->layers : 1) + inputs +
+                                        (train ? backward : 0) + 8)),
+        .head = (size_t)(targets * (width * (full * (train ? 3 : 1) + type) + 5 * full + 16) + 4 +
+                         64.0 * c->vocab * 6),
+        .other = (size_t)((double)rope_limit(c, o) * c->head_dim * full),
     };
 }

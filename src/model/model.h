@@ -45,31 +45,31 @@ typedef struct ag_layer {
 typedef struct ag_model {
     ag_config config;
     ag_device *device;
-    ag_dtype type;          /* of matrices and of the inputs of products */
+    ag_dtype type; /* of matrices and of the inputs of products */
     ag_param *params;
     int param_count;
     ag_layer *layers;
     int embed, final_norm, head; /* head == embed when tied */
     void *matrices, *vectors;    /* device */
     int64_t matrix_count, vector_count, train_count;
-    void *grads;            /* device, real [train_count]; NULL when not training */
-    void *rope;             /* device, real [max_positions, head_dim] */
+    void *grads; /* device, real [train_count]; NULL when not training */
+    void *rope;  /* device, real [max_positions, head_dim] */
     int rope_positions;
-    int lora_rank;          /* 0: none */
+    int lora_rank; /* 0: none */
     double lora_alpha;
 } ag_model;
 
 typedef struct ag_model_options {
-    ag_dtype type;       /* AG_BF16 or the device's real */
-    int max_positions;   /* rope table; 0: 4096 or the model's, the smaller */
-    bool train;          /* allocate gradients */
-    int lora_rank;       /* > 0: freeze everything else */
+    ag_dtype type;     /* AG_BF16 or the device's real */
+    int max_positions; /* rope table; 0: 4096 or the model's, the smaller */
+    bool train;        /* allocate gradients */
+    int lora_rank;     /* > 0: freeze everything else */
     double lora_alpha;
 } ag_model_options;
 
 /* An empty model of this shape (weights zero). The device must outlive it. */
-ag_status ag_model_create(ag_model **model, const ag_config *config, ag_device *device, const ag_model_options *options,
-                          ag_error *err);
+ag_status ag_model_create(ag_model **model, const ag_config *config, ag_device *device,
+                          const ag_model_options *options, ag_error *err);
 /* Random weights: normal with deviation 0.02 (projections back into the residual stream divided by sqrt(2 * layers)), norms 1,
  * biases 0, LoRA A normal / sqrt(in), B zero: a function of seed and each parameter's name. */
 ag_status ag_model_randomize(ag_model *model, uint64_t seed, ag_error *err);
@@ -82,7 +82,8 @@ ag_status ag_model_read_adapter(ag_model *model, const char *dir, ag_error *err)
 /* A Hugging Face folder's model files: config.json and model.safetensors; or, with LoRA, adapter_config.json and
  * adapter_model.safetensors (PEFT's names). `master` (host reads through device) are the values to write when given: device real
  * [train_count], from the optimizer; else the model's own. */
-ag_status ag_model_save(const ag_model *model, const char *dir, const void *master, ag_weights_type type, const char *base_model, ag_error *err);
+ag_status ag_model_save(const ag_model *model, const char *dir, const void *master, ag_weights_type type,
+                        const char *base_model, ag_error *err);
 void ag_model_free(ag_model *model);
 
 /* Index of a parameter by name, or -1. */
@@ -97,15 +98,16 @@ ag_status ag_param_set(ag_model *model, int param, const double *values, ag_erro
 
 /* What a pass or session of this size needs, in bytes: for the memory plan. */
 typedef struct ag_pass_options {
-    int32_t max_rows;     /* tokens of the largest forest */
-    int32_t max_targets;  /* rows with targets, and targets, at most this many each */
-    bool train;           /* keep what backward needs */
-    bool recompute;       /* keep only each layer's input and compute the rest again in backward */
+    int32_t max_rows;    /* tokens of the largest forest */
+    int32_t max_targets; /* rows with targets, and targets, at most this many each */
+    bool train;          /* keep what backward needs */
+    bool recompute;      /* keep only each layer's input and compute the rest again in backward */
 } ag_pass_options;
 typedef struct ag_memory_need {
     size_t weights, gradients, activations, head, other;
 } ag_memory_need;
-ag_memory_need ag_model_memory(const ag_config *config, const ag_model_options *model, const ag_pass_options *pass, ag_dtype real);
+ag_memory_need ag_model_memory(const ag_config *config, const ag_model_options *model,
+                               const ag_pass_options *pass, ag_dtype real);
 
 /* A pass over forests: forward, log-probabilities of targets, backward. Not thread safe. */
 typedef struct ag_pass ag_pass;
@@ -120,7 +122,8 @@ typedef struct ag_masks {
     const uint32_t *bits;  /* [count, (vocab + 31) / 32] */
     int32_t count;
 } ag_masks;
-ag_status ag_pass_logprob(ag_pass *pass, double temperature, const ag_masks *masks, double *logprob, double *entropy, ag_error *err);
+ag_status ag_pass_logprob(ag_pass *pass, double temperature, const ag_masks *masks, double *logprob,
+                          double *entropy, ag_error *err);
 /* Adds to the model's gradients, given dL/dlogprob of each target (host). Once per forward, after ag_pass_logprob. */
 ag_status ag_pass_backward(ag_pass *pass, const double *dlogprob, ag_error *err);
 

@@ -19,7 +19,8 @@ typedef struct file_tensor {
 
 typedef ag_status (*tensor_visitor)(void *user, const file_tensor *tensor, ag_error *err);
 
-static ag_status visit(tensor_visitor f, void *user, const ag_model *m, int param, int64_t row, int64_t rows, ag_error *err, const char *name)
+static ag_status visit(tensor_visitor f, void *user, const ag_model *m, int param, int64_t row, int64_t rows,
+                       ag_error *err, const char *name)
 {
     file_tensor t = {.param = param, .row = row, .rows = rows, .cols = m->params[param].cols};
     snprintf(t.name, sizeof t.name, "%s", name);
@@ -27,7 +28,8 @@ static ag_status visit(tensor_visitor f, void *user, const ag_model *m, int para
 }
 
 /* The biases of a fused matrix lie in one vector; a piece of it is columns [row, row + rows). */
-static ag_status visit_linear(tensor_visitor f, void *user, const ag_model *m, const ag_linear *l, int layer, ag_error *err)
+static ag_status visit_linear(tensor_visitor f, void *user, const ag_model *m, const ag_linear *l, int layer,
+                              ag_error *err)
 {
     char name[NAME];
     for (int p = 0; p < l->pieces; p++) {
@@ -49,8 +51,13 @@ static ag_status visit_model(tensor_visitor f, void *user, const ag_model *m, ag
     AG_TRY(visit(f, user, m, m->embed, 0, m->config.vocab, err, "model.embed_tokens.weight"));
     for (int i = 0; i < m->config.layers; i++) {
         const ag_layer *l = &m->layers[i];
-        const struct { int param; const char *name; } vectors[] = {
-            {l->norm1, "input_layernorm"}, {l->q_norm, "self_attn.q_norm"}, {l->k_norm, "self_attn.k_norm"}, {l->norm2, "post_attention_layernorm"}};
+        const struct {
+            int param;
+            const char *name;
+        } vectors[] = {{l->norm1, "input_layernorm"},
+                       {l->q_norm, "self_attn.q_norm"},
+                       {l->k_norm, "self_attn.k_norm"},
+                       {l->norm2, "post_attention_layernorm"}};
         for (size_t v = 0; v < sizeof vectors / sizeof *vectors; v++) {
             if (vectors[v].param < 0) continue;
             snprintf(name, sizeof name, "model.layers.%d.%s.weight", i, vectors[v].name);
@@ -95,17 +102,21 @@ typedef struct reader {
     const ag_weights *weights;
 } reader;
 
-static ag_status upload_floats(ag_model *m, const file_tensor *t, int64_t first, const float *values, int64_t n, ag_error *err)
+static ag_status upload_floats(ag_model *m, const file_tensor *t, int64_t first, const float *values,
+                               int64_t n, ag_error *err)
 {
     ag_device *d = m->device;
     ag_dtype type = ag_param_type(m, t->param);
-    char *dst = (char *)ag_param_value(m, t->param) + (size_t)(tensor_offset(m, t) + first) * ag_dtype_size(type);
+    char *dst = (char *)ag_param_value(m, t->param) +
+                (size_t)(tensor_offset(m, t) + first) * ag_dtype_size(type);
     if (type == AG_F32) return d->upload(d, dst, values, (size_t)n * sizeof *values, err);
     void *converted = ag_calloc((size_t)n, ag_dtype_size(type));
     if (!converted) return ag_fail_memory(err, "weights");
     for (int64_t i = 0; i < n; i++) {
-        if (type == AG_BF16) ((uint16_t *)converted)[i] = ag_bf16_from_float(values[i]);
-        else ((double *)converted)[i] = values[i];
+        if (type == AG_BF16)
+            ((uint16_t *)converted)[i] = ag_bf16_from_float(values[i]);
+        else
+            ((double *)converted)[i] = values[i];
     }
     ag_status status = d->upload(d, dst, converted, (size_t)n * ag_dtype_size(type), err);
     ag_free(converted);
@@ -148,14 +159,16 @@ static ag_status declare_tensor(void *user, const file_tensor *t, ag_error *err)
 }
 
 /* Values of a tensor: from the optimizer's masters where there are any, else as the model holds them. */
-static ag_status fetch_floats(const writer *w, const file_tensor *t, int64_t first, float *values, int64_t n, ag_error *err)
+static ag_status fetch_floats(const writer *w, const file_tensor *t, int64_t first, float *values, int64_t n,
+                              ag_error *err)
 {
     const ag_model *m = w->model;
     ag_device *d = m->device;
     const ag_param *p = &m->params[t->param];
     bool master = w->master && p->train >= 0;
     ag_dtype type = master ? d->real : ag_param_type(m, t->param);
-    const char *src = master ? (const char *)w->master + (size_t)p->train * ag_dtype_size(type) : ag_param_value(m, t->param);
+    const char *src = master ? (const char *)w->master + (size_t)p->train * ag_dtype_size(type)
+                             : ag_param_value(m, t->param);
     src += (size_t)(tensor_offset(m, t) + first) * ag_dtype_size(type);
     if (type == AG_F32) return d->download(d, values, src, (size_t)n * sizeof *values, err);
     void *raw = ag_calloc((size_t)n, ag_dtype_size(type));
@@ -183,6 +196,13 @@ static ag_status write_tensor(void *user, const file_tensor *t, ag_error *err)
     return status;
 }
 
+/* jansson overlooks some failures of its own buffer; ag_str remembers every one. */
+static int add_text(const char *text, size_t n, void *user)
+{
+    ag_str_addn(user, text, n);
+    return 0;
+}
+
 static ag_status write_json(const char *dir, const char *name, json_t *json, ag_error *err)
 {
     char *path = ag_path_join(dir, name);
@@ -190,14 +210,10 @@ static ag_status write_json(const char *dir, const char *name, json_t *json, ag_
     ag_str text = {0};
     ag_status status = path && json ? AG_OK : ag_fail_memory(err, name);
     if (status == AG_OK) {
-        char *dump = json_dumps(json, JSON_INDENT(2));
-        if (!dump) status = ag_fail_memory(err, name);
-        else {
-            ag_str_add(&text, dump);
-            ag_str_addc(&text, '\n');
-            free(dump);
-            status = ag_str_ok(&text, err);
-        }
+        if (json_dump_callback(json, add_text, &text, JSON_INDENT(2)) != 0)
+            status = ag_fail_memory(err, name);
+        ag_str_addc(&text, '\n');
+        if (status == AG_OK) status = ag_str_ok(&text, err);
     }
     if (status == AG_OK) status = ag_out_open(&out, path, err);
     if (status == AG_OK) {
@@ -213,20 +229,30 @@ static ag_status write_json(const char *dir, const char *name, json_t *json, ag_
 static json_t *adapter_config(const ag_model *m, const char *base_model)
 {
     json_t *modules = json_array();
+    bool complete = modules != NULL;
     const ag_layer *l = &m->layers[0];
     const ag_linear *linears[] = {&l->qkv, &l->out, &l->gate_up, &l->down};
     for (size_t k = 0; k < 4; k++)
         for (int p = 0; p < linears[k]->pieces; p++)
-            json_array_append_new(modules, json_string(strchr(linears[k]->piece[p].file_name, '.') + 1));
-    return json_pack("{s:s, s:s, s:s, s:i, s:f, s:f, s:s, s:b, s:o}", "peft_type", "LORA", "task_type", "CAUSAL_LM",
-                     "base_model_name_or_path", base_model ? base_model : "", "r", m->lora_rank, "lora_alpha", m->lora_alpha,
-                     "lora_dropout", 0.0, "bias", "none", "fan_in_fan_out", 0, "target_modules", modules);
+            if (json_array_append_new(modules,
+                                      json_string(strchr(linears[k]->piece[p].file_name, '.') + 1)) != 0)
+                complete = false;
+    if (!complete) {
+        json_decref(modules);
+        return NULL;
+    }
+    return json_pack("{s:s, s:s, s:s, s:i, s:f, s:f, s:s, s:b, s:o}", "peft_type", "LORA", "task_type",
+                     "CAUSAL_LM", "base_model_name_or_path", base_model ? base_model : "", "r", m->lora_rank,
+                     "lora_alpha", m->lora_alpha, "lora_dropout", 0.0, "bias", "none", "fan_in_fan_out", 0,
+                     "target_modules", modules);
 }
 
-ag_status ag_model_save(const ag_model *m, const char *dir, const void *master, ag_weights_type type, const char *base_model, ag_error *err)
+ag_status ag_model_save(const ag_model *m, const char *dir, const void *master, ag_weights_type type,
+                        const char *base_model, ag_error *err)
 {
     bool adapter = m->lora_rank > 0;
-    ag_status (*all)(tensor_visitor, void *, const ag_model *, ag_error *) = adapter ? visit_adapter : visit_model;
+    ag_status (*all)(tensor_visitor, void *, const ag_model *, ag_error *) = adapter ? visit_adapter
+                                                                                     : visit_model;
     writer w = {.model = m, .type = type, .master = master};
     char *path = ag_path_join(dir, adapter ? "adapter_model.safetensors" : "model.safetensors");
     ag_status status = path ? ag_dir_make(dir, err) : ag_fail_memory(err, "path");
@@ -240,7 +266,10 @@ ag_status ag_model_save(const ag_model *m, const char *dir, const void *master, 
     if (w.out) ag_weights_abort(w.out);
     if (status == AG_OK)
         status = adapter ? write_json(dir, "adapter_config.json", adapter_config(m, base_model), err)
-                         : write_json(dir, "config.json", ag_config_to_json(&m->config, type == AG_WEIGHTS_BF16 ? "bfloat16" : "float32"), err);
+                         : write_json(dir, "config.json",
+                                      ag_config_to_json(&m->config,
+                                                        type == AG_WEIGHTS_BF16 ? "bfloat16" : "float32"),
+                                      err);
     ag_free(path);
     return status;
 }

@@ -11,15 +11,15 @@
 struct ag_pass {
     ag_model *model;
     ag_pass_options options;
-    ag_layer_buffers *layers;  /* one a layer, or one for all */
+    ag_layer_buffers *layers; /* one a layer, or one for all */
     int layer_sets;
-    void **x;                  /* residual stream entering layer i; [layers] is what the last one leaves */
+    void **x; /* residual stream entering layer i; [layers] is what the last one leaves */
     int x_sets;
     ag_lora_scratch lora;
-    void *ids, *positions;     /* device int32 [rows] */
+    void *ids, *positions; /* device int32 [rows] */
     ag_plan plan;
     /* head */
-    void *row_index, *first, *token; /* device int32: rows with targets, CSR of their targets */
+    void *row_index, *first, *token;        /* device int32: rows with targets, CSR of their targets */
     void *x_rows, *h, *rstd, *dh, *dx_rows; /* gathered residual, its norm */
     void *logprob, *lse, *entropy, *dlogprob;
     void *mask_of, *mask_bits;
@@ -30,8 +30,8 @@ struct ag_pass {
     int64_t rows, target_rows, targets;
     double temperature;
     bool masked;
-    int32_t *host;             /* scratch for target lists: [3 * max_targets + 1] */
-    int32_t *target_row_of;    /* [max_targets]: number of the target's row among rows with targets */
+    int32_t *host;          /* scratch for target lists: [3 * max_targets + 1] */
+    int32_t *target_row_of; /* [max_targets]: number of the target's row among rows with targets */
     void **owned[32];
     int owned_count;
 };
@@ -69,12 +69,14 @@ static ag_status alloc_backward(ag_pass *p, ag_error *err)
     const ag_model *m = p->model;
     const ag_config *c = &m->config;
     size_t real = ag_dtype_size(m->device->real), type = ag_dtype_size(m->type);
-    int64_t n = p->options.max_rows, q = (int64_t)c->heads * c->head_dim, qkv = q + 2 * (int64_t)c->kv_heads * c->head_dim;
+    int64_t n = p->options.max_rows, q = (int64_t)c->heads * c->head_dim,
+            qkv = q + 2 * (int64_t)c->kv_heads * c->head_dim;
     AG_TRY(own(p, &p->dx, n * c->width, real, "gradients of activations", err));
     AG_TRY(own(p, &p->dtmp, n * c->width, real, "gradients of activations", err));
     AG_TRY(own(p, &p->dnarrow, n * c->width, type, "gradients of activations", err));
     AG_TRY(own(p, &p->dqkv, n * qkv, real, "gradients of activations", err));
-    AG_TRY(own(p, &p->dqkv_narrow, m->type == m->device->real ? 0 : n * qkv, type, "gradients of activations", err));
+    AG_TRY(own(p, &p->dqkv_narrow, m->type == m->device->real ? 0 : n * qkv, type, "gradients of activations",
+               err));
     AG_TRY(own(p, &p->dattention, n * q, real, "gradients of activations", err));
     AG_TRY(own(p, &p->dhidden, n * c->ff, real, "gradients of activations", err));
     return own(p, &p->dgate_up, n * 2 * c->ff, type, "gradients of activations", err);
@@ -91,10 +93,13 @@ static ag_status alloc_pass(ag_pass *p, ag_error *err)
     p->host = ag_calloc(3 * (size_t)o->max_targets + 1, sizeof *p->host);
     p->target_row_of = ag_calloc((size_t)o->max_targets, sizeof *p->target_row_of);
     if (!p->layers || !p->x || !p->host || !p->target_row_of) return ag_fail_memory(err, "pass");
-    for (int i = 0; i < p->layer_sets; i++) AG_TRY(ag_layer_buffers_alloc(&p->layers[i], m, o->max_rows, o->train, err));
+    for (int i = 0; i < p->layer_sets; i++)
+        AG_TRY(ag_layer_buffers_alloc(&p->layers[i], m, o->max_rows, o->train, err));
     for (int i = 0; i < p->x_sets; i++)
-        AG_TRY(m->device->alloc(m->device, &p->x[i], (size_t)o->max_rows * (size_t)m->config.width * ag_dtype_size(m->device->real),
-                                "activations (residual)", err));
+        AG_TRY(
+            m->device->alloc(m->device, &p->x[i],
+                             (size_t)o->max_rows * (size_t)m->config.width * ag_dtype_size(m->device->real),
+                             "activations (residual)", err));
     AG_TRY(ag_lora_scratch_alloc(&p->lora, m, o->max_rows, o->train, err));
     AG_TRY(own(p, &p->ids, o->max_rows, 4, "tokens", err));
     AG_TRY(own(p, &p->positions, o->max_rows, 4, "tokens", err));
@@ -137,7 +142,8 @@ void ag_pass_free(ag_pass *p)
 static ag_status upload_targets(ag_pass *p, const ag_forest *f, ag_error *err)
 {
     ag_device *d = p->model->device;
-    int32_t *rows = p->host, *first = rows + p->options.max_targets, *token = first + p->options.max_targets + 1;
+    int32_t *rows = p->host, *first = rows + p->options.max_targets,
+            *token = first + p->options.max_targets + 1;
     int32_t n = 0;
     for (int32_t t = 0; t < f->target_count; t++) {
         if (t == 0 || f->targets[t].row != f->targets[t - 1].row) {
@@ -159,13 +165,17 @@ static ag_status check_forest(const ag_pass *p, const ag_forest *f, ag_error *er
 {
     const ag_model *m = p->model;
     if (f->count > p->options.max_rows || f->target_count > p->options.max_targets)
-        return ag_fail(err, AG_ERR_INTERNAL, "a batch of %d tokens and %d targets does not fit a pass of %d and %d", f->count,
+        return ag_fail(err, AG_ERR_INTERNAL,
+                       "a batch of %d tokens and %d targets does not fit a pass of %d and %d", f->count,
                        f->target_count, p->options.max_rows, p->options.max_targets);
     for (int32_t i = 0; i < f->count; i++) {
         if (f->ids[i] < 0 || f->ids[i] >= m->config.vocab)
-            return ag_fail(err, AG_ERR_INPUT, "token id %d is outside the model's vocabulary of %d", f->ids[i], m->config.vocab);
+            return ag_fail(err, AG_ERR_INPUT, "token id %d is outside the model's vocabulary of %d",
+                           f->ids[i], m->config.vocab);
         if (f->pos[i] >= m->rope_positions)
-            return ag_fail(err, AG_ERR_INPUT, "a sequence of more than %d tokens; raise max_positions or shorten the prompt", m->rope_positions);
+            return ag_fail(err, AG_ERR_INPUT,
+                           "a sequence of more than %d tokens; raise max_positions or shorten the prompt",
+                           m->rope_positions);
     }
     return AG_OK;
 }
@@ -176,11 +186,31 @@ static ag_status gather_rows(ag_pass *p, const void *x, ag_error *err)
     const ag_model *m = p->model;
     ag_device *d = m->device;
     int64_t width = m->config.width;
-    AG_TRY(d->rows(d, &(ag_rows_args){.kind = AG_ROWS_GATHER, .dst = p->x_rows, .src = x, .dst_type = d->real, .src_type = d->real,
-                                      .index = p->row_index, .rows = p->target_rows, .width = width, .dst_ld = width, .src_ld = width}, err));
-    return d->rmsnorm(d, &(ag_rmsnorm_args){.out = p->h, .out_type = m->type, .x = p->x_rows, .weight = ag_param_value(m, m->final_norm),
-                                            .rstd = p->rstd, .rows = p->target_rows, .heads = 1, .width = width, .x_ld = width,
-                                            .out_ld = width, .eps = m->config.norm_eps}, err);
+    AG_TRY(d->rows(d,
+                   &(ag_rows_args){.kind = AG_ROWS_GATHER,
+                                   .dst = p->x_rows,
+                                   .src = x,
+                                   .dst_type = d->real,
+                                   .src_type = d->real,
+                                   .index = p->row_index,
+                                   .rows = p->target_rows,
+                                   .width = width,
+                                   .dst_ld = width,
+                                   .src_ld = width},
+                   err));
+    return d->rmsnorm(d,
+                      &(ag_rmsnorm_args){.out = p->h,
+                                         .out_type = m->type,
+                                         .x = p->x_rows,
+                                         .weight = ag_param_value(m, m->final_norm),
+                                         .rstd = p->rstd,
+                                         .rows = p->target_rows,
+                                         .heads = 1,
+                                         .width = width,
+                                         .x_ld = width,
+                                         .out_ld = width,
+                                         .eps = m->config.norm_eps},
+                      err);
 }
 
 ag_status ag_pass_forward(ag_pass *p, const ag_forest *f, ag_error *err)
@@ -194,7 +224,10 @@ ag_status ag_pass_forward(ag_pass *p, const ag_forest *f, ag_error *err)
     AG_TRY(upload_targets(p, f, err));
     AG_TRY(ag_plan_forest(&p->plan, f, err));
     AG_TRY(ag_plan_upload(&p->plan, d, err));
-    AG_TRY(d->embed(d, &(ag_embed_args){p->x[0], ag_param_value(m, m->embed), m->type, p->ids, p->rows, m->config.width, m->config.vocab}, err));
+    AG_TRY(d->embed(d,
+                    &(ag_embed_args){p->x[0], ag_param_value(m, m->embed), m->type, p->ids, p->rows,
+                                     m->config.width, m->config.vocab},
+                    err));
     void *x = p->x[0];
     for (int i = 0; i < m->config.layers; i++) {
         void *next = p->x_sets > 1 ? p->x[i + 1] : x;
@@ -208,9 +241,18 @@ ag_status ag_pass_forward(ag_pass *p, const ag_forest *f, ag_error *err)
 static ag_head_args head_args(const ag_pass *p)
 {
     const ag_model *m = p->model;
-    return (ag_head_args){.h = p->h, .w = ag_param_value(m, m->head), .type = m->type, .rows = p->target_rows, .width = m->config.width,
-                          .vocab = m->config.vocab, .temperature = p->temperature, .first = p->first, .target = p->token,
-                          .targets = p->targets, .mask_of = p->masked ? p->mask_of : NULL, .masks = p->mask_bits};
+    return (ag_head_args){.h = p->h,
+                          .w = ag_param_value(m, m->head),
+                          .type = m->type,
+                          .rows = p->target_rows,
+                          .width = m->config.width,
+                          .vocab = m->config.vocab,
+                          .temperature = p->temperature,
+                          .first = p->first,
+                          .target = p->token,
+                          .targets = p->targets,
+                          .mask_of = p->masked ? p->mask_of : NULL,
+                          .masks = p->mask_bits};
 }
 
 static ag_status upload_masks(ag_pass *p, const ag_masks *masks, ag_error *err)
@@ -230,13 +272,15 @@ static ag_status upload_masks(ag_pass *p, const ag_masks *masks, ag_error *err)
     return d->upload(d, p->mask_bits, masks->bits, bytes, err);
 }
 
-ag_status ag_pass_logprob(ag_pass *p, double temperature, const ag_masks *masks, double *logprob, double *entropy, ag_error *err)
+ag_status ag_pass_logprob(ag_pass *p, double temperature, const ag_masks *masks, double *logprob,
+                          double *entropy, ag_error *err)
 {
     ag_device *d = p->model->device;
     p->temperature = temperature;
     if (p->targets == 0) return AG_OK;
     AG_TRY(upload_masks(p, masks, err));
-    AG_TRY(d->head_logprob(d, &(ag_head_logprob_args){head_args(p), p->logprob, p->lse, entropy ? p->entropy : NULL}, err));
+    AG_TRY(d->head_logprob(
+        d, &(ag_head_logprob_args){head_args(p), p->logprob, p->lse, entropy ? p->entropy : NULL}, err));
     AG_TRY(ag_device_get(d, logprob, p->logprob, (size_t)p->targets, err));
     if (!entropy) return AG_OK;
     double *rows = ag_calloc((size_t)p->target_rows, sizeof *rows);
@@ -247,18 +291,31 @@ ag_status ag_pass_logprob(ag_pass *p, double temperature, const ag_masks *masks,
     return status;
 }
 
-static ag_status norm_backward(const ag_pass *p, int weight, int64_t rows, void *dx, const void *dy, const void *x, const void *rstd,
-                               bool accumulate, ag_error *err)
+static ag_status norm_backward(const ag_pass *p, int weight, int64_t rows, void *dx, const void *dy,
+                               const void *x, const void *rstd, bool accumulate, ag_error *err)
 {
     const ag_model *m = p->model;
     int64_t width = m->config.width;
-    return m->device->rmsnorm_grad(m->device, &(ag_rmsnorm_grad_args){.dx = dx, .dweight = ag_param_grad(m, weight), .dy = dy, .x = x,
-                                   .weight = ag_param_value(m, weight), .rstd = rstd, .rows = rows, .heads = 1, .width = width, .x_ld = width,
-                                   .dy_ld = width, .dx_ld = width, .accumulate = accumulate}, err);
+    return m->device->rmsnorm_grad(m->device,
+                                   &(ag_rmsnorm_grad_args){.dx = dx,
+                                                           .dweight = ag_param_grad(m, weight),
+                                                           .dy = dy,
+                                                           .x = x,
+                                                           .weight = ag_param_value(m, weight),
+                                                           .rstd = rstd,
+                                                           .rows = rows,
+                                                           .heads = 1,
+                                                           .width = width,
+                                                           .x_ld = width,
+                                                           .dy_ld = width,
+                                                           .dx_ld = width,
+                                                           .accumulate = accumulate},
+                                   err);
 }
 
 /* x in the type that products read: x itself, or a rounded copy. */
-static ag_status narrowed(const ag_pass *p, const void *x, void *copy, int64_t n, const void **out, ag_error *err)
+static ag_status narrowed(const ag_pass *p, const void *x, void *copy, int64_t n, const void **out,
+                          ag_error *err)
 {
     ag_device *d = p->model->device;
     *out = x;
@@ -267,38 +324,57 @@ static ag_status narrowed(const ag_pass *p, const void *x, void *copy, int64_t n
     return d->cast(d, &(ag_cast_args){copy, x, p->model->type, d->real, n}, err);
 }
 
-static ag_status feed_forward_backward(ag_pass *p, const ag_layer *layer, const ag_layer_buffers *b, ag_error *err)
+static ag_status feed_forward_backward(ag_pass *p, const ag_layer *layer, const ag_layer_buffers *b,
+                                       ag_error *err)
 {
     const ag_model *m = p->model;
     ag_device *d = m->device;
     const void *dy;
     AG_TRY(narrowed(p, p->dx, p->dnarrow, p->rows * m->config.width, &dy, err));
     AG_TRY(ag_linear_backward(m, &layer->down, p->rows, b->hidden, dy, p->dhidden, &p->lora, err));
-    AG_TRY(d->swiglu_grad(d, &(ag_swiglu_grad_args){p->dgate_up, m->type, p->dhidden, b->gate_up, p->rows, m->config.ff}, err));
+    AG_TRY(d->swiglu_grad(
+        d, &(ag_swiglu_grad_args){p->dgate_up, m->type, p->dhidden, b->gate_up, p->rows, m->config.ff}, err));
     AG_TRY(ag_linear_backward(m, &layer->gate_up, p->rows, b->norm2, p->dgate_up, p->dtmp, &p->lora, err));
     return norm_backward(p, layer->norm2, p->rows, p->dx, p->dtmp, b->mid, b->rstd2, true, err);
 }
 
 /* Through the norms of q and k, in place on dqkv. */
-static ag_status head_norms_backward(ag_pass *p, const ag_layer *layer, const ag_layer_buffers *b, ag_error *err)
+static ag_status head_norms_backward(ag_pass *p, const ag_layer *layer, const ag_layer_buffers *b,
+                                     ag_error *err)
 {
     const ag_model *m = p->model;
     const ag_config *c = &m->config;
     ag_device *d = m->device;
     int64_t q = (int64_t)c->heads * c->head_dim, width = q + 2 * (int64_t)c->kv_heads * c->head_dim;
-    const struct { int weight; int64_t at; int heads; const void *rstd; } parts[] = {
-        {layer->q_norm, 0, c->heads, b->rstd_q}, {layer->k_norm, q, c->kv_heads, b->rstd_k}};
+    const struct {
+        int weight;
+        int64_t at;
+        int heads;
+        const void *rstd;
+    } parts[] = {{layer->q_norm, 0, c->heads, b->rstd_q}, {layer->k_norm, q, c->kv_heads, b->rstd_k}};
     for (int i = 0; i < 2; i++) {
         size_t shift = (size_t)parts[i].at * ag_dtype_size(d->real);
         char *grad = (char *)p->dqkv + shift;
-        AG_TRY(d->rmsnorm_grad(d, &(ag_rmsnorm_grad_args){.dx = grad, .dweight = ag_param_grad(m, parts[i].weight), .dy = grad,
-                               .x = (char *)b->qkv_raw + shift, .weight = ag_param_value(m, parts[i].weight), .rstd = parts[i].rstd,
-                               .rows = p->rows, .heads = parts[i].heads, .width = c->head_dim, .x_ld = width, .dy_ld = width, .dx_ld = width}, err));
+        AG_TRY(d->rmsnorm_grad(d,
+                               &(ag_rmsnorm_grad_args){.dx = grad,
+                                                       .dweight = ag_param_grad(m, parts[i].weight),
+                                                       .dy = grad,
+                                                       .x = (char *)b->qkv_raw + shift,
+                                                       .weight = ag_param_value(m, parts[i].weight),
+                                                       .rstd = parts[i].rstd,
+                                                       .rows = p->rows,
+                                                       .heads = parts[i].heads,
+                                                       .width = c->head_dim,
+                                                       .x_ld = width,
+                                                       .dy_ld = width,
+                                                       .dx_ld = width},
+                               err));
     }
     return AG_OK;
 }
 
-static ag_status attention_backward(ag_pass *p, const ag_layer *layer, const ag_layer_buffers *b, const void *x_in, ag_error *err)
+static ag_status attention_backward(ag_pass *p, const ag_layer *layer, const ag_layer_buffers *b,
+                                    const void *x_in, ag_error *err)
 {
     const ag_model *m = p->model;
     const ag_config *c = &m->config;
@@ -310,15 +386,35 @@ static ag_status attention_backward(ag_pass *p, const ag_layer *layer, const ag_
     const void *dy;
     AG_TRY(narrowed(p, p->dx, p->dnarrow, p->rows * c->width, &dy, err));
     AG_TRY(ag_linear_backward(m, &layer->out, p->rows, b->attention, dy, p->dattention, &p->lora, err));
-    AG_TRY(d->attention_grad(d, &(ag_attention_grad_args){.dq = dqkv, .dk = dqkv + (size_t)q * real, .dv = dqkv + (size_t)(q + kv) * real,
-                             .dout = p->dattention, .out = b->attention, .lse = b->lse, .out_type = m->type, .q = qkv,
-                             .k = qkv + (size_t)q * real, .v = qkv + (size_t)(q + kv) * real, .q_ld = width, .kv_ld = width, .out_ld = q,
-                             .dout_ld = q, .heads = c->heads, .kv_heads = c->kv_heads, .head_dim = c->head_dim,
-                             .scale = 1 / sqrt((double)c->head_dim), .plan = &p->plan.view}, err));
-    AG_TRY(d->rope(d, &(ag_rope_args){dqkv, m->rope, p->positions, p->rows, c->heads + c->kv_heads, c->head_dim, width, true}, err));
+    AG_TRY(d->attention_grad(d,
+                             &(ag_attention_grad_args){.dq = dqkv,
+                                                       .dk = dqkv + (size_t)q * real,
+                                                       .dv = dqkv + (size_t)(q + kv) * real,
+                                                       .dout = p->dattention,
+                                                       .out = b->attention,
+                                                       .lse = b->lse,
+                                                       .out_type = m->type,
+                                                       .q = qkv,
+                                                       .k = qkv + (size_t)q * real,
+                                                       .v = qkv + (size_t)(q + kv) * real,
+                                                       .q_ld = width,
+                                                       .kv_ld = width,
+                                                       .out_ld = q,
+                                                       .dout_ld = q,
+                                                       .heads = c->heads,
+                                                       .kv_heads = c->kv_heads,
+                                                       .head_dim = c->head_dim,
+                                                       .scale = 1 / sqrt((double)c->head_dim),
+                                                       .plan = &p->plan.view},
+                             err));
+    AG_TRY(d->rope(d,
+                   &(ag_rope_args){dqkv, m->rope, p->positions, p->rows, c->heads + c->kv_heads, c->head_dim,
+                                   width, true},
+                   err));
     if (c->qk_norm) AG_TRY(head_norms_backward(p, layer, b, err));
     if (layer->qkv.bias >= 0 && ag_param_grad(m, layer->qkv.bias))
-        AG_TRY(d->bias_grad(d, &(ag_bias_grad_args){ag_param_grad(m, layer->qkv.bias), dqkv, p->rows, width, width}, err));
+        AG_TRY(d->bias_grad(
+            d, &(ag_bias_grad_args){ag_param_grad(m, layer->qkv.bias), dqkv, p->rows, width, width}, err));
     AG_TRY(narrowed(p, dqkv, p->dqkv_narrow, p->rows * width, &dy, err));
     AG_TRY(ag_linear_backward(m, &layer->qkv, p->rows, b->norm1, dy, p->dtmp, &p->lora, err));
     return norm_backward(p, layer->norm1, p->rows, p->dx, p->dtmp, x_in, b->rstd1, true, err);
@@ -330,28 +426,43 @@ static ag_status head_backward(ag_pass *p, const double *dlogprob, ag_error *err
     ag_device *d = m->device;
     int64_t width = m->config.width;
     AG_TRY(ag_device_put(d, p->dlogprob, dlogprob, (size_t)p->targets, err));
-    AG_TRY(d->head_grad(d, &(ag_head_grad_args){head_args(p), p->lse, p->dlogprob, p->dh, ag_param_grad(m, m->head)}, err));
-    AG_TRY(norm_backward(p, m->final_norm, p->target_rows, p->dx_rows, p->dh, p->x_rows, p->rstd, false, err));
+    AG_TRY(d->head_grad(
+        d, &(ag_head_grad_args){head_args(p), p->lse, p->dlogprob, p->dh, ag_param_grad(m, m->head)}, err));
+    AG_TRY(
+        norm_backward(p, m->final_norm, p->target_rows, p->dx_rows, p->dh, p->x_rows, p->rstd, false, err));
     AG_TRY(d->zero(d, p->dx, (size_t)(p->rows * width) * ag_dtype_size(d->real), err));
-    return d->rows(d, &(ag_rows_args){.kind = AG_ROWS_SCATTER, .dst = p->dx, .src = p->dx_rows, .dst_type = d->real, .src_type = d->real,
-                                      .index = p->row_index, .rows = p->target_rows, .width = width, .dst_ld = width, .src_ld = width}, err);
+    return d->rows(d,
+                   &(ag_rows_args){.kind = AG_ROWS_SCATTER,
+                                   .dst = p->dx,
+                                   .src = p->dx_rows,
+                                   .dst_type = d->real,
+                                   .src_type = d->real,
+                                   .index = p->row_index,
+                                   .rows = p->target_rows,
+                                   .width = width,
+                                   .dst_ld = width,
+                                   .src_ld = width},
+                   err);
 }
 
 ag_status ag_pass_backward(ag_pass *p, const double *dlogprob, ag_error *err)
 {
     const ag_model *m = p->model;
     ag_device *d = m->device;
-    if (!p->options.train || !m->grads) return ag_fail(err, AG_ERR_INTERNAL, "backward of a pass that was not made for training");
+    if (!p->options.train || !m->grads)
+        return ag_fail(err, AG_ERR_INTERNAL, "backward of a pass that was not made for training");
     if (p->targets == 0) return AG_OK;
     AG_TRY(head_backward(p, dlogprob, err));
     for (int i = m->config.layers - 1; i >= 0; i--) {
         const ag_layer_buffers *b = &p->layers[p->layer_sets > 1 ? i : 0];
         if (p->layer_sets == 1) /* recompute; what it leaves in x[i + 1] is what was there */
-            AG_TRY(ag_layer_forward(m, &m->layers[i], p->rows, p->x[i], p->x[i + 1], p->positions, &p->plan.view, NULL, b, &p->lora, err));
+            AG_TRY(ag_layer_forward(m, &m->layers[i], p->rows, p->x[i], p->x[i + 1], p->positions,
+                                    &p->plan.view, NULL, b, &p->lora, err));
         AG_TRY(feed_forward_backward(p, &m->layers[i], b, err));
         AG_TRY(attention_backward(p, &m->layers[i], b, p->x[i], err));
     }
     void *dembed = ag_param_grad(m, m->embed);
     if (!dembed) return AG_OK;
-    return d->embed_grad(d, &(ag_embed_grad_args){dembed, p->dx, p->ids, p->rows, m->config.width, m->config.vocab}, err);
+    return d->embed_grad(
+        d, &(ag_embed_grad_args){dembed, p->dx, p->ids, p->rows, m->config.width, m->config.vocab}, err);
 }

@@ -36,7 +36,8 @@ struct ag_session {
 
 size_t ag_session_bytes(const ag_config *c, int32_t slots, ag_dtype real)
 {
-    return (size_t)slots * 2 * (size_t)c->kv_heads * (size_t)c->head_dim * (size_t)c->layers * ag_dtype_size(real);
+    return (size_t)slots * 2 * (size_t)c->kv_heads * (size_t)c->head_dim * (size_t)c->layers *
+           ag_dtype_size(real);
 }
 
 static ag_status alloc_kept(ag_session *s, int32_t rows, ag_error *err);
@@ -51,7 +52,8 @@ static ag_status session_alloc(ag_session *s, ag_error *err)
     s->pieces = ag_calloc(rows, sizeof *s->pieces);
     if (!s->store || !s->host || !s->pieces) return ag_fail_memory(err, "session");
     size_t slot = 2 * (size_t)m->config.kv_heads * (size_t)m->config.head_dim * real;
-    for (int i = 0; i < m->config.layers; i++) AG_TRY(d->alloc(d, &s->store[i], (size_t)s->slots * slot, "keys and values", err));
+    for (int i = 0; i < m->config.layers; i++)
+        AG_TRY(d->alloc(d, &s->store[i], (size_t)s->slots * slot, "keys and values", err));
     AG_TRY(ag_layer_buffers_alloc(&s->buffers, m, s->max_rows, false, err));
     AG_TRY(ag_lora_scratch_alloc(&s->lora, m, s->max_rows, false, err));
     AG_TRY(d->alloc(d, &s->x, rows * (size_t)m->config.width * real, "activations (residual)", err));
@@ -62,7 +64,8 @@ static ag_status session_alloc(ag_session *s, ag_error *err)
     return alloc_kept(s, 64, err);
 }
 
-ag_status ag_session_create(ag_session **session, ag_model *model, int32_t slots, int32_t max_rows, ag_error *err)
+ag_status ag_session_create(ag_session **session, ag_model *model, int32_t slots, int32_t max_rows,
+                            ag_error *err)
 {
     ag_session *s = *session = ag_calloc(1, sizeof *s);
     if (!s) return ag_fail_memory(err, "session");
@@ -101,7 +104,8 @@ static ag_status alloc_kept(ag_session *s, int32_t rows, ag_error *err)
     ag_status status = d->alloc(d, &s->kept_x, n * width * real, "kept rows", err);
     if (status == AG_OK && old) status = d->copy(d, s->kept_x, old, (size_t)s->kept * width * real, err);
     d->release(d, old);
-    if (status == AG_OK) status = d->alloc(d, &s->h, n * width * ag_dtype_size(s->model->type), "kept rows", err);
+    if (status == AG_OK)
+        status = d->alloc(d, &s->h, n * width * ag_dtype_size(s->model->type), "kept rows", err);
     if (status == AG_OK) status = d->alloc(d, &s->lse, n * real, "kept rows", err);
     if (status == AG_OK) status = d->alloc(d, &s->entropy, n * real, "kept rows", err);
     if (status == AG_OK) status = d->alloc(d, &s->first, (n + 1) * 4, "kept rows", err);
@@ -134,8 +138,10 @@ void ag_session_free(ag_session *s)
 ag_status ag_session_node(ag_session *s, int32_t parent, int32_t capacity, int32_t *id, ag_error *err)
 {
     if (capacity < 0 || capacity > s->slots - s->used)
-        return ag_fail(err, AG_ERR_MEMORY, "no room for %d more tokens in a store of %d (%d used)", capacity, s->slots, s->used);
-    if (!ag_grow(&s->nodes, &s->node_cap, s->node_count + 1, sizeof *s->nodes)) return ag_fail_memory(err, "session");
+        return ag_fail(err, AG_ERR_MEMORY, "no room for %d more tokens in a store of %d (%d used)", capacity,
+                       s->slots, s->used);
+    if (!ag_grow(&s->nodes, &s->node_cap, s->node_count + 1, sizeof *s->nodes))
+        return ag_fail_memory(err, "session");
     *id = (int32_t)s->node_count;
     s->nodes[s->node_count++] = (node){parent, s->used, capacity, 0, 0};
     s->used += capacity;
@@ -165,7 +171,8 @@ int32_t ag_session_free_slots(const ag_session *s)
 
 int32_t ag_session_length(const ag_session *s, int32_t id)
 {
-    while (id >= 0 && s->nodes[id].length == 0) id = s->nodes[id].parent; /* an empty node has not got its start yet */
+    while (id >= 0 && s->nodes[id].length == 0)
+        id = s->nodes[id].parent; /* an empty node has not got its start yet */
     return id < 0 ? 0 : s->nodes[id].start + s->nodes[id].length;
 }
 
@@ -176,7 +183,8 @@ static ag_status close_path(ag_session *s, size_t *open, size_t depth, int32_t r
         const node *n = &s->nodes[s->path[*open - 1]];
         int32_t q0 = s->path_row[*open - 1];
         if (n->length == 0 || row == q0) continue;
-        AG_TRY(ag_plan_add(&s->plan, (ag_attention_block){q0, row, n->slot, n->slot + n->length, n->length}, err));
+        AG_TRY(ag_plan_add(&s->plan, (ag_attention_block){q0, row, n->slot, n->slot + n->length, n->length},
+                           err));
     }
     return AG_OK;
 }
@@ -196,7 +204,8 @@ static ag_status plan_chunk(ag_session *s, int32_t pieces, int32_t rows, ag_erro
             !ag_grow(&s->path_row, &s->path_row_cap, depth + 1, sizeof *s->path_row))
             return ag_fail_memory(err, "session");
         size_t shared = open < depth ? open : depth, level = depth;
-        for (int32_t a = own->parent; a >= 0; a = s->nodes[a].parent) { /* how much of the open path is still ours */
+        for (int32_t a = own->parent; a >= 0;
+             a = s->nodes[a].parent) { /* how much of the open path is still ours */
             level--;
             if (level < open && s->path[level] != a && level < shared) shared = level;
         }
@@ -209,7 +218,10 @@ static ag_status plan_chunk(ag_session *s, int32_t pieces, int32_t rows, ag_erro
         }
         open = depth;
         int32_t before = own->length - now->count;
-        AG_TRY(ag_plan_add(&s->plan, (ag_attention_block){now->row, now->row + now->count, own->slot, own->slot + own->length, before}, err));
+        AG_TRY(ag_plan_add(
+            &s->plan,
+            (ag_attention_block){now->row, now->row + now->count, own->slot, own->slot + own->length, before},
+            err));
     }
     AG_TRY(close_path(s, &open, 0, rows, err));
     return ag_plan_upload(&s->plan, s->model->device, err);
@@ -225,16 +237,28 @@ static ag_status compute_chunk(ag_session *s, int32_t rows, const int32_t *wante
     AG_TRY(d->upload(d, s->ids, s->host, bytes, err));
     AG_TRY(d->upload(d, s->positions, s->host + s->max_rows, bytes, err));
     AG_TRY(d->upload(d, s->slot_of, s->host + 2 * s->max_rows, bytes, err));
-    AG_TRY(d->embed(d, &(ag_embed_args){s->x, ag_param_value(m, m->embed), m->type, s->ids, rows, width, m->config.vocab}, err));
+    AG_TRY(d->embed(
+        d, &(ag_embed_args){s->x, ag_param_value(m, m->embed), m->type, s->ids, rows, width, m->config.vocab},
+        err));
     for (int i = 0; i < m->config.layers; i++)
         AG_TRY(ag_layer_forward(m, &m->layers[i], rows, s->x, s->x, s->positions, &s->plan.view,
                                 &(ag_keys){s->store[i], s->slot_of}, &s->buffers, &s->lora, err));
     if (n == 0) return AG_OK;
     AG_TRY(alloc_kept(s, s->kept + n, err));
     AG_TRY(d->upload(d, s->row_index, wanted, (size_t)n * sizeof *wanted, err));
-    AG_TRY(d->rows(d, &(ag_rows_args){.kind = AG_ROWS_GATHER, .dst = (char *)s->kept_x + (size_t)s->kept * (size_t)width * ag_dtype_size(d->real),
-                                      .src = s->x, .dst_type = d->real, .src_type = d->real, .index = s->row_index, .rows = n, .width = width,
-                                      .dst_ld = width, .src_ld = width}, err));
+    AG_TRY(d->rows(
+        d,
+        &(ag_rows_args){.kind = AG_ROWS_GATHER,
+                        .dst = (char *)s->kept_x + (size_t)s->kept * (size_t)width * ag_dtype_size(d->real),
+                        .src = s->x,
+                        .dst_type = d->real,
+                        .src_type = d->real,
+                        .index = s->row_index,
+                        .rows = n,
+                        .width = width,
+                        .dst_ld = width,
+                        .src_ld = width},
+        err));
     s->kept += n;
     return AG_OK;
 }
@@ -244,9 +268,18 @@ static ag_status norm_kept(ag_session *s, ag_error *err)
     const ag_model *m = s->model;
     ag_device *d = m->device;
     if (s->kept == 0) return AG_OK;
-    return d->rmsnorm(d, &(ag_rmsnorm_args){.out = s->h, .out_type = m->type, .x = s->kept_x, .weight = ag_param_value(m, m->final_norm),
-                                            .rows = s->kept, .heads = 1, .width = m->config.width, .x_ld = m->config.width,
-                                            .out_ld = m->config.width, .eps = m->config.norm_eps}, err);
+    return d->rmsnorm(d,
+                      &(ag_rmsnorm_args){.out = s->h,
+                                         .out_type = m->type,
+                                         .x = s->kept_x,
+                                         .weight = ag_param_value(m, m->final_norm),
+                                         .rows = s->kept,
+                                         .heads = 1,
+                                         .width = m->config.width,
+                                         .x_ld = m->config.width,
+                                         .out_ld = m->config.width,
+                                         .eps = m->config.norm_eps},
+                      err);
 }
 
 /* Before the first of a run's tokens is taken: by then its ancestors hold theirs. */
@@ -255,20 +288,25 @@ static ag_status begin_run(ag_session *s, const ag_run *run, ag_error *err)
     node *n = &s->nodes[run->node];
     if (n->length == 0) n->start = ag_session_length(s, run->node);
     if (run->count > n->capacity - n->length)
-        return ag_fail(err, AG_ERR_INTERNAL, "a node of %d tokens cannot take %d more after %d", n->capacity, run->count, n->length);
+        return ag_fail(err, AG_ERR_INTERNAL, "a node of %d tokens cannot take %d more after %d", n->capacity,
+                       run->count, n->length);
     if (n->start + n->length + run->count > s->model->rope_positions)
-        return ag_fail(err, AG_ERR_INPUT, "a sequence of more than %d tokens; raise max_positions or shorten the prompt", s->model->rope_positions);
+        return ag_fail(err, AG_ERR_INPUT,
+                       "a sequence of more than %d tokens; raise max_positions or shorten the prompt",
+                       s->model->rope_positions);
     for (int32_t i = 0; i < run->count; i++)
         if (run->tokens[i] < 0 || run->tokens[i] >= s->model->config.vocab)
-            return ag_fail(err, AG_ERR_INPUT, "token id %d is outside the model's vocabulary of %d", run->tokens[i], s->model->config.vocab);
+            return ag_fail(err, AG_ERR_INPUT, "token id %d is outside the model's vocabulary of %d",
+                           run->tokens[i], s->model->config.vocab);
     return AG_OK;
 }
 
 /* Takes up to max_rows tokens from the runs that are left; *run and *done say where to go on. */
-static ag_status take_chunk(ag_session *s, const ag_run *runs, int32_t n, int32_t *run, int32_t *done, int32_t *rows, int32_t *pieces,
-                            int32_t *wanted, ag_error *err)
+static ag_status take_chunk(ag_session *s, const ag_run *runs, int32_t n, int32_t *run, int32_t *done,
+                            int32_t *rows, int32_t *pieces, int32_t *wanted, ag_error *err)
 {
-    int32_t *ids = s->host, *positions = ids + s->max_rows, *slots = positions + s->max_rows, *want = slots + s->max_rows;
+    int32_t *ids = s->host, *positions = ids + s->max_rows, *slots = positions + s->max_rows,
+            *want = slots + s->max_rows;
     *rows = *pieces = *wanted = 0;
     while (*run < n && *rows < s->max_rows) {
         const ag_run *r = &runs[*run];
@@ -282,8 +320,10 @@ static ag_status take_chunk(ag_session *s, const ag_run *runs, int32_t n, int32_
             if (r->want == 2 || (r->want == 1 && *done + i + 1 == r->count)) want[(*wanted)++] = *rows + i;
         }
         piece *last = *pieces > 0 ? &s->pieces[*pieces - 1] : NULL;
-        if (last && last->node == r->node) last->count += take;
-        else if (take > 0) s->pieces[(*pieces)++] = (piece){r->node, *rows, take};
+        if (last && last->node == r->node)
+            last->count += take;
+        else if (take > 0)
+            s->pieces[(*pieces)++] = (piece){r->node, *rows, take};
         own->length += take;
         *rows += take;
         *done += take;
@@ -341,13 +381,21 @@ static ag_status reserve_targets(ag_session *s, size_t n, ag_error *err)
 static ag_head_args head_args(const ag_session *s, double temperature, const ag_masks *masks)
 {
     const ag_model *m = s->model;
-    return (ag_head_args){.h = s->h, .w = ag_param_value(m, m->head), .type = m->type, .rows = s->kept, .width = m->config.width,
-                          .vocab = m->config.vocab, .temperature = temperature, .first = s->first, .target = s->token,
-                          .mask_of = masks ? s->mask_of : NULL, .masks = s->mask_bits};
+    return (ag_head_args){.h = s->h,
+                          .w = ag_param_value(m, m->head),
+                          .type = m->type,
+                          .rows = s->kept,
+                          .width = m->config.width,
+                          .vocab = m->config.vocab,
+                          .temperature = temperature,
+                          .first = s->first,
+                          .target = s->token,
+                          .mask_of = masks ? s->mask_of : NULL,
+                          .masks = s->mask_bits};
 }
 
-ag_status ag_session_logprob(ag_session *s, double temperature, const int32_t *first, const int32_t *token, const ag_masks *masks,
-                             double *logprob, double *entropy, ag_error *err)
+ag_status ag_session_logprob(ag_session *s, double temperature, const int32_t *first, const int32_t *token,
+                             const ag_masks *masks, double *logprob, double *entropy, ag_error *err)
 {
     ag_device *d = s->model->device;
     size_t targets = (size_t)first[s->kept];
@@ -358,7 +406,8 @@ ag_status ag_session_logprob(ag_session *s, double temperature, const int32_t *f
     AG_TRY(d->upload(d, s->token, token, targets * sizeof *token, err));
     ag_head_args head = head_args(s, temperature, masks);
     head.targets = (int64_t)targets;
-    AG_TRY(d->head_logprob(d, &(ag_head_logprob_args){head, s->logprob, s->lse, entropy ? s->entropy : NULL}, err));
+    AG_TRY(d->head_logprob(d, &(ag_head_logprob_args){head, s->logprob, s->lse, entropy ? s->entropy : NULL},
+                           err));
     AG_TRY(ag_device_get(d, logprob, s->logprob, targets, err));
     return entropy ? ag_device_get(d, entropy, s->entropy, (size_t)s->kept, err) : AG_OK;
 }
@@ -371,8 +420,15 @@ ag_status ag_session_sample(ag_session *s, const ag_draw *draw, int32_t *id, dou
     AG_TRY(reserve_targets(s, n, err));
     AG_TRY(upload_masks(s, draw->masks, err));
     AG_TRY(d->upload(d, s->uniform, draw->uniform, n * sizeof *draw->uniform, err));
-    AG_TRY(d->sample(d, &(ag_sample_args){.head = head_args(s, draw->temperature, draw->masks), .uniform = s->uniform, .top_k = draw->top_k,
-                                          .top_p = draw->top_p, .min_p = draw->min_p, .id = s->token, .logprob = s->logprob}, err));
+    AG_TRY(d->sample(d,
+                     &(ag_sample_args){.head = head_args(s, draw->temperature, draw->masks),
+                                       .uniform = s->uniform,
+                                       .top_k = draw->top_k,
+                                       .top_p = draw->top_p,
+                                       .min_p = draw->min_p,
+                                       .id = s->token,
+                                       .logprob = s->logprob},
+                     err));
     AG_TRY(d->download(d, id, s->token, n * sizeof *id, err));
     return ag_device_get(d, logprob, s->logprob, n, err);
 }
@@ -384,7 +440,8 @@ typedef struct forest_runs {
     size_t count, cap;
 } forest_runs;
 
-static ag_status cut_segment(forest_runs *r, const ag_forest *f, const ag_segment_run *segment, int32_t node_id, int32_t *target, ag_error *err)
+static ag_status cut_segment(forest_runs *r, const ag_forest *f, const ag_segment_run *segment,
+                             int32_t node_id, int32_t *target, ag_error *err)
 {
     int32_t begin = segment->begin;
     while (begin < segment->end) {
@@ -398,13 +455,15 @@ static ag_status cut_segment(forest_runs *r, const ag_forest *f, const ag_segmen
     return AG_OK;
 }
 
-static ag_status run_forest(ag_session *s, int32_t root, const ag_forest *f, forest_runs *r, int32_t *node_of, int32_t *first,
-                            int32_t *token, double temperature, double *logprob, ag_error *err)
+static ag_status run_forest(ag_session *s, int32_t root, const ag_forest *f, forest_runs *r, int32_t *node_of,
+                            int32_t *first, int32_t *token, double temperature, double *logprob,
+                            ag_error *err)
 {
     int32_t target = 0, rows = 0;
     for (int32_t i = 0; i < f->segment_count; i++) {
         const ag_segment_run *segment = &f->segments[i];
-        AG_TRY(ag_session_node(s, segment->parent < 0 ? root : node_of[segment->parent], segment->end - segment->begin, &node_of[i], err));
+        AG_TRY(ag_session_node(s, segment->parent < 0 ? root : node_of[segment->parent],
+                               segment->end - segment->begin, &node_of[i], err));
         AG_TRY(cut_segment(r, f, segment, node_of[i], &target, err));
     }
     AG_TRY(ag_session_run(s, r->runs, (int32_t)r->count, &rows, err));
@@ -418,14 +477,17 @@ static ag_status run_forest(ag_session *s, int32_t root, const ag_forest *f, for
     return ag_session_logprob(s, temperature, first, token, NULL, logprob, NULL, err);
 }
 
-ag_status ag_session_forest(ag_session *s, int32_t root, const ag_forest *f, double temperature, double *logprob, ag_error *err)
+ag_status ag_session_forest(ag_session *s, int32_t root, const ag_forest *f, double temperature,
+                            double *logprob, ag_error *err)
 {
     ag_session_mark mark = ag_session_here(s);
     forest_runs r = {0};
     int32_t *node_of = ag_calloc((size_t)f->segment_count, sizeof *node_of);
-    int32_t *first = ag_calloc((size_t)f->target_count + 1, sizeof *first), *token = ag_calloc((size_t)f->target_count, sizeof *token);
+    int32_t *first = ag_calloc((size_t)f->target_count + 1, sizeof *first),
+            *token = ag_calloc((size_t)f->target_count, sizeof *token);
     ag_status status = node_of && first && token ? AG_OK : ag_fail_memory(err, "session");
-    if (status == AG_OK && f->target_count > 0) status = run_forest(s, root, f, &r, node_of, first, token, temperature, logprob, err);
+    if (status == AG_OK && f->target_count > 0)
+        status = run_forest(s, root, f, &r, node_of, first, token, temperature, logprob, err);
     ag_session_reset(s, mark);
     ag_free(node_of);
     ag_free(first);
@@ -442,15 +504,16 @@ static int32_t common_beginning(const ag_query_sequence *q, size_t n)
     int32_t shared = q[0].count - 1;
     for (size_t i = 0; i < n; i++) {
         int32_t k = 0;
-        while (k < shared && k < q[i].count - 1 && q[i].tokens[k] == q[0].tokens[k] && !(q[i].wanted[k + 1])) k++;
+        while (k < shared && k < q[i].count - 1 && q[i].tokens[k] == q[0].tokens[k] && !(q[i].wanted[k + 1]))
+            k++;
         shared = k;
     }
     return shared > 0 ? shared : 0;
 }
 
 /* One forest; its sequences lack the `shared` tokens that the store holds at `root`. */
-static ag_status score_batch(ag_session *s, int32_t root, int32_t shared, const ag_forest_builder *b, const ag_query_sequence *q,
-                             double temperature, ag_error *err)
+static ag_status score_batch(ag_session *s, int32_t root, int32_t shared, const ag_forest_builder *b,
+                             const ag_query_sequence *q, double temperature, ag_error *err)
 {
     ag_forest f = {0};
     ag_status status = ag_forest_finish(&f, b, err);
@@ -468,7 +531,8 @@ static ag_status score_batch(ag_session *s, int32_t root, int32_t shared, const 
     return status;
 }
 
-ag_status ag_session_score(ag_session *s, const ag_query_sequence *q, size_t n, double temperature, ag_error *err)
+ag_status ag_session_score(ag_session *s, const ag_query_sequence *q, size_t n, double temperature,
+                           ag_error *err)
 {
     if (n == 0) return AG_OK;
     ag_session_mark mark = ag_session_here(s);
@@ -477,20 +541,24 @@ ag_status ag_session_score(ag_session *s, const ag_query_sequence *q, size_t n, 
     ag_status status = AG_OK;
     if (shared > 0) {
         status = ag_session_node(s, -1, shared, &root, err);
-        if (status == AG_OK) status = ag_session_run(s, &(ag_run){root, q[0].tokens, shared, 0}, 1, NULL, err);
+        if (status == AG_OK)
+            status = ag_session_run(s, &(ag_run){root, q[0].tokens, shared, 0}, 1, NULL, err);
     }
     int32_t room = ag_session_free_slots(s);
     ag_forest_begin(&b);
     for (size_t i = 0; i < n && status == AG_OK; i++) {
         int32_t cost = ag_forest_cost(&b, q[i].tokens + shared, q[i].count - shared, true);
-        if (ag_forest_rows(&b) > 0 && (ag_forest_rows(&b) + cost > room || ag_forest_rows(&b) + cost > 4 * s->max_rows)) {
+        if (ag_forest_rows(&b) > 0 &&
+            (ag_forest_rows(&b) + cost > room || ag_forest_rows(&b) + cost > 4 * s->max_rows)) {
             status = score_batch(s, root, shared, &b, q, temperature, err);
             ag_forest_begin(&b);
         }
         if (status == AG_OK)
-            status = ag_forest_add(&b, q[i].tokens + shared, q[i].count - shared, q[i].wanted + shared, (int32_t)i, true, q[i].count, err);
+            status = ag_forest_add(&b, q[i].tokens + shared, q[i].count - shared, q[i].wanted + shared,
+                                   (int32_t)i, true, q[i].count, err);
     }
-    if (status == AG_OK && ag_forest_rows(&b) > 0) status = score_batch(s, root, shared, &b, q, temperature, err);
+    if (status == AG_OK && ag_forest_rows(&b) > 0)
+        status = score_batch(s, root, shared, &b, q, temperature, err);
     ag_session_reset(s, mark);
     ag_forest_builder_free(&b);
     return status;

@@ -16,15 +16,15 @@ typedef struct reader {
     ag_arena *arena;
     ag_error *err;
     ag_asked *asked;
-    const char *category; /* wanted, or NULL */
-    const char *name;     /* pending: an attribute's name ("size") */
+    const char *category;         /* wanted, or NULL */
+    const char *name;             /* pending: an attribute's name ("size") */
     const char *product_category; /* of the product that "like" named */
     bool type[TYPE_COUNT];
     bool negated, like, strong_like, fits, or_next, between;
     bool bounded;
-    ag_op bound;          /* pending when bounded */
-    int last;             /* entry that the unit before made, or -1 */
-    int skip;             /* units already read */
+    ag_op bound; /* pending when bounded */
+    int last;    /* entry that the unit before made, or -1 */
+    int skip;    /* units already read */
 } reader;
 
 static bool has(const ag_query_unit *u, ag_phrase phrase)
@@ -75,7 +75,8 @@ static ag_status emit(reader *r, const char *name, ag_op op, const char *a, cons
     e->values = ag_arena_alloc(r->arena, 8, sizeof *e->values); /* room for "red or blue or ..." */
     if (e->values) e->values[0] = ag_arena_strdup(r->arena, a);
     if (e->values && b) e->values[1] = ag_arena_strdup(r->arena, b);
-    if (!e->name || !e->values || !e->values[0] || (b && !e->values[1])) return ag_fail_memory(r->err, "asked");
+    if (!e->name || !e->values || !e->values[0] || (b && !e->values[1]))
+        return ag_fail_memory(r->err, "asked");
     r->last = asked->count++;
     if (op == AG_OP_NOT) r->type[NEGATION] = true;
     if (op == AG_OP_LIKE) r->type[ALTERNATIVE] = true;
@@ -87,7 +88,8 @@ static ag_status join_value(reader *r, const char *value)
 {
     ag_ask *e = &r->asked->entries[r->last];
     if (e->value_count >= 8) return AG_OK;
-    if (!(e->values[e->value_count] = ag_arena_strdup(r->arena, value))) return ag_fail_memory(r->err, "asked");
+    if (!(e->values[e->value_count] = ag_arena_strdup(r->arena, value)))
+        return ag_fail_memory(r->err, "asked");
     e->value_count++;
     return AG_OK;
 }
@@ -117,13 +119,16 @@ static void find_category(reader *r)
         const ag_lexeme *c = ag_unit_lexeme(u, AG_MEANS_CATEGORY, 0);
         if (c && !blocked) {
             r->category = c->display;
-            for (int k = i + 1; k < units->count && (c = ag_unit_lexeme(&units->items[k], AG_MEANS_CATEGORY, 0)); k++)
+            for (int k = i + 1;
+                 k < units->count && (c = ag_unit_lexeme(&units->items[k], AG_MEANS_CATEGORY, 0)); k++)
                 r->category = c->display;
             return;
         }
         if (c && !any) any = c->display;
-        if (has(u, AG_PHRASE_FITS) || has(u, AG_PHRASE_NOT)) blocked = true;
-        else if (!only_filler(u)) blocked = false;
+        if (has(u, AG_PHRASE_FITS) || has(u, AG_PHRASE_NOT))
+            blocked = true;
+        else if (!only_filler(u))
+            blocked = false;
     }
     r->category = any;
 }
@@ -164,10 +169,13 @@ static ag_status read_value(reader *r, const ag_query_unit *u, int index, bool *
         if (product) r->product_category = product->category;
         status = emit(r, "brand", AG_OP_LIKE, named->display, NULL);
     } else if (value) {
-        bool joins = r->or_next && r->last >= 0 && strcmp(r->asked->entries[r->last].name, value->attribute) == 0 &&
+        bool joins = r->or_next && r->last >= 0 &&
+                     strcmp(r->asked->entries[r->last].name, value->attribute) == 0 &&
                      r->asked->entries[r->last].op <= AG_OP_NOT;
-        if (joins) status = join_value(r, value->display);
-        else status = emit(r, value->attribute, r->negated ? AG_OP_NOT : AG_OP_IS, value->display, NULL);
+        if (joins)
+            status = join_value(r, value->display);
+        else
+            status = emit(r, value->attribute, r->negated ? AG_OP_NOT : AG_OP_IS, value->display, NULL);
     } else {
         *read = false;
         return AG_OK;
@@ -198,7 +206,8 @@ static const char *number_attribute(const reader *r, const char *unit, bool curr
         if (strcmp(row->name, "price") == 0) price = true;
         bool named = r->name && strcmp(r->name, row->name) == 0;
         if (unit ? !row_has_unit(row, unit) : !named) continue;
-        long score = (named ? 1000000000L : 0) + (r->category ? ag_lexicon_usual(r->lx, r->category, row->name) : 0);
+        long score = (named ? 1000000000L : 0) +
+                     (r->category ? ag_lexicon_usual(r->lx, r->category, row->name) : 0);
         if (score > best_score) {
             best = row->name;
             best_score = score;
@@ -216,7 +225,8 @@ static const ag_query_unit *range_end(const reader *r, int i, int *used)
         *used = 1;
         return &units->items[i + 1];
     }
-    if (r->between && i + 2 < units->count && has(&units->items[i + 1], AG_PHRASE_JOIN) && units->items[i + 2].number) {
+    if (r->between && i + 2 < units->count && has(&units->items[i + 1], AG_PHRASE_JOIN) &&
+        units->items[i + 2].number) {
         *used = 2;
         return &units->items[i + 2];
     }
@@ -276,8 +286,10 @@ static void read_phrase(reader *r, const ag_query_unit *u)
     }
     if (last && (last->op == AG_OP_IS) &&
         ag_book_attribute(r->lx->book, last->name)->compare == AG_COMPARE_NUMBER) {
-        if (has(u, AG_PHRASE_AT_MOST_AFTER)) last->op = AG_OP_AT_MOST;
-        else if (has(u, AG_PHRASE_AT_LEAST_AFTER)) last->op = AG_OP_AT_LEAST;
+        if (has(u, AG_PHRASE_AT_MOST_AFTER))
+            last->op = AG_OP_AT_MOST;
+        else if (has(u, AG_PHRASE_AT_LEAST_AFTER))
+            last->op = AG_OP_AT_LEAST;
         if (last->op != AG_OP_IS) return;
     }
     if (has(u, AG_PHRASE_OR)) {
@@ -294,7 +306,9 @@ static void read_phrase(reader *r, const ag_query_unit *u)
     if (has(u, AG_PHRASE_AT_MOST) || has(u, AG_PHRASE_AT_LEAST) || has(u, AG_PHRASE_BETWEEN)) {
         r->bounded = true;
         r->between = has(u, AG_PHRASE_BETWEEN);
-        r->bound = has(u, AG_PHRASE_AT_MOST) ? AG_OP_AT_MOST : has(u, AG_PHRASE_AT_LEAST) ? AG_OP_AT_LEAST : AG_OP_BETWEEN;
+        r->bound = has(u, AG_PHRASE_AT_MOST)    ? AG_OP_AT_MOST
+                   : has(u, AG_PHRASE_AT_LEAST) ? AG_OP_AT_LEAST
+                                                : AG_OP_BETWEEN;
     }
     if (u->phrase & ~(1 << AG_PHRASE_FILLER)) r->last = -1;
 }
@@ -318,8 +332,8 @@ static ag_status read_unknown(reader *r, int index)
     }
     while (index + n < units->count && unknown_word(&units->items[index + n])) n++;
     const ag_query_unit *last = &units->items[index + n - 1];
-    ag_status status = emit_raw(r, like ? "brand" : r->lx->facts->compatibility, like ? AG_OP_LIKE : AG_OP_IS, first->from,
-                                last->from + last->count - first->from);
+    ag_status status = emit_raw(r, like ? "brand" : r->lx->facts->compatibility, like ? AG_OP_LIKE : AG_OP_IS,
+                                first->from, last->from + last->count - first->from);
     r->skip = n - 1;
     forget(r);
     return status;
@@ -336,8 +350,10 @@ static ag_status read_knowledge(reader *r, const ag_query_unit *u, bool *read)
     for (int i = 0; i < k->asked_count && status == AG_OK; i++) {
         bool was = r->type[NEGATION];
         const ag_ask *ask = &k->asked[i];
-        status = emit(r, ask->name, ask->op, ask->values[0], ask->op == AG_OP_BETWEEN ? ask->values[1] : NULL);
-        for (int v = 1; v < ask->value_count && status == AG_OK && ask->op != AG_OP_BETWEEN && r->last >= 0; v++)
+        status = emit(r, ask->name, ask->op, ask->values[0],
+                      ask->op == AG_OP_BETWEEN ? ask->values[1] : NULL);
+        for (int v = 1; v < ask->value_count && status == AG_OK && ask->op != AG_OP_BETWEEN && r->last >= 0;
+             v++)
             status = join_value(r, ask->values[v]);
         r->type[NEGATION] = was; /* the shopper did not negate anything */
     }
@@ -362,8 +378,9 @@ static ag_status read_unit(reader *r, int index)
     }
     const ag_lexeme *name = ag_unit_lexeme(u, AG_MEANS_NAME, 0);
     if (name) r->name = name->attribute;
-    if (u->phrase) read_phrase(r, u);
-    else if (!name) { /* a category, or a product that is no request */
+    if (u->phrase)
+        read_phrase(r, u);
+    else if (!name) {           /* a category, or a product that is no request */
         bool between = r->like; /* "alternative to norvik trainers" may put the kind first */
         bool strong = r->strong_like;
         forget(r);
@@ -434,7 +451,8 @@ json_t *ag_asked_to_json(const ag_asked *asked)
                 json_decref(value);
                 value = NULL;
             }
-        json_t *entry = value ? json_pack("{s:s, s:s, s:o}", "name", e->name, "op", ag_op_names[e->op], "value", value)
+        json_t *entry = value ? json_pack("{s:s, s:s, s:o}", "name", e->name, "op", ag_op_names[e->op],
+                                          "value", value)
                               : NULL;
         bool given_id = entry && e->id && strcmp(e->id, e->name) != 0 && !strchr(e->id, '#');
         if (given_id && json_object_set_new(entry, "id", json_string(e->id)) != 0) {

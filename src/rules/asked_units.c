@@ -64,8 +64,8 @@ static void cut_number(ag_query_unit *u, const ag_lexicon *lx, const ag_words *w
 }
 
 /* The longest phrase at word i. `named`: the unit before is the name of an attribute, so that a bare value counts. */
-static void cut_phrase(ag_query_unit *u, const ag_lexicon *lx, const ag_lexicon *overlay, const ag_words *w, size_t i,
-                       bool named)
+static void cut_phrase(ag_query_unit *u, const ag_lexicon *lx, const ag_lexicon *overlay, const ag_words *w,
+                       size_t i, bool named)
 {
     size_t most = w->count - i < AG_LEXICON_WORDS ? w->count - i : AG_LEXICON_WORDS;
     u->from = i;
@@ -100,8 +100,8 @@ static bool dash_before(const ag_words *w, size_t i)
     return false;
 }
 
-ag_status ag_query_cut(ag_query_units *units, const ag_lexicon *lx, const ag_lexicon *overlay, const char *query,
-                       ag_error *err)
+ag_status ag_query_cut(ag_query_units *units, const ag_lexicon *lx, const ag_lexicon *overlay,
+                       const char *query, ag_error *err)
 {
     ag_words *w = &units->words;
     bool named = false;

@@ -58,7 +58,9 @@ static values field_values(const ag_item *item, const char *name)
         }
     const struct {
         const char *name, *value;
-    } own[] = {{"title", item->title}, {"brand", item->brand}, {"category", item->category},
+    } own[] = {{"title", item->title},
+               {"brand", item->brand},
+               {"category", item->category},
                {"description", item->description}};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++)
         if (own[i].value && *own[i].value && strcmp(own[i].name, name) == 0) {
@@ -98,7 +100,8 @@ static ag_relation relate_words(work *w, unsigned *skills)
     ag_reached up;
     *skills = 0;
     if (w->value.len == 0) return AG_REL_MISSING;
-    if (w->value.len == w->asked.len && memcmp(w->value.data, w->asked.data, w->asked.len) == 0) return AG_REL_EQUAL;
+    if (w->value.len == w->asked.len && memcmp(w->value.data, w->asked.data, w->asked.len) == 0)
+        return AG_REL_EQUAL;
     if (!w->graph) return AG_REL_OTHER;
     int v = ag_map_get(&w->graph->nodes, w->value.data, w->value.len);
     int a = ag_map_get(&w->graph->nodes, ag_str_text(&w->asked), w->asked.len);
@@ -124,7 +127,8 @@ static void keep(ag_match *best, ag_relation relation, unsigned skills, const ch
     static const int rank[AG_REL_COUNT] = {
         [AG_REL_EQUAL] = 4, [AG_REL_NEAR] = 3, [AG_REL_OTHER] = 2, [AG_REL_MISSING] = 1};
     if (rank[relation] <= rank[best->relation]) return;
-    *best = (ag_match){.relation = relation, .skills = skills, .value = relation == AG_REL_MISSING ? NULL : value};
+    *best = (ag_match){
+        .relation = relation, .skills = skills, .value = relation == AG_REL_MISSING ? NULL : value};
 }
 
 /* One value of a field against the asked one; a set's value may list several. */
@@ -135,7 +139,8 @@ static ag_status match_value(work *w, ag_match *best, const char *value)
     if (status != AG_OK) return status;
     ag_relation relation = relate_words(w, &skills);
     keep(best, relation, skills, value);
-    if (w->row->compare != AG_COMPARE_SET || best->relation == AG_REL_EQUAL || !strpbrk(value, ",;/|")) return AG_OK;
+    if (w->row->compare != AG_COMPARE_SET || best->relation == AG_REL_EQUAL || !strpbrk(value, ",;/|"))
+        return AG_OK;
     ag_str piece = {0};
     for (const char *at = value; *at && status == AG_OK && best->relation != AG_REL_EQUAL;) {
         size_t n = strcspn(at, ",;/|");
@@ -290,7 +295,8 @@ static int read_unit(const ag_attribute *row, const char *s)
         const char *name = row->units[i].name;
         size_t len = strlen(name);
         bool plural = n == len + 1 && (s[n - 1] == 's' || s[n - 1] == 'S');
-        if (strncasecmp(s, name, len) != 0 || (letter(name[len - 1]) && n != len && !plural) || len < longest) continue;
+        if (strncasecmp(s, name, len) != 0 || (letter(name[len - 1]) && n != len && !plural) || len < longest)
+            continue;
         best = i;
         longest = len;
     }
@@ -334,11 +340,11 @@ typedef struct bounds {
 
 static ag_relation relate_number(const ag_attribute *row, const bounds *b, double x)
 {
-    double slack = 1e-9; /* of unit factors that are not binary fractions */
-    double nearest = x < b->lo ? b->lo : b->hi;
+    double slack = 1e-9;                        /* of unit factors that are not binary fractions */
+    double nearest = x < b->lo ? b->lo : b->hi; /* an open end is infinite, but then nothing is off */
     double off = x < b->lo ? b->lo - x : x > b->hi ? x - b->hi : 0.0;
     double scale = fabs(nearest);
-    if (off <= (b->within ? 0.02 : 0.0) * scale + slack * scale) return AG_REL_EQUAL;
+    if (off == 0.0 || off <= (b->within ? 0.02 : 0.0) * scale + slack * scale) return AG_REL_EQUAL;
     double tolerance = row->near_relative ? row->near * scale : row->near;
     return off <= tolerance + slack * scale && tolerance > 0 ? AG_REL_NEAR : AG_REL_OTHER;
 }
@@ -434,7 +440,8 @@ static ag_status is_the_named(work *w, const ag_ask *ask, const ag_item *referen
             }
         }
         /* A title that begins with the name; further on it is often what the item is an accessory of. */
-        if (status == AG_OK && !*same) status = ag_words_split(&w->words, item->title, w->facts->english, w->err);
+        if (status == AG_OK && !*same)
+            status = ag_words_split(&w->words, item->title, w->facts->english, w->err);
         if (status == AG_OK && !*same) *same = ag_words_find(&w->words, w->asked.data, w->asked.len, 0) == 0;
     }
     return status;
@@ -452,8 +459,8 @@ static ag_status match_like(work *w, const ag_ask *ask, const ag_item *reference
     if (!reference || !reference->has_price || !w->item->has_price) return AG_OK; /* missing */
     if (reference->category && w->item->category) {
         ag_match kind;
-        if ((status = ag_facts_match_category(&kind, w->facts, reference->category, w->item->category, w->err)) !=
-            AG_OK)
+        if ((status = ag_facts_match_category(&kind, w->facts, reference->category, w->item->category,
+                                              w->err)) != AG_OK)
             return status;
         other_kind = kind.relation != AG_REL_SAME && kind.relation != AG_REL_NARROWER;
     }
@@ -479,8 +486,10 @@ static ag_status match_entry(work *w, const ag_ask *ask, const ag_item *referenc
         keep(match, one.relation, one.skills, one.value);
     }
     if (ask->op == AG_OP_NOT) {
-        if (match->relation == AG_REL_EQUAL) match->relation = AG_REL_OTHER;
-        else if (match->relation == AG_REL_OTHER) match->relation = AG_REL_EQUAL;
+        if (match->relation == AG_REL_EQUAL)
+            match->relation = AG_REL_OTHER;
+        else if (match->relation == AG_REL_OTHER)
+            match->relation = AG_REL_EQUAL;
     }
     return status;
 }
@@ -488,7 +497,10 @@ static ag_status match_entry(work *w, const ag_ask *ask, const ag_item *referenc
 ag_status ag_facts_match(ag_match *match, const ag_facts *facts, const ag_book *book, const ag_ask *ask,
                          const ag_item *item, const ag_item *reference, ag_error *err)
 {
-    work w = {.facts = facts, .row = ag_book_attribute(book, ask->name), .item = item, .attribute = ask->name,
+    work w = {.facts = facts,
+              .row = ag_book_attribute(book, ask->name),
+              .item = item,
+              .attribute = ask->name,
               .err = err};
     *match = (ag_match){.relation = AG_REL_MISSING};
     ag_status status = ag_facts_graph(facts, book, ask->name, &w.graph, err);
@@ -497,9 +509,10 @@ ag_status ag_facts_match(ag_match *match, const ag_facts *facts, const ag_book *
     return status;
 }
 
-ag_relation ag_facts_compare(const ag_facts *facts, const ag_book *book, const ag_ask *ask, const ag_item *item,
-                             const ag_item *reference)
+ag_relation ag_facts_compare(const ag_facts *facts, const ag_book *book, const ag_ask *ask,
+                             const ag_item *item, const ag_item *reference)
 {
     ag_match match;
-    return ag_facts_match(&match, facts, book, ask, item, reference, NULL) == AG_OK ? match.relation : AG_REL_MISSING;
+    return ag_facts_match(&match, facts, book, ask, item, reference, NULL) == AG_OK ? match.relation
+                                                                                    : AG_REL_MISSING;
 }

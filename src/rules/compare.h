@@ -8,7 +8,7 @@
 
 /* Comparators that a verdict needed, beyond equal words. */
 typedef enum ag_skill {
-    AG_SKILL_UNITS = 1,     /* numbers in different units */
+    AG_SKILL_UNITS = 1, /* numbers in different units */
     AG_SKILL_SYNONYMS = 2,
     AG_SKILL_HIERARCHY = 4, /* parents and covers, of values and of categories */
     AG_SKILL_TEXT = 8       /* found in the title or description only */
@@ -24,8 +24,8 @@ typedef struct ag_match {
 
 ag_status ag_facts_match(ag_match *match, const ag_facts *facts, const ag_book *book, const ag_ask *ask,
                          const ag_item *item, const ag_item *reference, ag_error *err);
-ag_status ag_facts_match_category(ag_match *match, const ag_facts *facts, const char *wanted, const char *item,
-                                  ag_error *err);
+ag_status ag_facts_match_category(ag_match *match, const ag_facts *facts, const char *wanted,
+                                  const char *item, ag_error *err);
 
 /* ag_facts_gold, and the comparators that its verdicts needed (bits; may be NULL). */
 ag_status ag_facts_gold_skills(ag_gold *gold, unsigned *skills, const ag_facts *facts, const ag_book *book,
@@ -38,14 +38,16 @@ bool ag_quantity_parse(const ag_attribute *attribute, const char *text, double *
 
 /* What else a value is called, and what it belongs to: what a generator of queries draws from. Values are borrowed.
  * kind: AG_SKILL_SYNONYMS its synonyms, AG_SKILL_HIERARCHY the wider values that it satisfies. At most `max`. */
-ag_status ag_facts_other_values(const ag_facts *facts, const ag_book *book, const char *attribute, const char *value,
-                                ag_skill kind, const char **values, int max, int *count, ag_error *err);
+ag_status ag_facts_other_values(const ag_facts *facts, const ag_book *book, const char *attribute,
+                                const char *value, ag_skill kind, const char **values, int max, int *count,
+                                ag_error *err);
 /* The same for categories: synonyms, or wider categories. */
-ag_status ag_facts_other_categories(const ag_facts *facts, const char *category, ag_skill kind, const char **names,
-                                    int max, int *count, ag_error *err);
+ag_status ag_facts_other_categories(const ag_facts *facts, const char *category, ag_skill kind,
+                                    const char **names, int max, int *count, ag_error *err);
 /* What the knowledge rows of the facts file say: `number` of them, each with its phrases and what it asks for. */
 int ag_facts_knowledge_count(const ag_facts *facts);
-const char *ag_facts_knowledge(const ag_facts *facts, int row, int phrase, const ag_ask **asked, int *asked_count);
+const char *ag_facts_knowledge(const ag_facts *facts, int row, int phrase, const ag_ask **asked,
+                               int *asked_count);
 /* Does the row speak of this category? */
 bool ag_facts_knowledge_applies(const ag_facts *facts, int row, const char *category);
 /* The attribute that "for my X" asks. */

@@ -30,7 +30,8 @@ static bool names(const ag_facts *f, int a, int b, bool related)
         const int *links = related ? c->related : c->siblings;
         if (n == 0 || ag_facts_category_within(f, b, from->within[i])) continue; /* of both: says nothing */
         for (int k = 0; k < n; k++)
-            if (ag_facts_category_within(f, b, links[k]) && !ag_facts_category_within(f, a, links[k])) return true;
+            if (ag_facts_category_within(f, b, links[k]) && !ag_facts_category_within(f, a, links[k]))
+                return true;
     }
     return false;
 }
@@ -50,8 +51,8 @@ static bool share_members_parent(const ag_facts *f, int a, int b)
     return false;
 }
 
-ag_status ag_facts_match_category(ag_match *match, const ag_facts *facts, const char *wanted, const char *item,
-                                  ag_error *err)
+ag_status ag_facts_match_category(ag_match *match, const ag_facts *facts, const char *wanted,
+                                  const char *item, ag_error *err)
 {
     int w, i;
     ag_str a = {0}, b = {0};
@@ -90,8 +91,9 @@ ag_relation ag_facts_category(const ag_facts *facts, const char *wanted, const c
 
 /* --- what a generator of queries draws from ---------------------------------------------------------------- */
 
-ag_status ag_facts_other_values(const ag_facts *facts, const ag_book *book, const char *attribute, const char *value,
-                                ag_skill kind, const char **values, int max, int *count, ag_error *err)
+ag_status ag_facts_other_values(const ag_facts *facts, const ag_book *book, const char *attribute,
+                                const char *value, ag_skill kind, const char **values, int max, int *count,
+                                ag_error *err)
 {
     const ag_graph *g;
     ag_reached reached;
@@ -104,14 +106,16 @@ ag_status ag_facts_other_values(const ag_facts *facts, const ag_book *book, cons
     ag_str_free(&normal);
     if (node < 0) return status;
     bool synonyms = kind == AG_SKILL_SYNONYMS;
-    ag_graph_reach(g, node, synonyms ? AG_EDGE_SYNONYM : AG_EDGE_SYNONYM | AG_EDGE_PARENT | AG_EDGE_COVER, &reached);
+    ag_graph_reach(g, node, synonyms ? AG_EDGE_SYNONYM : AG_EDGE_SYNONYM | AG_EDGE_PARENT | AG_EDGE_COVER,
+                   &reached);
     for (int i = 1; i < reached.count && *count < max; i++)
-        if (synonyms || reached.skills[i] == AG_SKILL_HIERARCHY) values[(*count)++] = g->display[reached.node[i]];
+        if (synonyms || reached.skills[i] == AG_SKILL_HIERARCHY)
+            values[(*count)++] = g->display[reached.node[i]];
     return AG_OK;
 }
 
-ag_status ag_facts_other_categories(const ag_facts *facts, const char *category, ag_skill kind, const char **names,
-                                    int max, int *count, ag_error *err)
+ag_status ag_facts_other_categories(const ag_facts *facts, const char *category, ag_skill kind,
+                                    const char **names, int max, int *count, ag_error *err)
 {
     int index;
     *count = 0;
@@ -132,7 +136,8 @@ int ag_facts_knowledge_count(const ag_facts *facts)
     return facts->knowledge_count;
 }
 
-const char *ag_facts_knowledge(const ag_facts *facts, int row, int phrase, const ag_ask **asked, int *asked_count)
+const char *ag_facts_knowledge(const ag_facts *facts, int row, int phrase, const ag_ask **asked,
+                               int *asked_count)
 {
     const ag_knowledge *k = &facts->knowledge[row];
     *asked = k->asked;

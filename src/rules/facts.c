@@ -6,14 +6,15 @@
 #include <string.h>
 
 #include "base/yaml.h"
+#include "rules/book_parse.h"
 
 const char *const ag_phrase_names[AG_PHRASE_COUNT] = {
-    "not",           "not_after", "at_most",  "at_most_after", "at_least", "at_least_after", "between", "join", "like",
-    "like_after", "cheaper",   "fits",     "question",      "currency", "or",             "filler"};
+    "not",  "not_after",  "at_most", "at_most_after", "at_least", "at_least_after", "between", "join",
+    "like", "like_after", "cheaper", "fits",          "question", "currency",       "or",      "filler"};
 
 const char *const ag_why_names[AG_WHY_COUNT] = {
-    "category_else", "category_sibling", "category_related", "other", "not",  "missing", "near",
-    "at_most",       "at_least",         "between",          "like_itself", "like_dearer", "best", "rule"};
+    "category_else", "category_sibling", "category_related", "other",       "not",         "missing", "near",
+    "at_most",       "at_least",         "between",          "like_itself", "like_dearer", "best",    "rule"};
 
 static const char *const why_defaults[AG_WHY_COUNT] = {
     "The query wants {wanted} and the item is from {category}.",
@@ -39,8 +40,8 @@ const char *ag_facts_why_text(const ag_facts *facts, ag_why why)
 /* --- lists of texts ---------------------------------------------------------------------------------------- */
 
 /* A scalar or a list of scalars as an array of non-empty texts in the arena. */
-static ag_status read_texts(ag_facts *f, const ag_yaml *node, const char *what, const char ***texts, int *count,
-                            ag_error *err)
+static ag_status read_texts(ag_facts *f, const ag_yaml *node, const char *what, const char ***texts,
+                            int *count, ag_error *err)
 {
     int n = node->kind == AG_YAML_LIST ? node->count : 1;
     const char **list = ag_arena_alloc(&f->arena, (size_t)n + 1, sizeof *list);
@@ -68,8 +69,8 @@ static ag_status need_map(const ag_facts *f, const ag_yaml *node, const char *wh
 
 static const char *const category_keys[] = {"parents", "siblings", "related", "synonyms", "members"};
 
-static ag_status name_category(ag_facts *f, const ag_yaml *at, const char *name, int index, const char **normal,
-                               ag_error *err)
+static ag_status name_category(ag_facts *f, const ag_yaml *at, const char *name, int index,
+                               const char **normal, ag_error *err)
 {
     ag_str text = {0};
     bool made;
@@ -80,24 +81,27 @@ static ag_status name_category(ag_facts *f, const ag_yaml *at, const char *name,
         goto out;
     }
     ag_map_entry *e = ag_map_put(&f->category_index, text.data, text.len, index, &made);
-    if (!e) status = ag_fail_memory(err, "categories");
+    if (!e)
+        status = ag_fail_memory(err, "categories");
     else if (!made && e->value != index)
         status = ag_yaml_fail(err, f->path, at, "'%s' already names the category '%s'", name,
                               f->categories[e->value].name);
-    else if (normal) *normal = e->key;
+    else if (normal)
+        *normal = e->key;
 out:
     ag_str_free(&text);
     return status;
 }
 
 /* A list of other categories; both name and synonym will do. */
-static ag_status read_links(ag_facts *f, const ag_yaml *node, const char *what, int self, int **links, int *count,
-                            ag_error *err)
+static ag_status read_links(ag_facts *f, const ag_yaml *node, const char *what, int self, int **links,
+                            int *count, ag_error *err)
 {
     const char **names;
     ag_status status = read_texts(f, node, what, &names, count, err);
     if (status != AG_OK) return status;
-    if (!(*links = ag_arena_alloc(&f->arena, (size_t)*count, sizeof **links))) return ag_fail_memory(err, what);
+    if (!(*links = ag_arena_alloc(&f->arena, (size_t)*count, sizeof **links)))
+        return ag_fail_memory(err, what);
     for (int i = 0; i < *count; i++) {
         const ag_yaml *at = node->kind == AG_YAML_LIST ? node->values[i] : node;
         int index;
@@ -106,11 +110,12 @@ static ag_status read_links(ag_facts *f, const ag_yaml *node, const char *what, 
             const char **known = ag_calloc((size_t)f->category_count + 1, sizeof *known);
             for (int k = 0; known && k < f->category_count; k++) known[k] = f->categories[k].name;
             const char *near = known ? ag_nearest(names[i], known, (size_t)f->category_count) : NULL;
-            status = near ? ag_yaml_fail(err, f->path, at, "%s: unknown category '%s'; did you mean '%s'?", what,
-                                         names[i], near)
-                          : ag_yaml_fail(err, f->path, at,
-                                         "%s: unknown category '%s'; every category needs an entry of its own", what,
-                                         names[i]);
+            status = near
+                         ? ag_yaml_fail(err, f->path, at, "%s: unknown category '%s'; did you mean '%s'?",
+                                        what, names[i], near)
+                         : ag_yaml_fail(err, f->path, at,
+                                        "%s: unknown category '%s'; every category needs an entry of its own",
+                                        what, names[i]);
             ag_free(known);
             return status;
         }
@@ -204,7 +209,8 @@ static ag_status read_categories(ag_facts *f, const ag_yaml *node, ag_error *err
     for (int i = 0; i < node->count && status == AG_OK; i++, f->category_count++) {
         ag_category *c = &f->categories[i];
         const ag_yaml *value = node->values[i], *synonyms = NULL;
-        if (!(c->name = ag_arena_strdup(&f->arena, node->keys[i]->text))) status = ag_fail_memory(err, "categories");
+        if (!(c->name = ag_arena_strdup(&f->arena, node->keys[i]->text)))
+            status = ag_fail_memory(err, "categories");
         if (status == AG_OK && !ag_yaml_is_null(value)) {
             if ((status = need_map(f, value, c->name, err)) == AG_OK)
                 status = ag_yaml_known_keys(value, f->path, category_keys,
@@ -235,8 +241,8 @@ static size_t relation_bound(const ag_yaml *section)
     return n;
 }
 
-static ag_status read_pairs(ag_facts *f, const ag_yaml *node, const char *what, ag_edge_kind kind, ag_value_facts *v,
-                            ag_error *err)
+static ag_status read_pairs(ag_facts *f, const ag_yaml *node, const char *what, ag_edge_kind kind,
+                            ag_value_facts *v, ag_error *err)
 {
     ag_status status = need_map(f, node, what, err);
     for (int i = 0; i < node->count && status == AG_OK; i++) {
@@ -261,7 +267,8 @@ static ag_status read_groups(ag_facts *f, const ag_yaml *node, ag_value_facts *v
         const char **names;
         int n;
         if (node->values[i]->kind != AG_YAML_LIST || node->values[i]->count < 2)
-            return ag_yaml_fail(err, f->path, node->values[i], "a group of synonyms is a list of two or more");
+            return ag_yaml_fail(err, f->path, node->values[i],
+                                "a group of synonyms is a list of two or more");
         ag_status status = read_texts(f, node->values[i], "synonyms", &names, &n, err);
         if (status != AG_OK) return status;
         for (int k = 1; k < n; k++, v->count++)
@@ -280,7 +287,8 @@ static ag_status read_values(ag_facts *f, const ag_yaml *node, ag_error *err)
         const ag_yaml *of = node->values[i];
         ag_value_facts *v = &f->values[i];
         if ((status = need_map(f, of, node->keys[i]->text, err)) != AG_OK ||
-            (status = ag_yaml_known_keys(of, f->path, value_keys, sizeof value_keys / sizeof *value_keys, err)) != AG_OK)
+            (status = ag_yaml_known_keys(of, f->path, value_keys, sizeof value_keys / sizeof *value_keys,
+                                         err)) != AG_OK)
             break;
         const ag_yaml *synonyms = ag_yaml_get(of, "synonyms"), *parents = ag_yaml_get(of, "parents");
         const ag_yaml *covers = ag_yaml_get(of, "covers");
@@ -315,13 +323,16 @@ static ag_status add_phrases(ag_facts *f, const ag_yaml *node, ag_phrase kind, a
             break;
         }
         ag_map_entry *e = ag_map_put(&f->phrases, normal.data, normal.len, 0, NULL);
-        if (!e) status = ag_fail_memory(err, "phrases");
-        else e->value |= 1 << kind;
+        if (!e)
+            status = ag_fail_memory(err, "phrases");
+        else
+            e->value |= 1 << kind;
     }
     ag_str_free(&normal);
     if (status != AG_OK) return status;
     int before = f->phrase_count[kind];
-    if (!(all = ag_arena_alloc(&f->arena, (size_t)(before + n), sizeof *all))) return ag_fail_memory(err, "phrases");
+    if (!(all = ag_arena_alloc(&f->arena, (size_t)(before + n), sizeof *all)))
+        return ag_fail_memory(err, "phrases");
     if (before) memcpy(all, f->phrase_text[kind], (size_t)before * sizeof *all);
     if (n) memcpy(all + before, texts, (size_t)n * sizeof *all);
     f->phrase_text[kind] = all;
@@ -366,9 +377,13 @@ static ag_status read_ask(ag_facts *f, const ag_yaml *node, ag_ask *ask, ag_erro
     ag_status status = need_map(f, node, "an entry of asked", err);
     if (status == AG_OK) status = ag_yaml_known_keys(node, f->path, asked_keys, 3, err);
     if (status != AG_OK) return status;
-    const ag_yaml *name = ag_yaml_get(node, "name"), *op = ag_yaml_get(node, "op"), *value = ag_yaml_get(node, "value");
-    if (!name || !value) return ag_yaml_fail(err, f->path, node, "an entry of asked needs 'name' and 'value'");
+    const ag_yaml *name = ag_yaml_get(node, "name"), *op = ag_yaml_get(node, "op"),
+                  *value = ag_yaml_get(node, "value");
+    if (!name || !value)
+        return ag_yaml_fail(err, f->path, node, "an entry of asked needs 'name' and 'value'");
     if ((status = ag_yaml_string(name, f->path, "name", &text, err)) != AG_OK) return status;
+    const char *problem = ag_id_problem(text);
+    if (problem) return ag_yaml_fail(err, f->path, name, "the name '%s' %s", text, problem);
     if (!(ask->name = ag_arena_strdup(&f->arena, text))) return ag_fail_memory(err, "asked");
     if (op) {
         if ((status = ag_yaml_string(op, f->path, "op", &text, err)) != AG_OK) return status;
@@ -376,11 +391,13 @@ static ag_status read_ask(ag_facts *f, const ag_yaml *node, ag_ask *ask, ag_erro
         while (k < 6 && strcmp(ag_op_names[k], text) != 0) k++;
         if (k == 6) {
             const char *near = ag_nearest(text, ag_op_names, 6);
-            return ag_yaml_fail(err, f->path, op, "unknown op '%s'; did you mean '%s'?", text, near ? near : "is");
+            return ag_yaml_fail(err, f->path, op, "unknown op '%s'; did you mean '%s'?", text,
+                                near ? near : "is");
         }
         ask->op = (ag_op)k;
     }
-    if ((status = read_texts(f, value, "value", &ask->values, &ask->value_count, err)) != AG_OK) return status;
+    if ((status = read_texts(f, value, "value", &ask->values, &ask->value_count, err)) != AG_OK)
+        return status;
     if (ask->value_count == 0) return ag_yaml_fail(err, f->path, value, "value must not be empty");
     if (ask->op == AG_OP_BETWEEN && ask->value_count != 2)
         return ag_yaml_fail(err, f->path, value, "between needs exactly two values");
@@ -404,11 +421,13 @@ static ag_status read_knowledge(ag_facts *f, const ag_yaml *node, ag_error *err)
         if (!phrases || !asked)
             return ag_yaml_fail(err, f->path, row, "an entry of knowledge needs 'phrases' and 'asked'");
         if (asked->kind != AG_YAML_LIST || asked->count > AG_MAX_ASKED)
-            return ag_yaml_fail(err, f->path, asked, "asked must be a list of at most %d entries", AG_MAX_ASKED);
+            return ag_yaml_fail(err, f->path, asked, "asked must be a list of at most %d entries",
+                                AG_MAX_ASKED);
         status = read_texts(f, phrases, "phrases", &k->phrases, &k->phrase_count, err);
         if (status == AG_OK && categories)
             status = read_texts(f, categories, "categories", &k->categories, &k->category_count, err);
-        if (status == AG_OK && !(k->asked = ag_arena_alloc(&f->arena, (size_t)asked->count, sizeof *k->asked)))
+        if (status == AG_OK &&
+            !(k->asked = ag_arena_alloc(&f->arena, (size_t)asked->count, sizeof *k->asked)))
             status = ag_fail_memory(err, "knowledge");
         for (int a = 0; a < asked->count && status == AG_OK; a++, k->asked_count++)
             status = read_ask(f, asked->values[a], &k->asked[a], err);
@@ -430,14 +449,19 @@ static ag_status read_text_fields(ag_facts *f, const ag_yaml *node, ag_error *er
     ag_status status = read_texts(f, node, "text_fields", &names, &n, err);
     f->text_title = f->text_description = false;
     for (int i = 0; i < n && status == AG_OK; i++) {
-        if (strcmp(names[i], "title") == 0) f->text_title = true;
-        else if (strcmp(names[i], "description") == 0) f->text_description = true;
-        else status = ag_yaml_fail(err, f->path, node, "text_fields can be title and description, not '%s'", names[i]);
+        if (strcmp(names[i], "title") == 0)
+            f->text_title = true;
+        else if (strcmp(names[i], "description") == 0)
+            f->text_description = true;
+        else
+            status = ag_yaml_fail(err, f->path, node, "text_fields can be title and description, not '%s'",
+                                  names[i]);
     }
     return status;
 }
 
-static ag_status read_name(ag_facts *f, const ag_yaml *root, const char *key, const char **value, ag_error *err)
+static ag_status read_name(ag_facts *f, const ag_yaml *root, const char *key, const char **value,
+                           ag_error *err)
 {
     const ag_yaml *node = ag_yaml_get(root, key);
     const char *text;
@@ -464,13 +488,17 @@ static ag_status read_also(ag_facts *f, const ag_yaml *node, ag_error *err)
 
 static ag_status read_root(ag_facts *f, const ag_yaml *root, ag_error *err)
 {
-    static const char *const keys[] = {"facts", "language",  "text_fields", "compatibility", "categories",
-                                       "values", "phrases", "knowledge",   "why",           "also"};
+    static const char *const keys[] = {"facts",  "language", "text_fields", "compatibility", "categories",
+                                       "values", "phrases",  "knowledge",   "why",           "also"};
     static const struct {
         const char *key;
         ag_status (*read)(ag_facts *f, const ag_yaml *node, ag_error *err);
-    } sections[] = {{"text_fields", read_text_fields}, {"categories", read_categories}, {"values", read_values},
-                    {"phrases", read_phrases},         {"knowledge", read_knowledge},   {"why", read_why},
+    } sections[] = {{"text_fields", read_text_fields},
+                    {"categories", read_categories},
+                    {"values", read_values},
+                    {"phrases", read_phrases},
+                    {"knowledge", read_knowledge},
+                    {"why", read_why},
                     {"also", read_also}};
     ag_status status = need_map(f, root, "a facts file", err);
     if (status == AG_OK) status = ag_yaml_known_keys(root, f->path, keys, sizeof keys / sizeof *keys, err);
@@ -503,7 +531,8 @@ ag_status ag_facts_empty(ag_facts **facts, ag_error *err)
     return AG_OK;
 }
 
-ag_status ag_facts_load(ag_facts **facts, const char *path, ag_error *err)
+/* Makes facts of a tree of nodes that one of the two readers below gives. */
+static ag_status build(ag_facts **facts, const char *path, const char *text, size_t len, ag_error *err)
 {
     ag_arena nodes = {.name = "facts file"};
     ag_yaml *root;
@@ -511,12 +540,26 @@ ag_status ag_facts_load(ag_facts **facts, const char *path, ag_error *err)
     ag_status status = ag_facts_empty(&f, err);
     if (status != AG_OK) return status;
     if (!(f->path = ag_arena_strdup(&f->arena, path))) status = ag_fail_memory(err, "facts");
-    if (status == AG_OK) status = ag_yaml_load(&root, &nodes, path, err);
+    if (status == AG_OK)
+        status = text ? ag_yaml_parse(&root, &nodes, text, len, path, err)
+                      : ag_yaml_load(&root, &nodes, path, err);
     if (status == AG_OK) status = read_root(f, root, err);
     ag_arena_free(&nodes);
-    if (status == AG_OK) *facts = f;
-    else ag_facts_free(f);
+    if (status == AG_OK)
+        *facts = f;
+    else
+        ag_facts_free(f);
     return status;
+}
+
+ag_status ag_facts_load(ag_facts **facts, const char *path, ag_error *err)
+{
+    return build(facts, path, NULL, 0, err);
+}
+
+ag_status ag_facts_parse(ag_facts **facts, const char *text, size_t len, const char *path, ag_error *err)
+{
+    return build(facts, path, text, len, err);
 }
 
 void ag_facts_free(ag_facts *f)

@@ -13,6 +13,8 @@
 /* Categories form a graph: parents (narrower), siblings (same need), related (complements). */
 typedef struct ag_facts ag_facts;
 ag_status ag_facts_load(ag_facts **facts, const char *path, ag_error *err);
+/* The same from memory; `path` is the name in messages. */
+ag_status ag_facts_parse(ag_facts **facts, const char *text, size_t len, const char *path, ag_error *err);
 /* An empty one (no facts file). */
 ag_status ag_facts_empty(ag_facts **facts, ag_error *err);
 void ag_facts_free(ag_facts *facts);
@@ -22,22 +24,24 @@ ag_relation ag_facts_category(const ag_facts *facts, const char *wanted, const c
 
 /* How the item stands to one entry: EQUAL, NEAR, MISSING or OTHER. `reference` is the product that a `like` entry names
  * (NULL when the catalogue does not know it: then MISSING unless the item's own name or brand matches). */
-ag_relation ag_facts_compare(const ag_facts *facts, const ag_book *book, const ag_ask *ask, const ag_item *item,
-                             const ag_item *reference);
+ag_relation ag_facts_compare(const ag_facts *facts, const ag_book *book, const ag_ask *ask,
+                             const ag_item *item, const ag_item *reference);
 
 /* All gold verdicts that the catalogue supports: criteria from category (needs wanted_category, else absent) and from
  * attribute; `from: none` stays absent. Then tier and rule by derive when complete. evidence (may be NULL) gets, for
  * the deciding fact, a short plain reason in the book's language's fixed phrases (English unless the facts file gives its own). */
 ag_status ag_facts_gold(ag_gold *gold, const ag_facts *facts, const ag_book *book, const ag_asked *asked,
-                        const ag_item *item, const char *wanted_category, const ag_item *reference, ag_arena *arena,
-                        ag_error *err);
+                        const ag_item *item, const char *wanted_category, const ag_item *reference,
+                        ag_arena *arena, ag_error *err);
 
 /* What the parser knows of a catalogue: values of each attribute, brands, categories, product names. Built once. */
 typedef struct ag_lexicon ag_lexicon;
 ag_status ag_lexicon_create(ag_lexicon **lexicon, const ag_facts *facts, const ag_book *book, ag_error *err);
 ag_status ag_lexicon_add_item(ag_lexicon *lexicon, const ag_item *item, ag_error *err);
-ag_status ag_lexicon_save(const ag_lexicon *lexicon, const char *path, ag_error *err); /* JSON, sorted, stable */
-ag_status ag_lexicon_load(ag_lexicon **lexicon, const ag_facts *facts, const ag_book *book, const char *path, ag_error *err);
+ag_status ag_lexicon_save(const ag_lexicon *lexicon, const char *path,
+                          ag_error *err); /* JSON, sorted, stable */
+ag_status ag_lexicon_load(ag_lexicon **lexicon, const ag_facts *facts, const ag_book *book, const char *path,
+                          ag_error *err);
 void ag_lexicon_free(ag_lexicon *lexicon);
 
 /* The parser: longest match of catalogue (or this item's) values, synonyms, phrases ("under 50", "for my ...") and negators

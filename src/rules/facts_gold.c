@@ -23,7 +23,8 @@ static int map_relation(const ag_criterion *c, ag_relation relation)
     return c->from == AG_FROM_CATEGORY ? c->map[AG_REL_ELSE] : -1;
 }
 
-static ag_status fill_verdicts(gold_work *w, ag_gold *gold, const ag_item *reference, unsigned *skills, ag_error *err)
+static ag_status fill_verdicts(gold_work *w, ag_gold *gold, const ag_item *reference, unsigned *skills,
+                               ag_error *err)
 {
     ag_status status = AG_OK;
     bool category = false, attribute = false;
@@ -38,7 +39,8 @@ static ag_status fill_verdicts(gold_work *w, ag_gold *gold, const ag_item *refer
         *skills |= w->category.skills;
     }
     for (int a = 0; a < w->asked->count && status == AG_OK && attribute; a++) {
-        status = ag_facts_match(&w->entries[a], w->facts, w->book, &w->asked->entries[a], w->item, reference, err);
+        status = ag_facts_match(&w->entries[a], w->facts, w->book, &w->asked->entries[a], w->item, reference,
+                                err);
         *skills |= w->entries[a].skills;
     }
     for (int c = 0; c < w->book->criterion_count && status == AG_OK; c++) {
@@ -138,15 +140,17 @@ static ag_status write_why(const gold_work *w, ag_gold *gold, ag_arena *arena, a
     ag_why why = AG_WHY_RULE;
     const ag_ask *ask = NULL;
     const ag_match *match = NULL;
-    const char *rule = gold->rule >= 0 && w->book->rules[gold->rule].text ? w->book->rules[gold->rule].text : "";
+    const char *rule = gold->rule >= 0 && w->book->rules[gold->rule].text ? w->book->rules[gold->rule].text
+                                                                          : "";
     int c, a;
     deciding_fact(w, gold, &c, &a);
     if (c < 0 && gold->tier == 0) {
         why = AG_WHY_BEST;
     } else if (c >= 0 && w->book->criteria[c].from == AG_FROM_CATEGORY) {
         ag_relation r = w->category.relation;
-        why = r == AG_REL_SIBLING ? AG_WHY_CATEGORY_SIBLING
-              : r == AG_REL_RELATED ? AG_WHY_CATEGORY_RELATED : AG_WHY_CATEGORY_ELSE;
+        why = r == AG_REL_SIBLING   ? AG_WHY_CATEGORY_SIBLING
+              : r == AG_REL_RELATED ? AG_WHY_CATEGORY_RELATED
+                                    : AG_WHY_CATEGORY_ELSE;
     } else if (c >= 0 && w->book->criteria[c].from == AG_FROM_ATTRIBUTE) {
         ask = &w->asked->entries[a];
         match = &w->entries[a];
@@ -190,8 +194,8 @@ ag_status ag_facts_gold_skills(ag_gold *gold, unsigned *skills, const ag_facts *
 }
 
 ag_status ag_facts_gold(ag_gold *gold, const ag_facts *facts, const ag_book *book, const ag_asked *asked,
-                        const ag_item *item, const char *wanted_category, const ag_item *reference, ag_arena *arena,
-                        ag_error *err)
+                        const ag_item *item, const char *wanted_category, const ag_item *reference,
+                        ag_arena *arena, ag_error *err)
 {
     return ag_facts_gold_skills(gold, NULL, facts, book, asked, item, wanted_category, reference, arena, err);
 }

@@ -13,7 +13,8 @@ static const struct {
 } reverses[] = {
     {AG_EDGE_SYNONYM, AG_EDGE_SYNONYM}, {AG_EDGE_PARENT, AG_EDGE_CHILD}, {AG_EDGE_COVER, AG_EDGE_COVERED}};
 
-ag_status ag_graph_node(ag_graph *g, ag_arena *arena, const char *value, bool english, int *node, ag_error *err)
+ag_status ag_graph_node(ag_graph *g, ag_arena *arena, const char *value, bool english, int *node,
+                        ag_error *err)
 {
     ag_str normal = {0};
     bool made = false;
@@ -77,9 +78,9 @@ void ag_graph_reach(const ag_graph *g, int from, unsigned kinds, ag_reached *r)
             for (int k = 0; k < r->count && !seen; k++) seen = r->node[k] == edge->to;
             if (seen || r->count == (int)(sizeof r->node / sizeof *r->node)) continue;
             r->node[r->count] = edge->to;
-            r->skills[r->count++] =
-                (unsigned char)(r->skills[i] |
-                                (edge->kind == AG_EDGE_SYNONYM ? AG_SKILL_SYNONYMS : AG_SKILL_HIERARCHY));
+            r->skills[r->count++] = (unsigned char)(r->skills[i] |
+                                                    (edge->kind == AG_EDGE_SYNONYM ? AG_SKILL_SYNONYMS
+                                                                                   : AG_SKILL_HIERARCHY));
         }
     }
 }
@@ -155,8 +156,8 @@ static ag_status bind(ag_facts *facts, const ag_book *book, ag_bound **result, a
     return AG_OK;
 }
 
-ag_status ag_facts_graph(const ag_facts *facts, const ag_book *book, const char *attribute, const ag_graph **graph,
-                         ag_error *err)
+ag_status ag_facts_graph(const ag_facts *facts, const ag_book *book, const char *attribute,
+                         const ag_graph **graph, ag_error *err)
 {
     ag_facts *owner = (ag_facts *)facts; /* only `bound` and the arena change, under the lock */
     ag_status status = AG_OK;
@@ -172,7 +173,8 @@ ag_status ag_facts_graph(const ag_facts *facts, const ag_book *book, const char 
         g = &bound->graphs[row - book->attributes];
     } else {
         for (int i = 0; i < facts->value_count && !g; i++)
-            if (ag_streq(facts->values[i].attribute, attribute)) g = &bound->graphs[book->attribute_count + i];
+            if (ag_streq(facts->values[i].attribute, attribute))
+                g = &bound->graphs[book->attribute_count + i];
     }
     *graph = g && g->nodes.count ? g : NULL;
     return AG_OK;

@@ -56,7 +56,8 @@ ag_map_entry *ag_map_put(ag_map *map, const char *key, size_t len, int value, bo
     if (map->count * 2 >= map->slot_count && !grow_slots(map)) return NULL;
     ag_map_entry *found = probe(map, key, len, hash, &slot);
     if (found) return found;
-    if (map->count >= UINT32_MAX - 1 || !ag_grow(&map->entries, &map->cap, map->count + 1, sizeof *map->entries))
+    if (map->count >= UINT32_MAX - 1 ||
+        !ag_grow(&map->entries, &map->cap, map->count + 1, sizeof *map->entries))
         return NULL;
     const char *copy = ag_arena_strndup(map->arena, key, len);
     if (!copy) return NULL;

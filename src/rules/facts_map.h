@@ -20,7 +20,7 @@ typedef struct ag_map {
     ag_arena *arena;
     ag_map_entry *entries; /* in order of insertion */
     size_t count, cap;
-    uint32_t *slots; /* entry + 1, or 0 */
+    uint32_t *slots;   /* entry + 1, or 0 */
     size_t slot_count; /* a power of two */
 } ag_map;
 

@@ -40,8 +40,10 @@ typedef struct ag_reached {
     int count;
 } ag_reached;
 
-ag_status ag_graph_node(ag_graph *g, ag_arena *arena, const char *value, bool english, int *node, ag_error *err);
-ag_status ag_graph_edge(ag_graph *g, int from, int to, ag_edge_kind kind, ag_error *err); /* and its reverse */
+ag_status ag_graph_node(ag_graph *g, ag_arena *arena, const char *value, bool english, int *node,
+                        ag_error *err);
+ag_status ag_graph_edge(ag_graph *g, int from, int to, ag_edge_kind kind,
+                        ag_error *err); /* and its reverse */
 /* All nodes that edges of these kinds lead to, `from` first, nearest first (at most 256). */
 void ag_graph_reach(const ag_graph *g, int from, unsigned kinds, ag_reached *reached);
 void ag_graph_free(ag_graph *g);
@@ -49,18 +51,43 @@ void ag_graph_free(ag_graph *g);
 /* --- the file ---------------------------------------------------------------------------------------------- */
 
 typedef enum ag_phrase {
-    AG_PHRASE_NOT, AG_PHRASE_NOT_AFTER, AG_PHRASE_AT_MOST, AG_PHRASE_AT_MOST_AFTER, AG_PHRASE_AT_LEAST,
-    AG_PHRASE_AT_LEAST_AFTER, AG_PHRASE_BETWEEN, AG_PHRASE_JOIN, AG_PHRASE_LIKE, AG_PHRASE_LIKE_AFTER,
-    AG_PHRASE_CHEAPER, AG_PHRASE_FITS, AG_PHRASE_QUESTION, AG_PHRASE_CURRENCY, AG_PHRASE_OR, AG_PHRASE_FILLER,
+    AG_PHRASE_NOT,
+    AG_PHRASE_NOT_AFTER,
+    AG_PHRASE_AT_MOST,
+    AG_PHRASE_AT_MOST_AFTER,
+    AG_PHRASE_AT_LEAST,
+    AG_PHRASE_AT_LEAST_AFTER,
+    AG_PHRASE_BETWEEN,
+    AG_PHRASE_JOIN,
+    AG_PHRASE_LIKE,
+    AG_PHRASE_LIKE_AFTER,
+    AG_PHRASE_CHEAPER,
+    AG_PHRASE_FITS,
+    AG_PHRASE_QUESTION,
+    AG_PHRASE_CURRENCY,
+    AG_PHRASE_OR,
+    AG_PHRASE_FILLER,
     AG_PHRASE_COUNT
 } ag_phrase;
 extern const char *const ag_phrase_names[AG_PHRASE_COUNT]; /* keys of `phrases` */
 
 /* Situations that a reason is worded for; keys of `why`. */
 typedef enum ag_why {
-    AG_WHY_CATEGORY_ELSE, AG_WHY_CATEGORY_SIBLING, AG_WHY_CATEGORY_RELATED, AG_WHY_OTHER, AG_WHY_NOT,
-    AG_WHY_MISSING, AG_WHY_NEAR, AG_WHY_AT_MOST, AG_WHY_AT_LEAST, AG_WHY_BETWEEN, AG_WHY_LIKE_ITSELF,
-    AG_WHY_LIKE_DEARER, AG_WHY_BEST, AG_WHY_RULE, AG_WHY_COUNT
+    AG_WHY_CATEGORY_ELSE,
+    AG_WHY_CATEGORY_SIBLING,
+    AG_WHY_CATEGORY_RELATED,
+    AG_WHY_OTHER,
+    AG_WHY_NOT,
+    AG_WHY_MISSING,
+    AG_WHY_NEAR,
+    AG_WHY_AT_MOST,
+    AG_WHY_AT_LEAST,
+    AG_WHY_BETWEEN,
+    AG_WHY_LIKE_ITSELF,
+    AG_WHY_LIKE_DEARER,
+    AG_WHY_BEST,
+    AG_WHY_RULE,
+    AG_WHY_COUNT
 } ag_why;
 extern const char *const ag_why_names[AG_WHY_COUNT];
 
@@ -101,7 +128,7 @@ struct ag_facts {
     bool text_title, text_description;
     ag_category *categories;
     int category_count;
-    ag_map category_index; /* normal form of names and synonyms -> category */
+    ag_map category_index;         /* normal form of names and synonyms -> category */
     struct ag_value_facts *values; /* attributes whose values the file relates */
     int value_count;
     ag_map phrases; /* normal form -> bits of 1 << ag_phrase */
@@ -123,8 +150,8 @@ typedef struct ag_value_facts {
 } ag_value_facts;
 
 /* The graph of an attribute under a book; *graph NULL when nothing is known of its values. */
-ag_status ag_facts_graph(const ag_facts *facts, const ag_book *book, const char *attribute, const ag_graph **graph,
-                         ag_error *err);
+ag_status ag_facts_graph(const ag_facts *facts, const ag_book *book, const char *attribute,
+                         const ag_graph **graph, ag_error *err);
 void ag_facts_unbind(ag_facts *facts);
 /* Index of a category by any of its names, or -1. */
 ag_status ag_facts_category_index(const ag_facts *facts, const char *name, int *index, ag_error *err);

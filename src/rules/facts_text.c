@@ -26,14 +26,13 @@ static point_kind kind_of(uint32_t c)
         uint32_t lo, hi;
         point_kind kind;
     } table[] = {
-        {0x80, 0xA2, POINT_GAP},      {0xA3, 0xA3, POINT_CURRENCY},     {0xA4, 0xA4, POINT_GAP},
-        {0xA5, 0xA5, POINT_CURRENCY}, {0xA6, 0xA9, POINT_GAP},          {0xAB, 0xB1, POINT_GAP},
-        {0xB4, 0xB4, POINT_GAP},      {0xB6, 0xB8, POINT_GAP},          {0xBB, 0xBF, POINT_GAP},
-        {0xD7, 0xD7, POINT_GAP},      {0xF7, 0xF7, POINT_GAP},          {0x2000, 0x209F, POINT_GAP},
-        {0x20A0, 0x20CF, POINT_CURRENCY}, {0x2100, 0x2BFF, POINT_GAP},
-        {0x3000, 0x3004, POINT_GAP},  {0x3008, 0x3020, POINT_GAP},      {0x3040, 0x30FF, POINT_ALONE},
-        {0x3400, 0x9FFF, POINT_ALONE}, {0xF900, 0xFAFF, POINT_ALONE},   {0x20000, 0x3FFFF, POINT_ALONE},
-        {0xFFFD, 0xFFFD, POINT_GAP},
+        {0x80, 0xA2, POINT_GAP},          {0xA3, 0xA3, POINT_CURRENCY},    {0xA4, 0xA4, POINT_GAP},
+        {0xA5, 0xA5, POINT_CURRENCY},     {0xA6, 0xA9, POINT_GAP},         {0xAB, 0xB1, POINT_GAP},
+        {0xB4, 0xB4, POINT_GAP},          {0xB6, 0xB8, POINT_GAP},         {0xBB, 0xBF, POINT_GAP},
+        {0xD7, 0xD7, POINT_GAP},          {0xF7, 0xF7, POINT_GAP},         {0x2000, 0x209F, POINT_GAP},
+        {0x20A0, 0x20CF, POINT_CURRENCY}, {0x2100, 0x2BFF, POINT_GAP},     {0x3000, 0x3004, POINT_GAP},
+        {0x3008, 0x3020, POINT_GAP},      {0x3040, 0x30FF, POINT_ALONE},   {0x3400, 0x9FFF, POINT_ALONE},
+        {0xF900, 0xFAFF, POINT_ALONE},    {0x20000, 0x3FFFF, POINT_ALONE}, {0xFFFD, 0xFFFD, POINT_GAP},
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         if (c >= table[i].lo && c <= table[i].hi) return table[i].kind;
@@ -47,8 +46,8 @@ static ag_status add_word(ag_words *w, size_t at, size_t len, bool number, bool 
     if (!ag_grow(&w->items, &w->cap, w->count + 1, sizeof *w->items)) return ag_fail_memory(err, "words");
     if (w->count) ag_str_addc(&w->text, ' ');
     ag_word *word = &w->items[w->count++];
-    *word = (ag_word){.at = (uint32_t)w->text.len, .raw_at = (uint32_t)at, .raw_len = (uint32_t)len,
-                      .number = number};
+    *word = (ag_word){
+        .at = (uint32_t)w->text.len, .raw_at = (uint32_t)at, .raw_len = (uint32_t)len, .number = number};
     const char *s = w->raw.data + at;
     if (number) {
         const char *point = memchr(s, '.', len), *comma = memchr(s, ',', len);
@@ -56,8 +55,10 @@ static ag_status add_word(ag_words *w, size_t at, size_t len, bool number, bool 
         bool thousands = comma && (after == 3 || point || memchr(comma + 1, ',', after));
         size_t start = w->text.len;
         for (size_t i = 0; i < len; i++) {
-            if (s[i] != ',') ag_str_addc(&w->text, s[i]);
-            else if (!thousands) ag_str_addc(&w->text, '.');
+            if (s[i] != ',')
+                ag_str_addc(&w->text, s[i]);
+            else if (!thousands)
+                ag_str_addc(&w->text, '.');
         }
         if (!w->text.failed && memchr(w->text.data + start, '.', w->text.len - start)) {
             while (w->text.data[w->text.len - 1] == '0') w->text.len--;
@@ -144,8 +145,8 @@ ag_status ag_words_split(ag_words *w, const char *text, bool english, ag_error *
             point_kind kind = kind_of(ag_utf8_next(s, n, &i));
             if (kind == POINT_GAP) {
                 /* ' as U+2019 */
-                if (english && i - start == 3 && memcmp(s + start, "\xE2\x80\x99", 3) == 0 && i < n && s[i] == 's' &&
-                    (i + 1 == n || !is_letter((unsigned char)s[i + 1])))
+                if (english && i - start == 3 && memcmp(s + start, "\xE2\x80\x99", 3) == 0 && i < n &&
+                    s[i] == 's' && (i + 1 == n || !is_letter((unsigned char)s[i + 1])))
                     i++;
                 continue;
             }

@@ -44,7 +44,8 @@ int ag_lexicon_find(const ag_lexicon *lx, const char *normal, size_t len)
 bool ag_lexicon_needs_name(const char *normal, size_t len)
 {
     size_t digits = 0;
-    for (size_t i = 0; i < len; i++) digits += (normal[i] >= '0' && normal[i] <= '9') || normal[i] == '.' || normal[i] == ' ';
+    for (size_t i = 0; i < len; i++)
+        digits += (normal[i] >= '0' && normal[i] <= '9') || normal[i] == '.' || normal[i] == ' ';
     return digits == len || (len <= 2 && (unsigned char)normal[0] < 0x80);
 }
 
@@ -60,7 +61,8 @@ static ag_status add(ag_lexicon *lx, const char *phrase, const ag_lexeme *meanin
     const char *normal = lx->words.text.data;
     size_t len = lx->words.text.len;
     if (meaning->meaning == AG_MEANS_VALUE && ag_map_find(&lx->facts->phrases, normal, len)) return AG_OK;
-    if (!ag_grow(&lx->lexemes, &lx->cap, lx->count + 1, sizeof *lx->lexemes)) return ag_fail_memory(err, "lexicon");
+    if (!ag_grow(&lx->lexemes, &lx->cap, lx->count + 1, sizeof *lx->lexemes))
+        return ag_fail_memory(err, "lexicon");
     ag_map_entry *e = ag_map_put(&lx->phrases, normal, len, -1, &made);
     if (!e) return ag_fail_memory(err, "lexicon");
     for (int i = e->value; i >= 0; i = lx->lexemes[i].next) {
@@ -86,11 +88,14 @@ static ag_status add(ag_lexicon *lx, const char *phrase, const ag_lexeme *meanin
     return AG_OK;
 }
 
-static ag_status add_value(ag_lexicon *lx, const char *attribute, const char *value, long count, ag_error *err)
+static ag_status add_value(ag_lexicon *lx, const char *attribute, const char *value, long count,
+                           ag_error *err)
 {
     if (strlen(value) > VALUE_BYTES) return AG_OK; /* a sentence, which no query repeats */
-    return add(lx, value, &(ag_lexeme){.meaning = AG_MEANS_VALUE, .attribute = attribute, .display = value,
-                                       .count = count}, err);
+    return add(
+        lx, value,
+        &(ag_lexeme){.meaning = AG_MEANS_VALUE, .attribute = attribute, .display = value, .count = count},
+        err);
 }
 
 /* A field's value; a list in one text counts as its parts. */
@@ -99,7 +104,8 @@ static ag_status add_values(ag_lexicon *lx, const ag_attribute *row, const char 
 {
     char part[VALUE_BYTES + 1];
     ag_status status = AG_OK;
-    if (row->compare != AG_COMPARE_SET || !strpbrk(value, ",;/|")) return add_value(lx, attribute, value, 1, err);
+    if (row->compare != AG_COMPARE_SET || !strpbrk(value, ",;/|"))
+        return add_value(lx, attribute, value, 1, err);
     for (const char *at = value; *at && status == AG_OK;) {
         size_t n = strcspn(at, ",;/|");
         if (n && n < sizeof part) {
@@ -122,16 +128,20 @@ static ag_status usual_key(ag_str *key, const ag_lexicon *lx, const char *catego
     return status == AG_OK ? ag_str_ok(key, err) : status;
 }
 
-static ag_status add_usual(ag_lexicon *lx, const char *category, const char *attribute, long count, ag_error *err)
+static ag_status add_usual(ag_lexicon *lx, const char *category, const char *attribute, long count,
+                           ag_error *err)
 {
     ag_str key = {0};
     ag_status status = usual_key(&key, lx, category, attribute, err);
     bool made = false;
     if (status == AG_OK) {
         bool room = ag_grow(&lx->usual_count, &lx->usual_cap, lx->usual.count + 1, sizeof *lx->usual_count);
-        ag_map_entry *e = room ? ag_map_put(&lx->usual, key.data, key.len, (int)lx->usual.count, &made) : NULL;
-        if (!e) status = ag_fail_memory(err, "lexicon");
-        else lx->usual_count[e->value] = (made ? 0 : lx->usual_count[e->value]) + count;
+        ag_map_entry *e = room ? ag_map_put(&lx->usual, key.data, key.len, (int)lx->usual.count, &made)
+                               : NULL;
+        if (!e)
+            status = ag_fail_memory(err, "lexicon");
+        else
+            lx->usual_count[e->value] = (made ? 0 : lx->usual_count[e->value]) + count;
     }
     ag_str_free(&key);
     return status;
@@ -141,7 +151,8 @@ long ag_lexicon_usual(const ag_lexicon *lx, const char *category, const char *at
 {
     ag_str key = {0};
     int at = -1;
-    if (usual_key(&key, lx, category, attribute, NULL) == AG_OK) at = ag_map_get(&lx->usual, key.data, key.len);
+    if (usual_key(&key, lx, category, attribute, NULL) == AG_OK)
+        at = ag_map_get(&lx->usual, key.data, key.len);
     ag_str_free(&key);
     return at < 0 ? 0 : lx->usual_count[at];
 }
@@ -152,8 +163,8 @@ static bool is_number_row(const ag_attribute *row)
 }
 
 /* Adds what the item says under one attribute. */
-static ag_status add_attribute(ag_lexicon *lx, const ag_item *item, const ag_attribute *row, const char *attribute,
-                               const char *field, ag_error *err)
+static ag_status add_attribute(ag_lexicon *lx, const ag_item *item, const ag_attribute *row,
+                               const char *attribute, const char *field, ag_error *err)
 {
     ag_status status = AG_OK;
     bool any = false;
@@ -201,11 +212,13 @@ ag_status ag_lexicon_add_item(ag_lexicon *lx, const ag_item *item, ag_error *err
         const ag_attribute *row = &book->attributes[r];
         int n = row->field_count ? row->field_count : 1;
         for (int f = 0; f < n && status == AG_OK; f++)
-            status = add_attribute(lx, item, row, row->name, row->field_count ? row->fields[f] : row->name, err);
+            status = add_attribute(lx, item, row, row->name, row->field_count ? row->fields[f] : row->name,
+                                   err);
     }
     /* A book that names no attribute asks for whatever the catalogue states. */
     for (int i = 0; i < item->field_count && status == AG_OK && book->attribute_count <= 1; i++)
-        status = add_attribute(lx, item, &book->attributes[0], item->fields[i].name, item->fields[i].name, err);
+        status = add_attribute(lx, item, &book->attributes[0], item->fields[i].name, item->fields[i].name,
+                               err);
     if (status == AG_OK && item->category && *item->category) {
         int known = -1;
         status = ag_facts_category_index(lx->facts, item->category, &known, err);
@@ -227,7 +240,8 @@ ag_status ag_lexicon_create(ag_lexicon **lexicon, const ag_facts *facts, const a
         const ag_category *c = &facts->categories[i];
         ag_lexeme lexeme = {.meaning = AG_MEANS_CATEGORY, .display = c->name};
         status = add(lx, c->name, &lexeme, err);
-        for (int k = 0; k < c->synonym_count && status == AG_OK; k++) status = add(lx, c->synonyms[k], &lexeme, err);
+        for (int k = 0; k < c->synonym_count && status == AG_OK; k++)
+            status = add(lx, c->synonyms[k], &lexeme, err);
     }
     for (int r = 1; r < book->attribute_count && status == AG_OK; r++) {
         const ag_attribute *row = &book->attributes[r];
@@ -239,10 +253,12 @@ ag_status ag_lexicon_create(ag_lexicon **lexicon, const ag_facts *facts, const a
     }
     for (int i = 0; i < facts->knowledge_count && status == AG_OK; i++)
         for (int k = 0; k < facts->knowledge[i].phrase_count && status == AG_OK; k++)
-            status = add(lx, facts->knowledge[i].phrases[k], &(ag_lexeme){.meaning = AG_MEANS_KNOWLEDGE, .row = i},
-                         err);
-    if (status == AG_OK) *lexicon = lx;
-    else ag_lexicon_free(lx);
+            status = add(lx, facts->knowledge[i].phrases[k],
+                         &(ag_lexeme){.meaning = AG_MEANS_KNOWLEDGE, .row = i}, err);
+    if (status == AG_OK)
+        *lexicon = lx;
+    else
+        ag_lexicon_free(lx);
     return status;
 }
 
@@ -264,7 +280,8 @@ static bool set_in(json_t *object, const char *a, const char *b, json_t *value)
 
 static json_t *to_json(const ag_lexicon *lx)
 {
-    json_t *values = json_object(), *categories = json_object(), *usual = json_object(), *products = json_object();
+    json_t *values = json_object(), *categories = json_object(), *usual = json_object(),
+           *products = json_object();
     bool ok = values && categories && usual && products;
     for (size_t i = 0; i < lx->count && ok; i++) {
         const ag_lexeme *l = &lx->lexemes[i];
@@ -279,11 +296,12 @@ static json_t *to_json(const ag_lexicon *lx)
     for (size_t i = 0; i < lx->usual.count && ok; i++) {
         const char *key = lx->usual.entries[i].key, *cut = strchr(key, '\x1f');
         char *category = ag_strndup(key, (size_t)(cut - key));
-        ok = category && set_in(usual, category, cut + 1, json_integer(lx->usual_count[lx->usual.entries[i].value]));
+        ok = category &&
+             set_in(usual, category, cut + 1, json_integer(lx->usual_count[lx->usual.entries[i].value]));
         ag_free(category);
     }
-    json_t *root = ok ? json_pack("{s:i, s:O, s:O, s:O, s:O}", "lexicon", 1, "values", values, "categories", categories,
-                                  "usual", usual, "products", products)
+    json_t *root = ok ? json_pack("{s:i, s:O, s:O, s:O, s:O}", "lexicon", 1, "values", values, "categories",
+                                  categories, "usual", usual, "products", products)
                       : NULL;
     json_decref(values);
     json_decref(categories);
@@ -307,43 +325,59 @@ ag_status ag_lexicon_save(const ag_lexicon *lx, const char *path, ag_error *err)
     return status;
 }
 
-static ag_status read_values(ag_lexicon *lx, const char *path, const char *section, const char *outer, json_t *inner,
-                             ag_error *err)
+static ag_status read_values(ag_lexicon *lx, const char *path, const char *section, const char *outer,
+                             json_t *inner, ag_error *err)
 {
     const char *key;
     json_t *n;
     ag_status status = AG_OK;
-    if (!json_is_object(inner)) return ag_fail(err, AG_ERR_INPUT, "%s: %s of '%s' must be an object", path, section, outer);
-    json_object_foreach(inner, key, n) {
+    if (!json_is_object(inner))
+        return ag_fail(err, AG_ERR_INPUT, "%s: %s of '%s' must be an object", path, section, outer);
+    json_object_foreach(inner, key, n)
+    {
         if (!json_is_integer(n) || json_integer_value(n) < 0)
-            return ag_fail(err, AG_ERR_INPUT, "%s: count of '%s' under '%s' must be a whole number", path, key, outer);
+            return ag_fail(err, AG_ERR_INPUT, "%s: count of '%s' under '%s' must be a whole number", path,
+                           key, outer);
         long count = (long)json_integer_value(n);
-        status = *section == 'v' ? add_value(lx, outer, key, count, err) : add_usual(lx, outer, key, count, err);
+        status = *section == 'v' ? add_value(lx, outer, key, count, err)
+                                 : add_usual(lx, outer, key, count, err);
         if (status != AG_OK) break;
     }
     return status;
 }
 
-static ag_status read_section(ag_lexicon *lx, const char *path, json_t *root, const char *section, ag_error *err)
+static ag_status read_section(ag_lexicon *lx, const char *path, json_t *root, const char *section,
+                              ag_error *err)
 {
     json_t *object = json_object_get(root, section), *value;
     const char *key;
     ag_status status = AG_OK;
     if (!object) return AG_OK;
-    if (!json_is_object(object)) return ag_fail(err, AG_ERR_INPUT, "%s: '%s' must be an object", path, section);
-    json_object_foreach(object, key, value) {
+    if (!json_is_object(object))
+        return ag_fail(err, AG_ERR_INPUT, "%s: '%s' must be an object", path, section);
+    json_object_foreach(object, key, value)
+    {
         if (*section == 'v' || *section == 'u') {
             status = read_values(lx, path, section, key, value, err);
         } else if (*section == 'c') {
             if (!json_is_integer(value))
-                return ag_fail(err, AG_ERR_INPUT, "%s: count of category '%s' must be a whole number", path, key);
-            status = add(lx, key, &(ag_lexeme){.meaning = AG_MEANS_CATEGORY, .display = key,
-                                               .count = (long)json_integer_value(value)}, err);
+                return ag_fail(err, AG_ERR_INPUT, "%s: count of category '%s' must be a whole number", path,
+                               key);
+            status = add(lx, key,
+                         &(ag_lexeme){.meaning = AG_MEANS_CATEGORY,
+                                      .display = key,
+                                      .count = (long)json_integer_value(value)},
+                         err);
         } else {
             const char *category = json_string_value(value);
-            if (!category) return ag_fail(err, AG_ERR_INPUT, "%s: category of product '%s' must be a text", path, key);
-            status = add(lx, key, &(ag_lexeme){.meaning = AG_MEANS_PRODUCT, .display = key, .count = 1,
-                                               .category = *category ? category : NULL}, err);
+            if (!category)
+                return ag_fail(err, AG_ERR_INPUT, "%s: category of product '%s' must be a text", path, key);
+            status = add(lx, key,
+                         &(ag_lexeme){.meaning = AG_MEANS_PRODUCT,
+                                      .display = key,
+                                      .count = 1,
+                                      .category = *category ? category : NULL},
+                         err);
         }
         if (status != AG_OK) break;
     }
@@ -364,7 +398,9 @@ ag_status ag_lexicon_load(ag_lexicon **lexicon, const ag_facts *facts, const ag_
     for (size_t i = 0; i < sizeof sections / sizeof *sections && status == AG_OK; i++)
         status = read_section(lx, path, root, sections[i], err);
     json_decref(root);
-    if (status == AG_OK) *lexicon = lx;
-    else ag_lexicon_free(lx);
+    if (status == AG_OK)
+        *lexicon = lx;
+    else
+        ag_lexicon_free(lx);
     return status;
 }

@@ -10,7 +10,7 @@
 enum { AG_LEXICON_WORDS = 8 }; /* longest phrase, in words */
 
 typedef enum ag_meaning {
-    AG_MEANS_VALUE,     /* of an attribute */
+    AG_MEANS_VALUE, /* of an attribute */
     AG_MEANS_CATEGORY,
     AG_MEANS_PRODUCT,   /* a product's name: what "alternative to" may name */
     AG_MEANS_KNOWLEDGE, /* a row of the facts file's knowledge */

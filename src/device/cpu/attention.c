@@ -27,7 +27,8 @@ typedef struct span {
 
 static span block_span(const ag_attention_block *block, int64_t tile_begin, int64_t tile_end)
 {
-    span s = {block->q0 > tile_begin ? block->q0 : tile_begin, block->q1 < tile_end ? block->q1 : tile_end, block->k0, block->k1};
+    span s = {block->q0 > tile_begin ? block->q0 : tile_begin, block->q1 < tile_end ? block->q1 : tile_end,
+              block->k0, block->k1};
     if (s.r1 > s.r0) s.k1 = key_end(block, s.r1 - 1);
     return s;
 }
@@ -40,16 +41,19 @@ static int64_t tile_end(const ag_attention_plan *plan, int tile)
 
 /* Scratch of one thread. */
 typedef struct forward_scratch {
-    float *keys, *scores, *sum, *max, *total; /* keys [dim, CHUNK]; scores [TILE, CHUNK]; sum [heads, TILE, dim]; [heads, TILE] */
+    float *keys, *scores, *sum, *max,
+        *total; /* keys [dim, CHUNK]; scores [TILE, CHUNK]; sum [heads, TILE, dim]; [heads, TILE] */
 } forward_scratch;
 
 /* Adds keys [k0, k0 + n) to the running softmax of rows [s.r0, s.r1) of one head. */
-static void forward_chunk(const ag_cpu_kernels *k, const ag_attention_args *x, const ag_attention_block *block, span s, int64_t k0,
-                          int n, int64_t first, int head, int kv, const forward_scratch *f, float *max, float *total, float *sum)
+static void forward_chunk(const ag_cpu_kernels *k, const ag_attention_args *x,
+                          const ag_attention_block *block, span s, int64_t k0, int n, int64_t first, int head,
+                          int kv, const forward_scratch *f, float *max, float *total, float *sum)
 {
     int dim = x->head_dim, rows = (int)(s.r1 - s.r0);
     const float *values = (const float *)x->v + k0 * x->kv_ld + kv * dim;
-    k->gemm(rows, n, dim, (const float *)x->q + s.r0 * x->q_ld + head * dim, x->q_ld, 1, f->keys, CHUNK, f->scores, CHUNK, false);
+    k->gemm(rows, n, dim, (const float *)x->q + s.r0 * x->q_ld + head * dim, x->q_ld, 1, f->keys, CHUNK,
+            f->scores, CHUNK, false);
     for (int i = 0; i < rows; i++) {
         float *score = f->scores + i * CHUNK;
         int64_t at = s.r0 - first + i, live = key_end(block, s.r0 + i) - k0;
@@ -64,12 +68,14 @@ static void forward_chunk(const ag_cpu_kernels *k, const ag_attention_args *x, c
             }
             total[at] += k->exp_sum(score, score, live, (float)x->scale, max[at]);
         }
-        if (live < n) memset(score + (live > 0 ? live : 0), 0, (size_t)(n - (live > 0 ? live : 0)) * sizeof *score);
+        if (live < n)
+            memset(score + (live > 0 ? live : 0), 0, (size_t)(n - (live > 0 ? live : 0)) * sizeof *score);
     }
     k->gemm(rows, dim, n, f->scores, CHUNK, 1, values, x->kv_ld, sum + (s.r0 - first) * dim, dim, true);
 }
 
-static void forward_tile(const ag_cpu *cpu, const ag_attention_args *x, int tile, int head0, int heads, const forward_scratch *f)
+static void forward_tile(const ag_cpu *cpu, const ag_attention_args *x, int tile, int head0, int heads,
+                         const forward_scratch *f)
 {
     const ag_attention_plan *plan = x->plan;
     int dim = x->head_dim, kv = head0 / (x->heads / x->kv_heads);
@@ -81,10 +87,11 @@ static void forward_tile(const ag_cpu *cpu, const ag_attention_args *x, int tile
         span s = block_span(block, first, end);
         for (int64_t k0 = s.k0; k0 < s.k1 && s.r0 < s.r1; k0 += CHUNK) {
             int n = (int)(s.k1 - k0 < CHUNK ? s.k1 - k0 : CHUNK);
-            cpu->k->transpose(f->keys, CHUNK, (const float *)x->k + k0 * x->kv_ld + kv * dim, x->kv_ld, n, dim);
+            cpu->k->transpose(f->keys, CHUNK, (const float *)x->k + k0 * x->kv_ld + kv * dim, x->kv_ld, n,
+                              dim);
             for (int h = 0; h < heads; h++)
-                forward_chunk(cpu->k, x, block, s, k0, n, first, head0 + h, kv, f, f->max + h * TILE, f->total + h * TILE,
-                              f->sum + h * TILE * dim);
+                forward_chunk(cpu->k, x, block, s, k0, n, first, head0 + h, kv, f, f->max + h * TILE,
+                              f->total + h * TILE, f->sum + h * TILE * dim);
         }
     }
     for (int h = 0; h < heads; h++) {
@@ -92,9 +99,14 @@ static void forward_tile(const ag_cpu *cpu, const ag_attention_args *x, int tile
             int64_t at = h * TILE + q - first, out = q * x->out_ld + (head0 + h) * dim;
             float *sum = f->sum + at * dim, total = f->total[at];
             cpu->k->scale(sum, dim, total > 0 ? 1 / total : 0);
-            if (x->out_type == AG_BF16) cpu->k->to_bf16((uint16_t *)x->out + out, sum, dim);
-            else memcpy((float *)x->out + out, sum, (size_t)dim * sizeof *sum);
-            if (x->lse) ((float *)x->lse)[(int64_t)(head0 + h) * plan->rows + q] = total > 0 ? f->max[at] + logf(total) : 0;
+            if (x->out_type == AG_BF16)
+                cpu->k->to_bf16((uint16_t *)x->out + out, sum, dim);
+            else
+                memcpy((float *)x->out + out, sum, (size_t)dim * sizeof *sum);
+            if (x->lse)
+                ((float *)x->lse)[(int64_t)(head0 + h) * plan->rows + q] = total > 0
+                                                                               ? f->max[at] + logf(total)
+                                                                               : 0;
         }
     }
 }
@@ -120,7 +132,8 @@ ag_status ag_cpu_attention(ag_device *d, const ag_attention_args *x, ag_error *e
         f.total = f.max + heads * TILE;
 #pragma omp for schedule(dynamic, 1)
         for (int64_t t = 0; t < tasks; t++)
-            forward_tile(cpu, x, (int)(t / (x->heads / heads)), (int)(t % (x->heads / heads)) * heads, heads, &f);
+            forward_tile(cpu, x, (int)(t / (x->heads / heads)), (int)(t % (x->heads / heads)) * heads, heads,
+                         &f);
     }
     return AG_OK;
 }
@@ -134,8 +147,9 @@ typedef struct backward_scratch {
     int64_t lo;           /* first key of dk and dv */
 } backward_scratch;
 
-static void backward_chunk(const ag_cpu_kernels *k, const ag_attention_grad_args *x, const ag_attention_block *block, span s,
-                           int64_t k0, int n, int64_t first, int head, int kv, const backward_scratch *f, float *dq, const float *delta)
+static void backward_chunk(const ag_cpu_kernels *k, const ag_attention_grad_args *x,
+                           const ag_attention_block *block, span s, int64_t k0, int n, int64_t first,
+                           int head, int kv, const backward_scratch *f, float *dq, const float *delta)
 {
     int dim = x->head_dim, rows = (int)(s.r1 - s.r0);
     const float *query = (const float *)x->q + s.r0 * x->q_ld + head * dim;
@@ -152,12 +166,14 @@ static void backward_chunk(const ag_cpu_kernels *k, const ag_attention_grad_args
         memset(p + live, 0, (size_t)(n - live) * sizeof *p);
         memset(dp + live, 0, (size_t)(n - live) * sizeof *dp);
     }
-    k->gemm(rows, dim, n, f->dp, CHUNK, 1, (const float *)x->k + k0 * x->kv_ld + kv * dim, x->kv_ld, dq + (s.r0 - first) * dim, dim, true);
+    k->gemm(rows, dim, n, f->dp, CHUNK, 1, (const float *)x->k + k0 * x->kv_ld + kv * dim, x->kv_ld,
+            dq + (s.r0 - first) * dim, dim, true);
     k->gemm(n, dim, rows, f->dp, 1, CHUNK, query, x->q_ld, f->dk + (k0 - f->lo) * dim, dim, true);
     k->gemm(n, dim, rows, f->p, 1, CHUNK, dout, x->dout_ld, f->dv + (k0 - f->lo) * dim, dim, true);
 }
 
-static void tile_delta(const ag_cpu *cpu, const ag_attention_grad_args *x, int64_t first, int64_t end, int head, float *delta, float *row)
+static void tile_delta(const ag_cpu *cpu, const ag_attention_grad_args *x, int64_t first, int64_t end,
+                       int head, float *delta, float *row)
 {
     int dim = x->head_dim;
     for (int64_t q = first; q < end; q++) {
@@ -170,7 +186,8 @@ static void tile_delta(const ag_cpu *cpu, const ag_attention_grad_args *x, int64
     }
 }
 
-static void backward_tile(const ag_cpu *cpu, const ag_attention_grad_args *x, int tile, int kv, const backward_scratch *f)
+static void backward_tile(const ag_cpu *cpu, const ag_attention_grad_args *x, int tile, int kv,
+                          const backward_scratch *f)
 {
     const ag_attention_plan *plan = x->plan;
     int dim = x->head_dim, group = x->heads / x->kv_heads;
@@ -182,15 +199,19 @@ static void backward_tile(const ag_cpu *cpu, const ag_attention_grad_args *x, in
         span s = block_span(block, first, end);
         for (int64_t k0 = s.k0; k0 < s.k1 && s.r0 < s.r1; k0 += CHUNK) {
             int n = (int)(s.k1 - k0 < CHUNK ? s.k1 - k0 : CHUNK);
-            cpu->k->transpose(f->keys, CHUNK, (const float *)x->k + k0 * x->kv_ld + kv * dim, x->kv_ld, n, dim);
-            cpu->k->transpose(f->values, CHUNK, (const float *)x->v + k0 * x->kv_ld + kv * dim, x->kv_ld, n, dim);
+            cpu->k->transpose(f->keys, CHUNK, (const float *)x->k + k0 * x->kv_ld + kv * dim, x->kv_ld, n,
+                              dim);
+            cpu->k->transpose(f->values, CHUNK, (const float *)x->v + k0 * x->kv_ld + kv * dim, x->kv_ld, n,
+                              dim);
             for (int h = 0; h < group; h++)
-                backward_chunk(cpu->k, x, block, s, k0, n, first, kv * group + h, kv, f, f->dq + h * TILE * dim, f->delta + h * TILE);
+                backward_chunk(cpu->k, x, block, s, k0, n, first, kv * group + h, kv, f,
+                               f->dq + h * TILE * dim, f->delta + h * TILE);
         }
     }
     for (int h = 0; h < group; h++)
         for (int64_t q = first; q < end; q++)
-            memcpy((float *)x->dq + q * x->q_ld + (kv * group + h) * dim, f->dq + (h * TILE + q - first) * dim, (size_t)dim * sizeof *f->dq);
+            memcpy((float *)x->dq + q * x->q_ld + (kv * group + h) * dim,
+                   f->dq + (h * TILE + q - first) * dim, (size_t)dim * sizeof *f->dq);
 }
 
 /* Tiles [t0, t1) of a slice and the keys [lo, hi) that their blocks name. */
@@ -205,21 +226,24 @@ static size_t cut_slices(const ag_attention_plan *plan, slice *slices)
     size_t rows = 0;
     for (int i = 0; i < AG_ATTENTION_SLICES; i++) {
         slice *s = &slices[i];
-        *s = (slice){(int)ag_part_begin(plan->tiles, AG_ATTENTION_SLICES, i), (int)ag_part_begin(plan->tiles, AG_ATTENTION_SLICES, i + 1),
-                     plan->keys, 0, rows};
+        *s = (slice){(int)ag_part_begin(plan->tiles, AG_ATTENTION_SLICES, i),
+                     (int)ag_part_begin(plan->tiles, AG_ATTENTION_SLICES, i + 1), plan->keys, 0, rows};
         for (int32_t b = plan->tile_first[s->t0]; b < plan->tile_first[s->t1]; b++) {
             const ag_attention_block *block = &plan->blocks[plan->tile_block[b]];
             if (block->k0 < s->lo) s->lo = block->k0;
             if (block->k1 > s->hi) s->hi = block->k1;
         }
-        if (s->hi > s->lo) rows += (size_t)(s->hi - s->lo);
-        else s->hi = s->lo = 0;
+        if (s->hi > s->lo)
+            rows += (size_t)(s->hi - s->lo);
+        else
+            s->hi = s->lo = 0;
     }
     return rows;
 }
 
 /* dk and dv of one key head: the slices' partial sums in order. */
-static void add_slices(const ag_cpu *cpu, const ag_attention_grad_args *x, const slice *slices, const float *partial, size_t rows, int64_t key, int kv)
+static void add_slices(const ag_cpu *cpu, const ag_attention_grad_args *x, const slice *slices,
+                       const float *partial, size_t rows, int64_t key, int kv)
 {
     int dim = x->head_dim;
     float *dk = (float *)x->dk + key * x->kv_ld + kv * dim, *dv = (float *)x->dv + key * x->kv_ld + kv * dim;
@@ -227,7 +251,8 @@ static void add_slices(const ag_cpu *cpu, const ag_attention_grad_args *x, const
     memset(dv, 0, (size_t)dim * sizeof *dv);
     for (int i = 0; i < AG_ATTENTION_SLICES; i++) {
         if (key < slices[i].lo || key >= slices[i].hi) continue;
-        const float *from = partial + (2 * (size_t)kv * rows + slices[i].at + (size_t)(key - slices[i].lo)) * (size_t)dim;
+        const float *from = partial + (2 * (size_t)kv * rows + slices[i].at + (size_t)(key - slices[i].lo)) *
+                                          (size_t)dim;
         cpu->k->axpy(dk, from, dim, 1);
         cpu->k->axpy(dv, from + rows * (size_t)dim, dim, 1);
     }

@@ -70,7 +70,8 @@ static ag_status cpu_zero(ag_device *d, void *dst, size_t bytes, ag_error *err)
     ag_cpu *cpu = ag_cpu_of(d);
     enum { PIECE = 1 << 20 };
 #pragma omp parallel for schedule(static) num_threads(cpu->threads)
-    for (size_t i = 0; i < bytes; i += PIECE) memset((char *)dst + i, 0, bytes - i < PIECE ? bytes - i : PIECE);
+    for (size_t i = 0; i < bytes; i += PIECE)
+        memset((char *)dst + i, 0, bytes - i < PIECE ? bytes - i : PIECE);
     return AG_OK;
 }
 
@@ -91,8 +92,8 @@ static void cpu_close(ag_device *d)
 void ag_device_cpu_describe(char *text, size_t n)
 {
     const dnnl_version_t *version = dnnl_version();
-    snprintf(text, n, "%s kernels, %d processors, oneDNN %d.%d.%d", find_kernels(NULL)->isa, omp_get_num_procs(), version->major,
-             version->minor, version->patch);
+    snprintf(text, n, "%s kernels, %d processors, oneDNN %d.%d.%d", find_kernels(NULL)->isa,
+             omp_get_num_procs(), version->major, version->minor, version->patch);
 }
 
 ag_status ag_device_cpu_open(ag_device **device, int threads, ag_error *err)
@@ -105,7 +106,8 @@ ag_status ag_device_cpu_open_isa(ag_device **device, int threads, const char *is
     const ag_cpu_kernels *kernels = find_kernels(isa);
     *device = NULL;
     if (!kernels) return ag_fail(err, AG_ERR_UNSUPPORTED, "this processor has no '%s' kernels", isa);
-    if (threads < 0 || threads > 1024) return ag_fail(err, AG_ERR_USAGE, "threads must be 0 (all) to 1024, not %d", threads);
+    if (threads < 0 || threads > 1024)
+        return ag_fail(err, AG_ERR_USAGE, "threads must be 0 (all) to 1024, not %d", threads);
     ag_device *d = ag_calloc(1, sizeof *d);
     ag_cpu *cpu = ag_calloc(1, sizeof *cpu);
     if (!d || !cpu) {
@@ -115,8 +117,17 @@ ag_status ag_device_cpu_open_isa(ag_device **device, int threads, const char *is
     }
     cpu->k = kernels;
     cpu->threads = threads > 0 ? threads : omp_get_num_procs();
-    *d = (ag_device){.name = "cpu", .real = AG_F32, .impl = cpu, .alloc = cpu_alloc, .release = cpu_release, .upload = cpu_move,
-                     .download = cpu_move, .copy = cpu_move, .zero = cpu_zero, .sync = cpu_sync, .close = cpu_close,
+    *d = (ag_device){.name = "cpu",
+                     .real = AG_F32,
+                     .impl = cpu,
+                     .alloc = cpu_alloc,
+                     .release = cpu_release,
+                     .upload = cpu_move,
+                     .download = cpu_move,
+                     .copy = cpu_move,
+                     .zero = cpu_zero,
+                     .sync = cpu_sync,
+                     .close = cpu_close,
 #define AG_FILL(op) .op = ag_cpu_##op,
                      AG_DEVICE_OPS(AG_FILL)
 #undef AG_FILL

@@ -11,12 +11,22 @@
 enum { HEAD_ROWS = 64 };
 
 /* logits [n, vocab] = h W^T for rows [row, row + n), before temperature; masked tokens -infinity. */
-static ag_status chunk_logits(ag_device *d, const ag_head_args *x, int64_t row, int64_t n, float *logits, ag_error *err)
+static ag_status chunk_logits(ag_device *d, const ag_head_args *x, int64_t row, int64_t n, float *logits,
+                              ag_error *err)
 {
     ag_cpu *cpu = ag_cpu_of(d);
-    ag_matmul_args product = {.c = logits, .a = (const char *)x->h + row * x->width * (int64_t)ag_dtype_size(x->type), .b = x->w,
-                              .type = x->type, .m = n, .n = x->vocab, .k = x->width, .lda = x->width, .ldb = x->width,
-                              .ldc = x->vocab, .transpose_b = true, .alpha = 1};
+    ag_matmul_args product = {.c = logits,
+                              .a = (const char *)x->h + row * x->width * (int64_t)ag_dtype_size(x->type),
+                              .b = x->w,
+                              .type = x->type,
+                              .m = n,
+                              .n = x->vocab,
+                              .k = x->width,
+                              .lda = x->width,
+                              .ldb = x->width,
+                              .ldc = x->vocab,
+                              .transpose_b = true,
+                              .alpha = 1};
     ag_status status = ag_cpu_matmul(d, &product, err);
     if (status != AG_OK || !x->mask_of) return status;
 #pragma omp parallel for schedule(static) num_threads(cpu->threads)
@@ -50,7 +60,8 @@ ag_status ag_cpu_head_logprob(ag_device *d, const ag_head_logprob_args *x, ag_er
 #pragma omp parallel for schedule(static) num_threads(cpu->threads)
         for (int64_t i = row; i < row + n; i++) {
             const float *logit = logits + (i - row) * head->vocab;
-            float lse = row_lse(cpu->k, logit, head->vocab, scale, x->entropy ? (float *)x->entropy + i : NULL);
+            float lse = row_lse(cpu->k, logit, head->vocab, scale,
+                                x->entropy ? (float *)x->entropy + i : NULL);
             ((float *)x->lse)[i] = lse;
             for (int32_t t = head->first[i]; t < head->first[i + 1]; t++)
                 ((float *)x->logprob)[t] = logit[head->target[t]] * scale - lse;
@@ -66,7 +77,8 @@ ag_status ag_cpu_head_grad(ag_device *d, const ag_head_grad_args *x, ag_error *e
     int64_t vocab = head->vocab, width = head->width;
     float *logits, scale = (float)(1 / head->temperature);
     const float *coefficient = x->dlogprob;
-    ag_status status = ag_cpu_scratch(d, 2, (size_t)(HEAD_ROWS * (vocab + vocab / 2 + 1 + width)), &logits, err);
+    ag_status status = ag_cpu_scratch(d, 2, (size_t)(HEAD_ROWS * (vocab + vocab / 2 + 1 + width)), &logits,
+                                      err);
     uint16_t *narrow = (uint16_t *)(logits + HEAD_ROWS * vocab); /* dlogits in the type of the products */
     for (int64_t row = 0; row < head->rows && status == AG_OK; row += HEAD_ROWS) {
         int64_t n = head->rows - row < HEAD_ROWS ? head->rows - row : HEAD_ROWS;
@@ -77,17 +89,38 @@ ag_status ag_cpu_head_grad(ag_device *d, const ag_head_grad_args *x, ag_error *e
             for (int32_t t = head->first[i]; t < head->first[i + 1]; t++) total += coefficient[t];
             cpu->k->exp_sum(logit, logit, vocab, scale, ((const float *)x->lse)[i]);
             cpu->k->scale(logit, vocab, -total * scale);
-            for (int32_t t = head->first[i]; t < head->first[i + 1]; t++) logit[head->target[t]] += coefficient[t] * scale;
+            for (int32_t t = head->first[i]; t < head->first[i + 1]; t++)
+                logit[head->target[t]] += coefficient[t] * scale;
             if (head->type == AG_BF16) cpu->k->to_bf16(narrow + (i - row) * vocab, logit, vocab);
         }
         const void *dlogits = head->type == AG_BF16 ? (const void *)narrow : logits;
-        ag_matmul_args down = {.c = (float *)x->dh + row * width, .a = dlogits, .b = head->w, .type = head->type, .m = n, .n = width,
-                               .k = vocab, .lda = vocab, .ldb = width, .ldc = width, .alpha = 1};
+        ag_matmul_args down = {.c = (float *)x->dh + row * width,
+                               .a = dlogits,
+                               .b = head->w,
+                               .type = head->type,
+                               .m = n,
+                               .n = width,
+                               .k = vocab,
+                               .lda = vocab,
+                               .ldb = width,
+                               .ldc = width,
+                               .alpha = 1};
         status = ag_cpu_matmul(d, &down, err);
         if (status != AG_OK || !x->dw) continue;
-        ag_matmul_args weight = {.c = x->dw, .a = dlogits, .b = (const char *)head->h + row * width * (int64_t)ag_dtype_size(head->type),
-                                 .type = head->type, .m = vocab, .n = width, .k = n, .lda = vocab, .ldb = width, .ldc = width,
-                                 .transpose_a = true, .accumulate = true, .alpha = 1};
+        ag_matmul_args weight = {.c = x->dw,
+                                 .a = dlogits,
+                                 .b = (const char *)head->h +
+                                      row * width * (int64_t)ag_dtype_size(head->type),
+                                 .type = head->type,
+                                 .m = vocab,
+                                 .n = width,
+                                 .k = n,
+                                 .lda = vocab,
+                                 .ldb = width,
+                                 .ldc = width,
+                                 .transpose_a = true,
+                                 .accumulate = true,
+                                 .alpha = 1};
         status = ag_cpu_matmul(d, &weight, err);
     }
     return status;
@@ -113,8 +146,8 @@ ag_status ag_cpu_sample(ag_device *d, const ag_sample_args *x, ag_error *err)
             double *wide = (double *)(rows + row_bytes * (size_t)ag_cpu_thread()), logprob;
             double lse = row_lse(cpu->k, logit, head.vocab, scale, NULL);
             for (int64_t j = 0; j < head.vocab; j++) wide[j] = (double)logit[j] * scale;
-            x->id[i] = ag_sample_logits(wide, head.vocab, lse, greedy, x->uniform[i], x->top_k, x->top_p, x->min_p,
-                                        wide + head.vocab, &logprob);
+            x->id[i] = ag_sample_logits(wide, head.vocab, lse, greedy, x->uniform[i], x->top_k, x->top_p,
+                                        x->min_p, wide + head.vocab, &logprob);
             ((float *)x->logprob)[i] = (float)logprob;
         }
     }

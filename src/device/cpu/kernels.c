@@ -90,8 +90,8 @@ INLINE vf vexp(vf x)
 }
 
 /* One block of `rows` (a constant after inlining) by two vectors of columns. */
-INLINE void gemm_block(int rows, int k, const float *a, int64_t a_row, int64_t a_col, const float *b, int64_t ldb, float *c,
-                       int64_t ldc, bool accumulate)
+INLINE void gemm_block(int rows, int k, const float *a, int64_t a_row, int64_t a_col, const float *b,
+                       int64_t ldb, float *c, int64_t ldc, bool accumulate)
 {
     vf sum[GEMM_ROWS][2];
     for (int i = 0; i < rows; i++) {
@@ -112,11 +112,12 @@ INLINE void gemm_block(int rows, int k, const float *a, int64_t a_row, int64_t a
     }
 }
 
-INLINE void gemm_columns(int rows, int n, int k, const float *a, int64_t a_row, int64_t a_col, const float *b, int64_t ldb,
-                         float *c, int64_t ldc, bool accumulate)
+INLINE void gemm_columns(int rows, int n, int k, const float *a, int64_t a_row, int64_t a_col, const float *b,
+                         int64_t ldb, float *c, int64_t ldc, bool accumulate)
 {
     int j = 0;
-    for (; j + GEMM_COLS <= n; j += GEMM_COLS) gemm_block(rows, k, a, a_row, a_col, b + j, ldb, c + j, ldc, accumulate);
+    for (; j + GEMM_COLS <= n; j += GEMM_COLS)
+        gemm_block(rows, k, a, a_row, a_col, b + j, ldb, c + j, ldc, accumulate);
     for (; j < n; j++) { /* a ragged edge: plain loops */
         for (int i = 0; i < rows; i++) {
             float sum = accumulate ? c[i * ldc + j] : 0;
@@ -126,12 +127,12 @@ INLINE void gemm_columns(int rows, int n, int k, const float *a, int64_t a_row, 
     }
 }
 
-static void gemm(int m, int n, int k, const float *a, int64_t a_row, int64_t a_col, const float *b, int64_t ldb, float *c,
-                 int64_t ldc, bool accumulate)
+static void gemm(int m, int n, int k, const float *a, int64_t a_row, int64_t a_col, const float *b,
+                 int64_t ldb, float *c, int64_t ldc, bool accumulate)
 {
     int i = 0;
-#define ROWS(r)                                                                                                       \
-    for (; i + (r) <= m; i += (r))                                                                                    \
+#define ROWS(r)                                                                                              \
+    for (; i + (r) <= m; i += (r))                                                                           \
         gemm_columns(r, n, k, a + i * a_row, a_row, a_col, b, ldb, c + i * ldc, ldc, accumulate);
 #if AG_VECTOR == 64
     ROWS(12)
@@ -209,7 +210,8 @@ static double row_dot(const float *a, const float *b, int64_t n)
 {
     vd sum = {0};
     int64_t j = 0;
-    for (; j + LANES <= n; j += LANES) sum += __builtin_convertvector(load(a + j), vd) * __builtin_convertvector(load(b + j), vd);
+    for (; j + LANES <= n; j += LANES)
+        sum += __builtin_convertvector(load(a + j), vd) * __builtin_convertvector(load(b + j), vd);
     double total = 0;
     for (int i = 0; i < LANES; i++) total += sum[i];
     for (; j < n; j++) total += (double)a[j] * b[j];
@@ -236,13 +238,14 @@ static void norm_row(float *out, const float *x, const float *weight, int64_t n,
     for (int64_t j = 0; j < n; j++) out[j] = x[j] * rstd * weight[j];
 }
 
-static void norm_grad_row(float *dx, float *dw, const float *dy, const float *x, const float *weight, int64_t n, float rstd,
-                          bool accumulate)
+static void norm_grad_row(float *dx, float *dw, const float *dy, const float *x, const float *weight,
+                          int64_t n, float rstd, bool accumulate)
 {
     vd sum = {0};
     double dot = 0;
     int64_t j = 0;
-    for (; j + LANES <= n; j += LANES) sum += __builtin_convertvector(load(dy + j) * load(weight + j) * load(x + j), vd);
+    for (; j + LANES <= n; j += LANES)
+        sum += __builtin_convertvector(load(dy + j) * load(weight + j) * load(x + j), vd);
     for (int i = 0; i < LANES; i++) dot += sum[i];
     for (; j < n; j++) dot += (double)dy[j] * weight[j] * x[j];
     float factor = rstd * rstd * (float)(dot / (double)n);
@@ -281,7 +284,8 @@ static void swiglu(float *out, const float *gate, const float *up, int64_t n)
     }
 }
 
-static void swiglu_grad(float *dgate, float *dup, const float *dout, const float *gate, const float *up, int64_t n)
+static void swiglu_grad(float *dgate, float *dup, const float *dout, const float *gate, const float *up,
+                        int64_t n)
 {
     for (int64_t j = 0; j < n; j += LANES) {
         int64_t part = n - j < LANES ? n - j : LANES;
@@ -292,8 +296,9 @@ static void swiglu_grad(float *dgate, float *dup, const float *dout, const float
     }
 }
 
-static void adamw(float *w, float *m, float *v, const float *g, int64_t n, float lr, float beta1, float rest1, float beta2,
-                  float rest2, float eps, float decay, float grad_scale, float correct1, float correct2)
+static void adamw(float *w, float *m, float *v, const float *g, int64_t n, float lr, float beta1, float rest1,
+                  float beta2, float rest2, float eps, float decay, float grad_scale, float correct1,
+                  float correct2)
 {
     float inverse1 = 1 / correct1, inverse2 = 1 / correct2;
     for (int64_t j = 0; j < n; j++) {
@@ -314,13 +319,27 @@ static void from_bf16(float *dst, const uint16_t *src, int64_t n)
     for (int64_t j = 0; j < n; j++) dst[j] = ag_float_from_bf16(src[j]);
 }
 
-#define NAME2(isa)  ag_cpu_kernels_##isa
-#define NAME(isa)   NAME2(isa)
-#define TEXT2(isa)  #isa
-#define TEXT(isa)   TEXT2(isa)
+#define NAME2(isa) ag_cpu_kernels_##isa
+#define NAME(isa)  NAME2(isa)
+#define TEXT2(isa) #isa
+#define TEXT(isa)  TEXT2(isa)
 const ag_cpu_kernels NAME(AG_ISA) = {
-    .isa = TEXT(AG_ISA), .gemm = gemm, .transpose = transpose, .max = row_max, .exp_sum = exp_sum,
-    .exp_moments = exp_moments, .dot = row_dot, .scale = row_scale, .axpy = row_axpy, .softmax_grad = softmax_grad,
-    .norm_row = norm_row, .norm_grad_row = norm_grad_row, .rope_row = rope_row, .swiglu = swiglu,
-    .swiglu_grad = swiglu_grad, .adamw = adamw, .to_bf16 = to_bf16, .from_bf16 = from_bf16,
+    .isa = TEXT(AG_ISA),
+    .gemm = gemm,
+    .transpose = transpose,
+    .max = row_max,
+    .exp_sum = exp_sum,
+    .exp_moments = exp_moments,
+    .dot = row_dot,
+    .scale = row_scale,
+    .axpy = row_axpy,
+    .softmax_grad = softmax_grad,
+    .norm_row = norm_row,
+    .norm_grad_row = norm_grad_row,
+    .rope_row = rope_row,
+    .swiglu = swiglu,
+    .swiglu_grad = swiglu_grad,
+    .adamw = adamw,
+    .to_bf16 = to_bf16,
+    .from_bf16 = from_bf16,
 };

@@ -11,8 +11,8 @@
 typedef struct ag_cpu_kernels {
     const char *isa;
     /* C[m,n] = A B (+ C when accumulate); A(i,p) = a[i * a_row + p * a_col]; B and C row-major. */
-    void (*gemm)(int m, int n, int k, const float *a, int64_t a_row, int64_t a_col, const float *b, int64_t ldb, float *c,
-                 int64_t ldc, bool accumulate);
+    void (*gemm)(int m, int n, int k, const float *a, int64_t a_row, int64_t a_col, const float *b,
+                 int64_t ldb, float *c, int64_t ldc, bool accumulate);
     /* dst[j * ld_dst + i] = src[i * ld_src + j] for i < rows, j < cols. */
     void (*transpose)(float *dst, int64_t ld_dst, const float *src, int64_t ld_src, int rows, int cols);
     float (*max)(const float *x, int64_t n);
@@ -27,14 +27,16 @@ typedef struct ag_cpu_kernels {
     void (*softmax_grad)(float *dp, const float *p, int64_t n, float delta, float scale);
     void (*norm_row)(float *out, const float *x, const float *weight, int64_t n, float rstd);
     /* dx (+)= r (w dy - x r^2 mean); dw += dy x r when dw is given. */
-    void (*norm_grad_row)(float *dx, float *dw, const float *dy, const float *x, const float *weight, int64_t n, float rstd,
-                          bool accumulate);
+    void (*norm_grad_row)(float *dx, float *dw, const float *dy, const float *x, const float *weight,
+                          int64_t n, float rstd, bool accumulate);
     void (*rope_row)(float *a, float *b, const float *cosine, const float *sine, int64_t half, float sign);
     void (*swiglu)(float *out, const float *gate, const float *up, int64_t n);
-    void (*swiglu_grad)(float *dgate, float *dup, const float *dout, const float *gate, const float *up, int64_t n);
+    void (*swiglu_grad)(float *dgate, float *dup, const float *dout, const float *gate, const float *up,
+                        int64_t n);
     /* rest1 and rest2 are 1 - beta1 and 1 - beta2, which fp32 could not take from the betas without losing five digits. */
-    void (*adamw)(float *w, float *m, float *v, const float *g, int64_t n, float lr, float beta1, float rest1, float beta2,
-                  float rest2, float eps, float decay, float grad_scale, float correct1, float correct2);
+    void (*adamw)(float *w, float *m, float *v, const float *g, int64_t n, float lr, float beta1, float rest1,
+                  float beta2, float rest2, float eps, float decay, float grad_scale, float correct1,
+                  float correct2);
     void (*to_bf16)(uint16_t *dst, const float *src, int64_t n);
     void (*from_bf16)(float *dst, const uint16_t *src, int64_t n);
 } ag_cpu_kernels;

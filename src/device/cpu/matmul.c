@@ -1,5 +1,8 @@
-/* matmul.c: matrix products of the cpu backend by oneDNN. fp32 goes straight to its sgemm. bf16 inputs are widened to
- * fp32 first (an exact conversion) where the processor has no bf16 products: slower, with the meaning of bf16 kept.
+/* matmul.c: matrix products of the cpu backend by oneDNN's sgemm. bf16 inputs are widened to fp32 first (an exact
+ * conversion): slower than bf16 products, with their meaning.
+ *
+ * C is cut into tiles of a fixed size and each tile is computed by one thread. So every sum has one order, whatever the number of
+ * threads; and threads never wait for each other inside of a product, which matters when the processors are shared.
  */
 #include "device/cpu/cpu.h"
 
@@ -14,7 +17,8 @@ static void widen(ag_device *d, float *dst, const uint16_t *src, int64_t rows, i
     for (int64_t i = 0; i < rows; i++) cpu->k->from_bf16(dst + i * cols, src + i * ld, cols);
 }
 
-static ag_status widened(ag_device *d, int slot, const void **matrix, int64_t *ld, int64_t rows, int64_t cols, ag_error *err)
+static ag_status widened(ag_device *d, int slot, const void **matrix, int64_t *ld, int64_t rows, int64_t cols,
+                         ag_error *err)
 {
     float *wide;
     ag_status status = ag_cpu_scratch(d, slot, (size_t)(rows * cols), &wide, err);
@@ -25,23 +29,46 @@ static ag_status widened(ag_device *d, int slot, const void **matrix, int64_t *l
     return AG_OK;
 }
 
+/* All tiles of C = alpha op(A) op(B) (+ C) on floats. */
+static ag_status products(const ag_cpu *cpu, const ag_matmul_args *x, const float *a, int64_t lda,
+                          const float *b, int64_t ldb, ag_error *err)
+{
+    enum { TILE = 384, NARROW = 192 /* few rows: more tiles to share out */ };
+    int64_t rows = TILE, cols = x->m <= 128 ? NARROW : TILE;
+    int64_t down = (x->m + rows - 1) / rows, across = (x->n + cols - 1) / cols;
+    dnnl_status_t worst = dnnl_success;
+#pragma omp parallel for schedule(dynamic, 1) num_threads(cpu->threads)
+    for (int64_t t = 0; t < down * across; t++) {
+        int64_t i = t % down * rows, j = t / down * cols;
+        int64_t m = x->m - i < rows ? x->m - i : rows, n = x->n - j < cols ? x->n - j : cols;
+        dnnl_status_t result = dnnl_sgemm(
+            x->transpose_a ? 'T' : 'N', x->transpose_b ? 'T' : 'N', m, n, x->k, (float)x->alpha,
+            x->transpose_a ? a + i : a + i * lda, lda, x->transpose_b ? b + j * ldb : b + j, ldb,
+            x->accumulate ? 1.0f : 0.0f, (float *)x->c + i * x->ldc + j, x->ldc);
+        if (result != dnnl_success) {
+#pragma omp critical
+            worst = result;
+        }
+    }
+    if (worst == dnnl_success) return AG_OK;
+    return ag_fail(err, worst == dnnl_out_of_memory ? AG_ERR_MEMORY : AG_ERR_INTERNAL,
+                   "oneDNN product of %lld x %lld x %lld failed with status %d", (long long)x->m,
+                   (long long)x->n, (long long)x->k, (int)worst);
+}
+
 ag_status ag_cpu_matmul(ag_device *d, const ag_matmul_args *x, ag_error *err)
 {
     const void *a = x->a, *b = x->b;
     int64_t lda = x->lda, ldb = x->ldb;
     if (x->m == 0 || x->n == 0) return AG_OK;
     if (x->type == AG_BF16) {
-        ag_status status = widened(d, 0, &a, &lda, x->transpose_a ? x->k : x->m, x->transpose_a ? x->m : x->k, err);
+        ag_status status = widened(d, 0, &a, &lda, x->transpose_a ? x->k : x->m, x->transpose_a ? x->m : x->k,
+                                   err);
         if (status == AG_OK)
             status = widened(d, 1, &b, &ldb, x->transpose_b ? x->n : x->k, x->transpose_b ? x->k : x->n, err);
         if (status != AG_OK) return status;
     }
-    omp_set_num_threads(ag_cpu_of(d)->threads); /* oneDNN's regions follow the setting of the calling thread */
-    dnnl_status_t result = dnnl_sgemm(x->transpose_a ? 'T' : 'N', x->transpose_b ? 'T' : 'N', x->m, x->n, x->k, (float)x->alpha,
-                                      a, lda, b, ldb, x->accumulate ? 1.0f : 0.0f, x->c, x->ldc);
-    if (result != dnnl_success)
-        return ag_fail(err, result == dnnl_out_of_memory ? AG_ERR_MEMORY : AG_ERR_INTERNAL,
-                       "oneDNN product of %lld x %lld x %lld failed with status %d", (long long)x->m, (long long)x->n,
-                       (long long)x->k, (int)result);
-    return AG_OK;
+    /* A team of one is no parallel region to oneDNN: it would take the threads that the caller is set to. */
+    omp_set_num_threads(ag_cpu_of(d)->threads);
+    return products(ag_cpu_of(d), x, a, lda, b, ldb, err);
 }

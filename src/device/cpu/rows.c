@@ -12,14 +12,18 @@ enum { PARTS = 16, ELEMENTS = 16384 /* a parallel chunk */ };
 
 static void store_row(const ag_cpu *cpu, void *out, ag_dtype type, int64_t at, const float *row, int64_t n)
 {
-    if (type == AG_BF16) cpu->k->to_bf16((uint16_t *)out + at, row, n);
-    else memcpy((float *)out + at, row, (size_t)n * sizeof *row);
+    if (type == AG_BF16)
+        cpu->k->to_bf16((uint16_t *)out + at, row, n);
+    else
+        memcpy((float *)out + at, row, (size_t)n * sizeof *row);
 }
 
 static void load_row(const ag_cpu *cpu, float *row, const void *in, ag_dtype type, int64_t at, int64_t n)
 {
-    if (type == AG_BF16) cpu->k->from_bf16(row, (const uint16_t *)in + at, n);
-    else memcpy(row, (const float *)in + at, (size_t)n * sizeof *row);
+    if (type == AG_BF16)
+        cpu->k->from_bf16(row, (const uint16_t *)in + at, n);
+    else
+        memcpy(row, (const float *)in + at, (size_t)n * sizeof *row);
 }
 
 ag_status ag_cpu_embed(ag_device *d, const ag_embed_args *x, ag_error *err)
@@ -41,9 +45,11 @@ ag_status ag_cpu_embed_grad(ag_device *d, const ag_embed_grad_args *x, ag_error 
     ag_cpu *cpu = ag_cpu_of(d);
     PARALLEL(cpu)
     for (int part = 0; part < cpu->threads; part++) {
-        int64_t j0 = ag_part_begin(x->width, cpu->threads, part), j1 = ag_part_begin(x->width, cpu->threads, part + 1);
+        int64_t j0 = ag_part_begin(x->width, cpu->threads, part),
+                j1 = ag_part_begin(x->width, cpu->threads, part + 1);
         for (int64_t i = 0; i < x->rows; i++)
-            cpu->k->axpy((float *)x->dtable + x->ids[i] * x->width + j0, (const float *)x->dout + i * x->width + j0, j1 - j0, 1);
+            cpu->k->axpy((float *)x->dtable + x->ids[i] * x->width + j0,
+                         (const float *)x->dout + i * x->width + j0, j1 - j0, 1);
     }
     return AG_OK;
 }
@@ -59,7 +65,8 @@ ag_status ag_cpu_rmsnorm(ag_device *d, const ag_rmsnorm_args *x, ag_error *err)
 #pragma omp parallel for schedule(static) num_threads(cpu->threads)
     for (int part = 0; part < cpu->threads; part++) {
         int64_t n = x->rows * x->heads;
-        for (int64_t g = ag_part_begin(n, cpu->threads, part); g < ag_part_begin(n, cpu->threads, part + 1); g++) {
+        for (int64_t g = ag_part_begin(n, cpu->threads, part); g < ag_part_begin(n, cpu->threads, part + 1);
+             g++) {
             int64_t i = g / x->heads, h = g % x->heads, at = i * x->out_ld + h * x->width;
             const float *row = (const float *)x->x + i * x->x_ld + h * x->width;
             float rstd = (float)(1.0 / sqrt(cpu->k->dot(row, row, x->width) / (double)x->width + x->eps));
@@ -86,12 +93,14 @@ ag_status ag_cpu_rmsnorm_grad(ag_device *d, const ag_rmsnorm_grad_args *x, ag_er
     for (int part = 0; part < PARTS; part++) {
         for (int64_t g = ag_part_begin(n, PARTS, part); g < ag_part_begin(n, PARTS, part + 1); g++) {
             int64_t i = g / x->heads, at = g % x->heads * x->width;
-            cpu->k->norm_grad_row((float *)x->dx + i * x->dx_ld + at, partial ? partial + part * x->width : NULL,
-                                  (const float *)x->dy + i * x->dy_ld + at, (const float *)x->x + i * x->x_ld + at, x->weight,
-                                  x->width, ((const float *)x->rstd)[g], x->accumulate);
+            cpu->k->norm_grad_row(
+                (float *)x->dx + i * x->dx_ld + at, partial ? partial + part * x->width : NULL,
+                (const float *)x->dy + i * x->dy_ld + at, (const float *)x->x + i * x->x_ld + at, x->weight,
+                x->width, ((const float *)x->rstd)[g], x->accumulate);
         }
     }
-    for (int part = 0; partial && part < PARTS; part++) cpu->k->axpy(x->dweight, partial + part * x->width, x->width, 1);
+    for (int part = 0; partial && part < PARTS; part++)
+        cpu->k->axpy(x->dweight, partial + part * x->width, x->width, 1);
     return AG_OK;
 }
 
@@ -121,7 +130,8 @@ ag_status ag_cpu_swiglu(ag_device *d, const ag_swiglu_args *x, ag_error *err)
     }
 #pragma omp parallel for schedule(static) num_threads(cpu->threads)
     for (int part = 0; part < cpu->threads; part++) {
-        for (int64_t i = ag_part_begin(x->rows, cpu->threads, part); i < ag_part_begin(x->rows, cpu->threads, part + 1); i++) {
+        for (int64_t i = ag_part_begin(x->rows, cpu->threads, part);
+             i < ag_part_begin(x->rows, cpu->threads, part + 1); i++) {
             const float *gate = (const float *)x->gate_up + i * 2 * x->width;
             float *out = scratch ? scratch + part * x->width : (float *)x->out + i * x->width;
             cpu->k->swiglu(out, gate, gate + x->width, x->width);
@@ -141,10 +151,12 @@ ag_status ag_cpu_swiglu_grad(ag_device *d, const ag_swiglu_grad_args *x, ag_erro
     }
 #pragma omp parallel for schedule(static) num_threads(cpu->threads)
     for (int part = 0; part < cpu->threads; part++) {
-        for (int64_t i = ag_part_begin(x->rows, cpu->threads, part); i < ag_part_begin(x->rows, cpu->threads, part + 1); i++) {
+        for (int64_t i = ag_part_begin(x->rows, cpu->threads, part);
+             i < ag_part_begin(x->rows, cpu->threads, part + 1); i++) {
             const float *gate = (const float *)x->gate_up + i * 2 * x->width;
             float *out = scratch ? scratch + part * 2 * x->width : (float *)x->dgate_up + i * 2 * x->width;
-            cpu->k->swiglu_grad(out, out + x->width, (const float *)x->dout + i * x->width, gate, gate + x->width, x->width);
+            cpu->k->swiglu_grad(out, out + x->width, (const float *)x->dout + i * x->width, gate,
+                                gate + x->width, x->width);
             if (scratch) cpu->k->to_bf16((uint16_t *)x->dgate_up + i * 2 * x->width, out, 2 * x->width);
         }
     }
@@ -169,7 +181,8 @@ ag_status ag_cpu_bias_grad(ag_device *d, const ag_bias_grad_args *x, ag_error *e
     memset(partial, 0, (size_t)(PARTS * x->width) * sizeof *partial);
     PARALLEL(cpu)
     for (int part = 0; part < PARTS; part++)
-        for (int64_t i = ag_part_begin(x->rows, PARTS, part); i < ag_part_begin(x->rows, PARTS, part + 1); i++)
+        for (int64_t i = ag_part_begin(x->rows, PARTS, part); i < ag_part_begin(x->rows, PARTS, part + 1);
+             i++)
             cpu->k->axpy(partial + part * x->width, (const float *)x->dx + i * x->ld, x->width, 1);
     for (int part = 0; part < PARTS; part++) cpu->k->axpy(x->dbias, partial + part * x->width, x->width, 1);
     return AG_OK;
@@ -179,13 +192,15 @@ ag_status ag_cpu_adamw(ag_device *d, const ag_adamw_args *x, ag_error *err)
 {
     (void)err;
     ag_cpu *cpu = ag_cpu_of(d);
-    float correct1 = (float)(1 - pow(x->beta1, (double)x->step)), correct2 = (float)(1 - pow(x->beta2, (double)x->step));
+    float correct1 = (float)(1 - pow(x->beta1, (double)x->step)),
+          correct2 = (float)(1 - pow(x->beta2, (double)x->step));
     PARALLEL(cpu)
     for (int64_t i = 0; i < x->n; i += ELEMENTS) {
         int64_t n = x->n - i < ELEMENTS ? x->n - i : ELEMENTS;
         float *w = (float *)x->w + i;
-        cpu->k->adamw(w, (float *)x->m + i, (float *)x->v + i, (const float *)x->g + i, n, (float)x->lr, (float)x->beta1,
-                      (float)(1 - x->beta1), (float)x->beta2, (float)(1 - x->beta2), (float)x->eps, (float)x->decay, (float)x->grad_scale, correct1, correct2);
+        cpu->k->adamw(w, (float *)x->m + i, (float *)x->v + i, (const float *)x->g + i, n, (float)x->lr,
+                      (float)x->beta1, (float)(1 - x->beta1), (float)x->beta2, (float)(1 - x->beta2),
+                      (float)x->eps, (float)x->decay, (float)x->grad_scale, correct1, correct2);
         if (x->copy) store_row(cpu, x->copy, x->copy_type, i, w, n);
     }
     return AG_OK;
@@ -214,10 +229,13 @@ ag_status ag_cpu_cast(ag_device *d, const ag_cast_args *x, ag_error *err)
     for (int64_t i = 0; i < x->n; i += ELEMENTS) {
         int64_t n = x->n - i < ELEMENTS ? x->n - i : ELEMENTS;
         if (x->dst_type == x->src_type)
-            memcpy((char *)x->dst + i * (int64_t)ag_dtype_size(x->dst_type), (const char *)x->src + i * (int64_t)ag_dtype_size(x->src_type),
+            memcpy((char *)x->dst + i * (int64_t)ag_dtype_size(x->dst_type),
+                   (const char *)x->src + i * (int64_t)ag_dtype_size(x->src_type),
                    (size_t)n * ag_dtype_size(x->dst_type));
-        else if (x->dst_type == AG_BF16) cpu->k->to_bf16((uint16_t *)x->dst + i, (const float *)x->src + i, n);
-        else cpu->k->from_bf16((float *)x->dst + i, (const uint16_t *)x->src + i, n);
+        else if (x->dst_type == AG_BF16)
+            cpu->k->to_bf16((uint16_t *)x->dst + i, (const float *)x->src + i, n);
+        else
+            cpu->k->from_bf16((float *)x->dst + i, (const uint16_t *)x->src + i, n);
     }
     return AG_OK;
 }
@@ -225,10 +243,13 @@ ag_status ag_cpu_cast(ag_device *d, const ag_cast_args *x, ag_error *err)
 static void move_row(const ag_cpu *cpu, const ag_rows_args *x, int64_t to, int64_t from)
 {
     if (x->dst_type == x->src_type)
-        memcpy((char *)x->dst + to * (int64_t)ag_dtype_size(x->dst_type), (const char *)x->src + from * (int64_t)ag_dtype_size(x->src_type),
+        memcpy((char *)x->dst + to * (int64_t)ag_dtype_size(x->dst_type),
+               (const char *)x->src + from * (int64_t)ag_dtype_size(x->src_type),
                (size_t)x->width * ag_dtype_size(x->dst_type));
-    else if (x->dst_type == AG_BF16) cpu->k->to_bf16((uint16_t *)x->dst + to, (const float *)x->src + from, x->width);
-    else cpu->k->from_bf16((float *)x->dst + to, (const uint16_t *)x->src + from, x->width);
+    else if (x->dst_type == AG_BF16)
+        cpu->k->to_bf16((uint16_t *)x->dst + to, (const float *)x->src + from, x->width);
+    else
+        cpu->k->from_bf16((float *)x->dst + to, (const uint16_t *)x->src + from, x->width);
 }
 
 ag_status ag_cpu_rows(ag_device *d, const ag_rows_args *x, ag_error *err)
@@ -237,7 +258,8 @@ ag_status ag_cpu_rows(ag_device *d, const ag_rows_args *x, ag_error *err)
     ag_cpu *cpu = ag_cpu_of(d);
     if (x->kind == AG_ROWS_SCATTER_ADD) { /* rows may repeat: one after the other */
         for (int64_t i = 0; i < x->rows; i++)
-            cpu->k->axpy((float *)x->dst + x->index[i] * x->dst_ld, (const float *)x->src + i * x->src_ld, x->width, 1);
+            cpu->k->axpy((float *)x->dst + x->index[i] * x->dst_ld, (const float *)x->src + i * x->src_ld,
+                         x->width, 1);
         return AG_OK;
     }
     bool gather = x->kind == AG_ROWS_GATHER;
@@ -253,6 +275,7 @@ ag_status ag_cpu_axpy(ag_device *d, const ag_axpy_args *x, ag_error *err)
     ag_cpu *cpu = ag_cpu_of(d);
     PARALLEL(cpu)
     for (int64_t i = 0; i < x->n; i += ELEMENTS)
-        cpu->k->axpy((float *)x->y + i, (const float *)x->x + i, x->n - i < ELEMENTS ? x->n - i : ELEMENTS, (float)x->alpha);
+        cpu->k->axpy((float *)x->y + i, (const float *)x->x + i, x->n - i < ELEMENTS ? x->n - i : ELEMENTS,
+                     (float)x->alpha);
     return AG_OK;
 }

@@ -31,8 +31,10 @@ static ag_real load(const void *p, ag_dtype type, int64_t i)
 
 static void store(void *p, ag_dtype type, int64_t i, ag_real x)
 {
-    if (type == AG_BF16) ((uint16_t *)p)[i] = ag_bf16_from_float((float)x);
-    else ((ag_real *)p)[i] = x;
+    if (type == AG_BF16)
+        ((uint16_t *)p)[i] = ag_bf16_from_float((float)x);
+    else
+        ((ag_real *)p)[i] = x;
 }
 
 /* Sums are kept in double so that the oracle is closer to the truth than what it judges. */
@@ -122,7 +124,8 @@ static ag_status ref_rope(ag_device *d, const ag_rope_args *x, ag_error *err)
     (void)d, (void)err;
     int64_t half = x->head_dim / 2;
     for (int64_t i = 0; i < x->rows; i++) {
-        const ag_real *cosine = (const ag_real *)x->table + x->positions[i] * x->head_dim, *sine = cosine + half;
+        const ag_real *cosine = (const ag_real *)x->table + x->positions[i] * x->head_dim,
+                      *sine = cosine + half;
         for (int64_t h = 0; h < x->heads; h++) {
             ag_real *v = (ag_real *)x->x + i * x->ld + h * x->head_dim;
             for (int64_t j = 0; j < half; j++) {
@@ -136,10 +139,11 @@ static ag_status ref_rope(ag_device *d, const ag_rope_args *x, ag_error *err)
 }
 
 /* Calls visit(key) for every key that row q attends, block by block. */
-#define FOR_EACH_KEY(plan, q, key)                                                                                     \
-    for (int32_t b_ = 0; b_ < (plan)->block_count; b_++)                                                             \
-        if ((q) >= (plan)->blocks[b_].q0 && (q) < (plan)->blocks[b_].q1)                                                \
-            for (int64_t key = (plan)->blocks[b_].k0, end_ = key_end(&(plan)->blocks[b_], q); key < end_; key++)
+#define FOR_EACH_KEY(plan, q, key)                                                                           \
+    for (int32_t b_ = 0; b_ < (plan)->block_count; b_++)                                                     \
+        if ((q) >= (plan)->blocks[b_].q0 && (q) < (plan)->blocks[b_].q1)                                     \
+            for (int64_t key = (plan)->blocks[b_].k0, end_ = key_end(&(plan)->blocks[b_], q); key < end_;    \
+                 key++)
 
 static int64_t key_end(const ag_attention_block *block, int64_t q)
 {
@@ -163,18 +167,23 @@ static ag_status ref_attention(ag_device *d, const ag_attention_args *x, ag_erro
     for (int64_t q = 0; q < x->plan->rows; q++) {
         for (int h = 0; h < x->heads; h++) {
             const ag_real *query = (const ag_real *)x->q + q * x->q_ld + h * dim;
-            const ag_real *keys = (const ag_real *)x->k + h / group * dim, *values = (const ag_real *)x->v + h / group * dim;
+            const ag_real *keys = (const ag_real *)x->k + h / group * dim,
+                          *values = (const ag_real *)x->v + h / group * dim;
             double max = -INFINITY, total = 0;
             FOR_EACH_KEY(x->plan, q, key) max = fmax(max, x->scale * dot(query, keys + key * x->kv_ld, dim));
             for (int j = 0; j < dim; j++) sum[j] = 0;
-            FOR_EACH_KEY(x->plan, q, key) {
+            FOR_EACH_KEY(x->plan, q, key)
+            {
                 double p = exp(x->scale * dot(query, keys + key * x->kv_ld, dim) - max);
                 total += p;
                 for (int j = 0; j < dim; j++) sum[j] += p * values[key * x->kv_ld + j];
             }
             for (int j = 0; j < dim; j++)
-                store(x->out, x->out_type, q * x->out_ld + h * dim + j, (ag_real)(total > 0 ? sum[j] / total : 0));
-            if (x->lse) ((ag_real *)x->lse)[h * (int64_t)x->plan->rows + q] = (ag_real)(total > 0 ? max + log(total) : 0);
+                store(x->out, x->out_type, q * x->out_ld + h * dim + j,
+                      (ag_real)(total > 0 ? sum[j] / total : 0));
+            if (x->lse)
+                ((ag_real *)x->lse)[h * (int64_t)x->plan->rows + q] = (ag_real)(total > 0 ? max + log(total)
+                                                                                          : 0);
         }
     }
     ag_free(sum);
@@ -198,13 +207,18 @@ static ag_status ref_attention_grad(ag_device *d, const ag_attention_grad_args *
     for (int64_t q = 0; q < x->plan->rows; q++) {
         for (int h = 0; h < x->heads; h++) {
             int64_t at = q * x->q_ld + h * dim, kv = h / group * dim;
-            const ag_real *query = (const ag_real *)x->q + at, *dout = (const ag_real *)x->dout + q * x->dout_ld + h * dim;
+            const ag_real *query = (const ag_real *)x->q + at,
+                          *dout = (const ag_real *)x->dout + q * x->dout_ld + h * dim;
             ag_real *dq = (ag_real *)x->dq + at;
             double lse = ((const ag_real *)x->lse)[h * (int64_t)x->plan->rows + q], delta = 0;
-            for (int j = 0; j < dim; j++) delta += (double)dout[j] * load(x->out, x->out_type, q * x->out_ld + h * dim + j);
-            FOR_EACH_KEY(x->plan, q, key) {
-                const ag_real *k = (const ag_real *)x->k + key * x->kv_ld + kv, *v = (const ag_real *)x->v + key * x->kv_ld + kv;
-                ag_real *dk = (ag_real *)x->dk + key * x->kv_ld + kv, *dv = (ag_real *)x->dv + key * x->kv_ld + kv;
+            for (int j = 0; j < dim; j++)
+                delta += (double)dout[j] * load(x->out, x->out_type, q * x->out_ld + h * dim + j);
+            FOR_EACH_KEY(x->plan, q, key)
+            {
+                const ag_real *k = (const ag_real *)x->k + key * x->kv_ld + kv,
+                              *v = (const ag_real *)x->v + key * x->kv_ld + kv;
+                ag_real *dk = (ag_real *)x->dk + key * x->kv_ld + kv,
+                        *dv = (ag_real *)x->dv + key * x->kv_ld + kv;
                 double p = exp(x->scale * dot(query, k, dim) - lse);
                 double ds = p * (dot(dout, v, dim) - delta) * x->scale;
                 for (int j = 0; j < dim; j++) {
@@ -224,7 +238,8 @@ static ag_status ref_swiglu(ag_device *d, const ag_swiglu_args *x, ag_error *err
     for (int64_t i = 0; i < x->rows; i++) {
         const ag_real *gate = (const ag_real *)x->gate_up + i * 2 * x->width, *up = gate + x->width;
         for (int64_t j = 0; j < x->width; j++)
-            store(x->out, x->out_type, i * x->width + j, (ag_real)(gate[j] / (1 + exp(-(double)gate[j])) * up[j]));
+            store(x->out, x->out_type, i * x->width + j,
+                  (ag_real)(gate[j] / (1 + exp(-(double)gate[j])) * up[j]));
     }
     return AG_OK;
 }
@@ -236,7 +251,8 @@ static ag_status ref_swiglu_grad(ag_device *d, const ag_swiglu_grad_args *x, ag_
         const ag_real *gate = (const ag_real *)x->gate_up + i * 2 * x->width, *up = gate + x->width;
         for (int64_t j = 0; j < x->width; j++) {
             double s = 1 / (1 + exp(-(double)gate[j])), dy = ((const ag_real *)x->dout)[i * x->width + j];
-            store(x->dgate_up, x->type, i * 2 * x->width + j, (ag_real)(dy * up[j] * s * (1 + gate[j] * (1 - s))));
+            store(x->dgate_up, x->type, i * 2 * x->width + j,
+                  (ag_real)(dy * up[j] * s * (1 + gate[j] * (1 - s))));
             store(x->dgate_up, x->type, (i * 2 + 1) * x->width + j, (ag_real)(dy * gate[j] * s));
         }
     }
@@ -247,7 +263,8 @@ static ag_status ref_bias(ag_device *d, const ag_bias_args *x, ag_error *err)
 {
     (void)d, (void)err;
     for (int64_t i = 0; i < x->rows; i++)
-        for (int64_t j = 0; j < x->width; j++) ((ag_real *)x->x)[i * x->ld + j] += ((const ag_real *)x->bias)[j];
+        for (int64_t j = 0; j < x->width; j++)
+            ((ag_real *)x->x)[i * x->ld + j] += ((const ag_real *)x->bias)[j];
     return AG_OK;
 }
 
@@ -266,7 +283,8 @@ static ag_status ref_bias_grad(ag_device *d, const ag_bias_grad_args *x, ag_erro
 static void row_logits(const ag_head_args *x, int64_t row, double *logits)
 {
     const uint32_t *mask = NULL;
-    if (x->mask_of && x->mask_of[row] >= 0) mask = x->masks + (int64_t)x->mask_of[row] * ((x->vocab + 31) / 32);
+    if (x->mask_of && x->mask_of[row] >= 0)
+        mask = x->masks + (int64_t)x->mask_of[row] * ((x->vocab + 31) / 32);
     for (int64_t j = 0; j < x->vocab; j++) {
         if (mask && !(mask[j / 32] >> (j % 32) & 1)) {
             logits[j] = -INFINITY;
@@ -274,7 +292,8 @@ static void row_logits(const ag_head_args *x, int64_t row, double *logits)
         }
         double sum = 0;
         for (int64_t k = 0; k < x->width; k++)
-            sum += (double)load(x->h, x->type, row * x->width + k) * (double)load(x->w, x->type, j * x->width + k);
+            sum += (double)load(x->h, x->type, row * x->width + k) *
+                   (double)load(x->w, x->type, j * x->width + k);
         logits[j] = sum / x->temperature;
     }
 }
@@ -326,8 +345,11 @@ static ag_status ref_head_grad(ag_device *d, const ag_head_grad_args *x, ag_erro
             g /= head->temperature;
             if (g == 0) continue;
             for (int64_t k = 0; k < head->width; k++) {
-                ((ag_real *)x->dh)[i * head->width + k] += (ag_real)(g * load(head->w, head->type, j * head->width + k));
-                if (x->dw) ((ag_real *)x->dw)[j * head->width + k] += (ag_real)(g * load(head->h, head->type, i * head->width + k));
+                ((ag_real *)x->dh)[i * head->width + k] += (ag_real)(g * load(head->w, head->type,
+                                                                              j * head->width + k));
+                if (x->dw)
+                    ((ag_real *)x->dw)[j * head->width + k] += (ag_real)(g * load(head->h, head->type,
+                                                                                  i * head->width + k));
             }
         }
     }
@@ -347,8 +369,8 @@ static ag_status ref_sample(ag_device *d, const ag_sample_args *x, ag_error *err
         for (int64_t i = 0; i < head.rows; i++) {
             row_logits(&head, i, logits);
             double logprob;
-            x->id[i] = ag_sample_logits(logits, head.vocab, log_sum_exp(logits, head.vocab), greedy, x->uniform[i],
-                                        x->top_k, x->top_p, x->min_p, scratch, &logprob);
+            x->id[i] = ag_sample_logits(logits, head.vocab, log_sum_exp(logits, head.vocab), greedy,
+                                        x->uniform[i], x->top_k, x->top_p, x->min_p, scratch, &logprob);
             ((ag_real *)x->logprob)[i] = (ag_real)logprob;
         }
     }
@@ -455,8 +477,16 @@ ag_status REF_OPEN(ag_device **device, ag_error *err)
 {
     ag_device *d = *device = ag_calloc(1, sizeof *d);
     if (!d) return ag_fail_memory(err, "device");
-    *d = (ag_device){.name = REF_NAME, .real = REAL_TYPE, .alloc = ref_alloc, .release = ref_release, .upload = ref_move,
-                     .download = ref_move, .copy = ref_move, .zero = ref_zero, .sync = ref_sync, .close = ref_close,
+    *d = (ag_device){.name = REF_NAME,
+                     .real = REAL_TYPE,
+                     .alloc = ref_alloc,
+                     .release = ref_release,
+                     .upload = ref_move,
+                     .download = ref_move,
+                     .copy = ref_move,
+                     .zero = ref_zero,
+                     .sync = ref_sync,
+                     .close = ref_close,
 #define AG_FILL(op) .op = ref_##op,
                      AG_DEVICE_OPS(AG_FILL)
 #undef AG_FILL

@@ -1,5 +1,6 @@
-/* Attention for the operations test: plans of causal text, of random forests, of decode steps over a store with gaps, of rows
- * that attend nothing; forward and backward. Tile lists are made here by looking at every block, not by the code of model/.
+/* Attention for the operations test: plans of causal text, of random forests, of decode steps over a store
+ * with gaps, of rows that attend nothing; forward and backward. Tile lists are made here by looking at every
+ * block, not by the code of model/.
  */
 #ifndef AG_TESTS_ATTENTION_CASES_H
 #define AG_TESTS_ATTENTION_CASES_H
@@ -31,26 +32,34 @@ static device_plan put_plan(rig *r, const host_plan *p)
     for (int32_t t = 0; t < tiles; t++) {
         first[t] = n;
         for (int32_t b = 0; b < p->count; b++)
-            if (p->blocks[b].q0 < (t + 1) * AG_ATTENTION_TILE && p->blocks[b].q1 > t * AG_ATTENTION_TILE) list[n++] = b;
+            if (p->blocks[b].q0 < (t + 1) * AG_ATTENTION_TILE && p->blocks[b].q1 > t * AG_ATTENTION_TILE)
+                list[n++] = b;
     }
     first[tiles] = n;
-    buffer blocks = ints(r, (const int32_t *)p->blocks, 5 * (int64_t)p->count), starts = ints(r, first, tiles + 1), lists = ints(r, list, n);
+    buffer blocks = ints(r, (const int32_t *)p->blocks, 5 * (int64_t)p->count),
+           starts = ints(r, first, tiles + 1), lists = ints(r, list, n);
     device_plan out;
     for (int s = 0; s < 2; s++)
-        out.side[s] = (ag_attention_plan){blocks.at[s], starts.at[s], lists.at[s], p->count, tiles, p->rows, p->keys};
+        out.side[s] = (ag_attention_plan){blocks.at[s], starts.at[s], lists.at[s], p->count,
+                                          tiles,        p->rows,      p->keys};
     ag_free(first);
     ag_free(list);
     return out;
 }
 
-/* A random forest of n rows; runs without branches are one block, or (plain) every row is a block of its own. */
+/* A random forest of n rows; runs without branches are one block, or (plain) every row is a block of its
+ * own. */
 static void forest_plan(rig *r, host_plan *p, int32_t n, int branch, bool plain)
 {
     int32_t depth[1024], reach[1024];
     assert_true(n <= 1024);
     *p = (host_plan){.rows = n, .keys = n};
-    for (int32_t i = 0; i < n; i++) /* mostly a chain; now and then back to some ancestor's child or a new root */
-        depth[i] = i == 0 ? 0 : ag_rng_below(&r->rng, (uint32_t)branch) ? depth[i - 1] + 1 : (int32_t)ag_rng_below(&r->rng, (uint32_t)depth[i - 1] + 2);
+    for (int32_t i = 0; i < n;
+         i++) /* mostly a chain; now and then back to some ancestor's child or a new root */
+        depth[i] = i == 0 ? 0
+                   : ag_rng_below(&r->rng, (uint32_t)branch)
+                       ? depth[i - 1] + 1
+                       : (int32_t)ag_rng_below(&r->rng, (uint32_t)depth[i - 1] + 2);
     for (int32_t i = 0; i < n; i++)
         for (reach[i] = i + 1; reach[i] < n && depth[reach[i]] > depth[i];) reach[i]++;
     for (int32_t i = 0; i < n;) {
@@ -60,7 +69,8 @@ static void forest_plan(rig *r, host_plan *p, int32_t n, int branch, bool plain)
     }
 }
 
-/* Rows of a decode step: a shared ancestor far away in the store, nested ones, and each row's own slots with a history. */
+/* Rows of a decode step: a shared ancestor far away in the store, nested ones, and each row's own slots with
+ * a history. */
 static void decode_plan(rig *r, host_plan *p, int32_t samples, int32_t each, int32_t prompt)
 {
     int32_t stride = 40 + each;
@@ -91,7 +101,9 @@ static void make_plan(rig *r, host_plan *p, int which)
     case 4: decode_plan(r, p, 7, 1, 150); break;
     case 5: decode_plan(r, p, 5, 17, 33); break;
     case 6: sparse_plan(p, 70); break;
-    default: forest_plan(r, p, SMALL_GRID ? 140 : 601, 40, false); break; /* more tiles than slices of the backward */
+    default:
+        forest_plan(r, p, SMALL_GRID ? 140 : 601, 40, false);
+        break; /* more tiles than slices of the backward */
     }
 }
 enum { PLAN_COUNT = 8 };
@@ -122,12 +134,13 @@ static void poison_unread_keys(attention_case *c, float *kv)
 
 static void make_attention(rig *r, attention_case *c, const char *op, int which, int shape, ag_dtype type)
 {
-    static const int shapes[][3] = {/* heads, kv_heads, dim */ {1, 1, 8}, {6, 2, 16}, {3, 3, 10}, {3, 1, 64}, {4, 2, 24}};
+    static const int shapes[][3] = {
+        /* heads, kv_heads, dim */ {1, 1, 8}, {6, 2, 16}, {3, 3, 10}, {3, 1, 64}, {4, 2, 24}};
     c->heads = shapes[shape][0], c->kv_heads = shapes[shape][1], c->dim = shapes[shape][2];
     c->out_type = type;
     make_plan(r, &c->host, which);
-    LABEL(r, "%s plan %d (%d rows, %d keys, %d blocks), %d heads of %d on %d, %s", op, which, c->host.rows, c->host.keys, c->host.count,
-          c->heads, c->dim, c->kv_heads, type == AG_BF16 ? "bf16" : "fp32");
+    LABEL(r, "%s plan %d (%d rows, %d keys, %d blocks), %d heads of %d on %d, %s", op, which, c->host.rows,
+          c->host.keys, c->host.count, c->heads, c->dim, c->kv_heads, type == AG_BF16 ? "bf16" : "fp32");
     c->plan = put_plan(r, &c->host);
     int64_t width = (int64_t)c->heads * c->dim, kv_width = (int64_t)c->kv_heads * c->dim;
     c->q_ld = width + (shape & 1 ? 5 : 0);
@@ -146,9 +159,10 @@ static void make_attention(rig *r, attention_case *c, const char *op, int which,
 
 static void run_attention(rig *r, attention_case *c, bool lse)
 {
-    BOTH(r, attention, .out = c->out.at[s], .lse = lse ? c->lse.at[s] : NULL, .out_type = c->out_type, .q = c->q.at[s], .k = c->kv.at[s],
-         .v = (char *)c->kv.at[s] + c->v_at, .q_ld = c->q_ld, .kv_ld = c->kv_ld, .out_ld = c->out_ld, .heads = c->heads,
-         .kv_heads = c->kv_heads, .head_dim = c->dim, .scale = 1 / sqrt((double)c->dim), .plan = &c->plan.side[s]);
+    BOTH(r, attention, .out = c->out.at[s], .lse = lse ? c->lse.at[s] : NULL, .out_type = c->out_type,
+         .q = c->q.at[s], .k = c->kv.at[s], .v = (char *)c->kv.at[s] + c->v_at, .q_ld = c->q_ld,
+         .kv_ld = c->kv_ld, .out_ld = c->out_ld, .heads = c->heads, .kv_heads = c->kv_heads,
+         .head_dim = c->dim, .scale = 1 / sqrt((double)c->dim), .plan = &c->plan.side[s]);
 }
 
 static void attention_cases(rig *r)
@@ -177,12 +191,16 @@ static void attention_grad_cases(rig *r)
             run_attention(r, c, true);
             share(r, c->out);
             share(r, c->lse);
-            int64_t rows = c->host.rows, keys = c->host.keys, width = (int64_t)c->heads * c->dim, kv_width = (int64_t)c->kv_heads * c->dim;
-            buffer dq = poison(r, AG_F32, rows * c->q_ld), dkv = poison(r, AG_F32, keys * c->kv_ld), dout = normals(r, AG_F32, rows * (width + 1), 1);
-            BOTH(r, attention_grad, .dq = dq.at[s], .dk = dkv.at[s], .dv = (char *)dkv.at[s] + c->v_at, .dout = dout.at[s], .out = c->out.at[s],
-                 .lse = c->lse.at[s], .out_type = c->out_type, .q = c->q.at[s], .k = c->kv.at[s], .v = (char *)c->kv.at[s] + c->v_at,
-                 .q_ld = c->q_ld, .kv_ld = c->kv_ld, .out_ld = c->out_ld, .dout_ld = width + 1, .heads = c->heads, .kv_heads = c->kv_heads,
-                 .head_dim = c->dim, .scale = 1 / sqrt((double)c->dim), .plan = &c->plan.side[s]);
+            int64_t rows = c->host.rows, keys = c->host.keys, width = (int64_t)c->heads * c->dim,
+                    kv_width = (int64_t)c->kv_heads * c->dim;
+            buffer dq = poison(r, AG_F32, rows * c->q_ld), dkv = poison(r, AG_F32, keys * c->kv_ld),
+                   dout = normals(r, AG_F32, rows * (width + 1), 1);
+            BOTH(r, attention_grad, .dq = dq.at[s], .dk = dkv.at[s], .dv = (char *)dkv.at[s] + c->v_at,
+                 .dout = dout.at[s], .out = c->out.at[s], .lse = c->lse.at[s], .out_type = c->out_type,
+                 .q = c->q.at[s], .k = c->kv.at[s], .v = (char *)c->kv.at[s] + c->v_at, .q_ld = c->q_ld,
+                 .kv_ld = c->kv_ld, .out_ld = c->out_ld, .dout_ld = width + 1, .heads = c->heads,
+                 .kv_heads = c->kv_heads, .head_dim = c->dim, .scale = 1 / sqrt((double)c->dim),
+                 .plan = &c->plan.side[s]);
             check_rows(r, "dq", dq, rows, width, c->q_ld, FP32_BOUND, CANCELS);
             check_rows(r, "dk and dv", dkv, keys, 2 * kv_width, c->kv_ld, FP32_BOUND, CANCELS);
             rig_clear(r);

@@ -1,5 +1,6 @@
-/* naive_sampler.h: one draw by the letter of its definition, slow: keep the top_k most probable tokens, of those the smallest
- * set with probability top_p, of those the ones at least min_p times the best; then walk the cumulative distribution in id order.
+/* naive_sampler.h: one draw by the letter of its definition, slow: keep the top_k most probable tokens, of
+ * those the smallest set with probability top_p, of those the ones at least min_p times the best; then walk
+ * the cumulative distribution in id order.
  */
 #ifndef AG_TESTS_NAIVE_SAMPLER_H
 #define AG_TESTS_NAIVE_SAMPLER_H
@@ -9,13 +10,15 @@
 #include <stdint.h>
 
 /* p [n]: probabilities, 0 where masked. kept [n] receives what truncation leaves. */
-__attribute__((unused)) static void naive_truncate(const double *p, int n, int top_k, double top_p, double min_p, bool *kept)
+__attribute__((unused)) static void naive_truncate(const double *p, int n, int top_k, double top_p,
+                                                   double min_p, bool *kept)
 {
     double mass = 0, taken = 0, best = 0;
     int order[4096] = {0}, count = 0;
     for (int j = 0; j < n; j++) {
         int at = count++;
-        for (; at > 0 && p[order[at - 1]] < p[j]; at--) order[at] = order[at - 1]; /* stable: lower ids first among equals */
+        for (; at > 0 && p[order[at - 1]] < p[j]; at--)
+            order[at] = order[at - 1]; /* stable: lower ids first among equals */
         order[at] = j;
         kept[j] = false;
     }
@@ -28,7 +31,8 @@ __attribute__((unused)) static void naive_truncate(const double *p, int n, int t
     }
 }
 
-__attribute__((unused)) static int naive_draw(const double *p, int n, bool greedy, double u, int top_k, double top_p, double min_p)
+__attribute__((unused)) static int naive_draw(const double *p, int n, bool greedy, double u, int top_k,
+                                              double top_p, double min_p)
 {
     bool kept[4096];
     double total = 0, sum = 0;

@@ -1,6 +1,6 @@
-/* The rig of the operations test: two devices side by side. Each buffer lives on both with the same bytes, each operation
- * runs on both, and what comes out is compared. d[0] is the judge (ref), d[1] the one on trial; or, to show that bytes do
- * not depend on threads, both are `cpu`.
+/* The rig of the operations test: two devices side by side. Each buffer lives on both with the same bytes,
+ * each operation runs on both, and what comes out is compared. d[0] is the judge (ref), d[1] the one on
+ * trial; or, to show that bytes do not depend on threads, both are `cpu`.
  */
 #ifndef AG_TESTS_OPS_RIG_H
 #define AG_TESTS_OPS_RIG_H
@@ -30,9 +30,11 @@
 #define SMALL_GRID 0
 #endif
 
-/* fp32 keeps 24 bits: a sum of k random terms is off by about sqrt(k) * 6e-8 of its size, 4e-6 for the longest sums here. */
+/* fp32 keeps 24 bits: a sum of k random terms is off by about sqrt(k) * 6e-8 of its size, 4e-6 for the
+ * longest sums here. */
 #define FP32_BOUND 1e-5
-/* Gradients that are differences of terms of order one may be nothing but rounding: their norm counts as at least this. */
+/* Gradients that are differences of terms of order one may be nothing but rounding: their norm counts as at
+ * least this. */
 #define CANCELS 0.3
 
 enum { MAX_HELD = 64 };
@@ -48,20 +50,19 @@ typedef struct rig {
     ag_rng rng;
     buffer held[MAX_HELD];
     int held_count;
-    bool judge_is_cpu;
     bool exact; /* the same bytes are asked for */
     char label[256];
 } rig;
 
 /* One operation on both sides; in the arguments `s` is the side, 0 or 1. */
-#define BOTH(r, op, ...)                                                                                    \
-    for (int s = 0; s < 2; s++) {                                                                           \
-        ag_error err_ = {0};                                                                                \
-        if ((r)->d[s]->op((r)->d[s], &(ag_##op##_args){__VA_ARGS__}, &err_) != AG_OK)                       \
-            fail_msg("%s on %s: %s", (r)->label, (r)->d[s]->name, err_.message);                            \
+#define BOTH(r, op, ...)                                                                                     \
+    for (int s = 0; s < 2; s++) {                                                                            \
+        ag_error err_ = {0};                                                                                 \
+        if ((r)->d[s]->op((r)->d[s], &(ag_##op##_args){__VA_ARGS__}, &err_) != AG_OK)                        \
+            fail_msg("%s on %s: %s", (r)->label, (r)->d[s]->name, err_.message);                             \
     }
 
-#define LABEL(r, ...) snprintf((r)->label, sizeof (r)->label, __VA_ARGS__)
+#define LABEL(r, ...) snprintf((r)->label, sizeof(r)->label, __VA_ARGS__)
 
 static inline buffer rig_buffer(rig *r, ag_dtype type, int64_t n, const void *host)
 {
@@ -87,13 +88,16 @@ static inline void rig_clear(rig *r)
 
 static inline void store_host(void *host, ag_dtype type, int64_t i, double x)
 {
-    if (type == AG_BF16) ((uint16_t *)host)[i] = ag_bf16_from_float((float)x);
-    else ((float *)host)[i] = (float)x;
+    if (type == AG_BF16)
+        ((uint16_t *)host)[i] = ag_bf16_from_float((float)x);
+    else
+        ((float *)host)[i] = (float)x;
 }
 
 static inline double load_host(const void *host, ag_dtype type, int64_t i)
 {
-    return type == AG_BF16 ? (double)ag_float_from_bf16(((const uint16_t *)host)[i]) : (double)((const float *)host)[i];
+    return type == AG_BF16 ? (double)ag_float_from_bf16(((const uint16_t *)host)[i])
+                           : (double)((const float *)host)[i];
 }
 
 /* n values of normal distribution times `scale`. */
@@ -135,7 +139,8 @@ static inline void *fetch(rig *r, buffer b, int side)
 {
     ag_error err = {0};
     void *host = ag_calloc((size_t)b.n, ag_dtype_size(b.type));
-    assert_int_equal(r->d[side]->download(r->d[side], host, b.at[side], (size_t)b.n * ag_dtype_size(b.type), &err), AG_OK);
+    assert_int_equal(
+        r->d[side]->download(r->d[side], host, b.at[side], (size_t)b.n * ag_dtype_size(b.type), &err), AG_OK);
     return host;
 }
 
@@ -144,14 +149,16 @@ static inline void share(rig *r, buffer b)
 {
     ag_error err = {0};
     void *host = fetch(r, b, 0);
-    assert_int_equal(r->d[1]->upload(r->d[1], b.at[1], host, (size_t)b.n * ag_dtype_size(b.type), &err), AG_OK);
+    assert_int_equal(r->d[1]->upload(r->d[1], b.at[1], host, (size_t)b.n * ag_dtype_size(b.type), &err),
+                     AG_OK);
     ag_free(host);
 }
 
-/* Compares rows x width elements, row distance ld. Relative to the norm and to the largest of the expected values (never less
- * than `floor`); a bf16 value may round to the neighbour instead. What lies between the rows must be as it was poisoned, or
- * equal on both sides. */
-static inline void check_rows(rig *r, const char *what, buffer b, int64_t rows, int64_t width, int64_t ld, double bound, double floor)
+/* Compares rows x width elements, row distance ld. Relative to the norm and to the largest of the expected
+ * values (never less than `floor`); a bf16 value may round to the neighbour instead. What lies between the
+ * rows must be as it was poisoned, or equal on both sides. */
+static inline void check_rows(rig *r, const char *what, buffer b, int64_t rows, int64_t width, int64_t ld,
+                              double bound, double floor)
 {
     void *want = fetch(r, b, 0), *got = fetch(r, b, 1);
     double error2 = 0, norm2 = 0, largest = floor, worst = 0;
@@ -160,10 +167,13 @@ static inline void check_rows(rig *r, const char *what, buffer b, int64_t rows, 
     for (int64_t i = 0; i < b.n; i++) {
         double x = load_host(want, b.type, i), y = load_host(got, b.type, i);
         if (i >= rows * ld || i % ld >= width) {
-            if (!(x == y || (isnan(x) && isnan(y)))) fail_msg("%s: %s: wrote element %ld outside the rows", r->label, what, (long)i);
+            if (!(x == y || (isnan(x) && isnan(y))))
+                fail_msg("%s: %s: wrote element %ld outside the rows", r->label, what, (long)i);
             continue;
         }
-        if (isnan(x) || isnan(y)) fail_msg("%s: %s[%ld,%ld]: %g, expected %g", r->label, what, (long)(i / ld), (long)(i % ld), y, x);
+        if (isnan(x) || isnan(y))
+            fail_msg("%s: %s[%ld,%ld]: %g, expected %g", r->label, what, (long)(i / ld), (long)(i % ld), y,
+                     x);
         double difference = fabs(x - y);
         if (x == y) difference = 0; /* infinities */
         double allowed = b.type == AG_BF16 ? 0.0079 * fmax(fabs(x), fabs(y)) : 0;
@@ -174,7 +184,8 @@ static inline void check_rows(rig *r, const char *what, buffer b, int64_t rows, 
     }
     double loose = b.type == AG_BF16 ? 1e-3 : bound, norm = fmax(sqrt(norm2), floor);
     if (sqrt(error2) > loose * norm || worst > 2 * bound * largest)
-        fail_msg("%s: %s: error %.3g of the norm, largest %.3g of %.3g", r->label, what, sqrt(error2) / norm, worst, largest);
+        fail_msg("%s: %s: error %.3g of the norm, largest %.3g of %.3g", r->label, what, sqrt(error2) / norm,
+                 worst, largest);
     ag_free(want);
     ag_free(got);
 }
@@ -188,7 +199,8 @@ static inline void check_ints(rig *r, const char *what, buffer b)
 {
     int32_t *want = fetch(r, b, 0), *got = fetch(r, b, 1);
     for (int64_t i = 0; i < b.n; i++)
-        if (want[i] != got[i]) fail_msg("%s: %s[%ld]: %d, expected %d", r->label, what, (long)i, got[i], want[i]);
+        if (want[i] != got[i])
+            fail_msg("%s: %s[%ld]: %d, expected %d", r->label, what, (long)i, got[i], want[i]);
     ag_free(want);
     ag_free(got);
 }

@@ -37,7 +37,8 @@ static void test_against_definition(void **state)
         double lse = random_logits(&r, logits, p, n, round % 2);
         int top_k = ag_rng_below(&r, 3) ? 0 : 1 + (int)ag_rng_below(&r, (uint32_t)n + 2);
         /* Sums of ties may meet top_p exactly; an irrational share keeps rounding out of it. */
-        double top_p = ag_rng_below(&r, 3) ? 1 : 0.01 + 0.98 * ag_rng_double(&r), min_p = ag_rng_below(&r, 3) ? 0 : 0.3 * ag_rng_double(&r);
+        double top_p = ag_rng_below(&r, 3) ? 1 : 0.01 + 0.98 * ag_rng_double(&r),
+               min_p = ag_rng_below(&r, 3) ? 0 : 0.3 * ag_rng_double(&r);
         u = round % 11 == 0 ? 0 : round % 11 == 1 ? 0x1.fffffffffffffp-1 : ag_rng_double(&r);
         bool greedy = round % 7 == 0;
         int32_t id = ag_sample_logits(logits, n, lse, greedy, u, top_k, top_p, min_p, scratch, &logprob);
@@ -60,7 +61,8 @@ static void test_frequencies(void **state)
     double lse = random_logits(&r, logits, p, N, false);
     naive_truncate(p, N, 30, 0.9, 0.01, kept);
     for (int j = 0; j < N; j++) total += kept[j] ? p[j] : 0;
-    for (int i = 0; i < DRAWS; i++) count[ag_sample_logits(logits, N, lse, false, (double)i / DRAWS, 30, 0.9, 0.01, scratch, &logprob)]++;
+    for (int i = 0; i < DRAWS; i++)
+        count[ag_sample_logits(logits, N, lse, false, (double)i / DRAWS, 30, 0.9, 0.01, scratch, &logprob)]++;
     for (int j = 0; j < N; j++) assert_true(fabs(count[j] - (kept[j] ? DRAWS * p[j] / total : 0)) < 1.01);
 }
 
@@ -74,7 +76,9 @@ static void test_masked(void **state)
     for (int how = 0; how < 4; how++) {
         for (int i = 0; i <= 10; i++) {
             double u = i == 10 ? 0x1.fffffffffffffp-1 : i / 10.0;
-            assert_int_equal(ag_sample_logits(one, 8, -3.5, how == 3, u, how == 1 ? 4 : 0, how == 2 ? 0.5 : 1, 0, scratch, &logprob), 5);
+            assert_int_equal(ag_sample_logits(one, 8, -3.5, how == 3, u, how == 1 ? 4 : 0, how == 2 ? 0.5 : 1,
+                                              0, scratch, &logprob),
+                             5);
             assert_true(logprob == 0);
         }
     }

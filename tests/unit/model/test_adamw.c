@@ -1,5 +1,6 @@
-/* Five AdamW steps with clipping against PyTorch's (tests/golden/adamw/make.py): the loss before each step, the norm of the
- * gradient, the loss after the last. The steps here are the device's own operations, one call a parameter.
+/* Five AdamW steps with clipping against PyTorch's (tests/golden/adamw/make.py): the loss before each step,
+ * the norm of the gradient, the loss after the last. The steps here are the device's own operations, one
+ * call a parameter.
  */
 #include "unit/model/fixture.h"
 
@@ -46,7 +47,8 @@ static void load_batch(run *r)
         int n = (int)json_array_size(json_array_get(batch, s));
         assert_in_range(n, 1, MAX_TOKENS);
         memset(wanted, 1, sizeof wanted);
-        for (int t = 0; t < n; t++) tokens[t] = (int32_t)json_integer_value(json_array_get(json_array_get(batch, s), (size_t)t));
+        for (int t = 0; t < n; t++)
+            tokens[t] = (int32_t)json_integer_value(json_array_get(json_array_get(batch, s), (size_t)t));
         must(ag_forest_add(&b, tokens, n, wanted, (int32_t)s, true, n, &err));
     }
     must(ag_forest_finish(&r->forest, &b, &err));
@@ -83,10 +85,20 @@ static double update(run *r, int64_t step)
     for (int i = 0; i < r->m->param_count; i++) {
         const ag_param *p = &r->m->params[i];
         size_t at = (size_t)p->train * ag_dtype_size(d->real);
-        must(d->adamw(d, &(ag_adamw_args){.w = ag_param_value(r->m, i), .m = (char *)r->moment1 + at, .v = (char *)r->moment2 + at,
-                                          .g = ag_param_grad(r->m, i), .n = p->rows * p->cols, .lr = number(r, "lr"), .beta1 = number(r, "beta1"),
-                                          .beta2 = number(r, "beta2"), .eps = number(r, "eps"), .decay = p->matrix ? number(r, "weight_decay") : 0,
-                                          .grad_scale = scale, .step = step}, &err));
+        must(d->adamw(d,
+                      &(ag_adamw_args){.w = ag_param_value(r->m, i),
+                                       .m = (char *)r->moment1 + at,
+                                       .v = (char *)r->moment2 + at,
+                                       .g = ag_param_grad(r->m, i),
+                                       .n = p->rows * p->cols,
+                                       .lr = number(r, "lr"),
+                                       .beta1 = number(r, "beta1"),
+                                       .beta2 = number(r, "beta2"),
+                                       .eps = number(r, "eps"),
+                                       .decay = p->matrix ? number(r, "weight_decay") : 0,
+                                       .grad_scale = scale,
+                                       .step = step},
+                      &err));
     }
     return norm;
 }
@@ -94,7 +106,8 @@ static double update(run *r, int64_t step)
 static void test_five_steps(void **state)
 {
     ag_error err = {0};
-    run r = {.d = open_device(*state), .golden = load_golden(AGRL_SOURCE_DIR "/tests/golden/adamw/golden.json")};
+    run r = {.d = open_device(*state),
+             .golden = load_golden(AGRL_SOURCE_DIR "/tests/golden/adamw/golden.json")};
     load_model(&r);
     load_batch(&r);
     size_t size = (size_t)r.m->train_count * ag_dtype_size(r.d->real);
@@ -105,8 +118,10 @@ static void test_five_steps(void **state)
     assert_int_equal(steps, 5);
     for (int i = 0; i < steps; i++) {
         double loss = loss_of(&r, true), norm = update(&r, i + 1);
-        if (!(fabs(loss - listed(&r, "losses", i)) <= 1e-4)) fail_msg("loss before step %d: %.7g, PyTorch %.7g", i + 1, loss, listed(&r, "losses", i));
-        if (!(fabs(norm - listed(&r, "grad_norms", i)) <= 1e-4)) fail_msg("norm at step %d: %.7g, PyTorch %.7g", i + 1, norm, listed(&r, "grad_norms", i));
+        if (!(fabs(loss - listed(&r, "losses", i)) <= 1e-4))
+            fail_msg("loss before step %d: %.7g, PyTorch %.7g", i + 1, loss, listed(&r, "losses", i));
+        if (!(fabs(norm - listed(&r, "grad_norms", i)) <= 1e-4))
+            fail_msg("norm at step %d: %.7g, PyTorch %.7g", i + 1, norm, listed(&r, "grad_norms", i));
     }
     assert_true(fabs(loss_of(&r, false) - number(&r, "final_loss")) <= 1e-4);
     r.d->release(r.d, r.moment1);

@@ -1,5 +1,5 @@
-/* Forest batches against brute force: rows, positions, reach, segments and targets of random tries, and attention plans that
- * name every pair of a token and its ancestors once.
+/* Forest batches against brute force: rows, positions, reach, segments and targets of random tries, and
+ * attention plans that name every pair of a token and its ancestors once.
  */
 #include "unit/model/fixture.h"
 
@@ -38,7 +38,8 @@ static int32_t distinct_beginnings(const sequences *q, bool trim)
     for (int s = 0; s < q->n; s++) {
         for (int k = 1; k <= q->count[s] - trim; k++) {
             bool seen = false;
-            for (int e = 0; e < s && !seen; e++) seen = k <= q->count[e] - trim && memcmp(q->tokens[e], q->tokens[s], (size_t)k * 4) == 0;
+            for (int e = 0; e < s && !seen; e++)
+                seen = k <= q->count[e] - trim && memcmp(q->tokens[e], q->tokens[s], (size_t)k * 4) == 0;
             n += !seen;
         }
     }
@@ -71,13 +72,16 @@ static void check_segments(const ag_forest *f)
         }
         assert_int_not_equal(children(f, run->end - 1), 1);
         int32_t parent = parent_row(f, run->begin);
-        if (parent < 0) assert_int_equal(run->parent, -1);
-        else assert_int_equal(f->segments[run->parent].end - 1, parent);
+        if (parent < 0)
+            assert_int_equal(run->parent, -1);
+        else
+            assert_int_equal(f->segments[run->parent].end - 1, parent);
     }
     assert_int_equal(at, f->count);
 }
 
-/* Every wanted token of every sequence once, at the row that its beginning leads to; in order of rows, then of insertion. */
+/* Every wanted token of every sequence once, at the row that its beginning leads to; in order of rows, then
+ * of insertion. */
 static void check_targets(const ag_forest *f, const sequences *q)
 {
     int32_t path[MAX_TOKENS], wanted = 0;
@@ -103,13 +107,15 @@ static void test_random_tries(void **state)
     ag_forest_builder b = {0};
     for (uint64_t round = 0; round < 200; round++) {
         ag_rng r = ag_rng_at(1, AG_RNG_TEST, round, 0, 0, 0);
-        random_sequences(&q, &r, (int)ag_rng_below(&r, 12), 1 + (int)ag_rng_below(&r, 20), 2 + (int)ag_rng_below(&r, 5));
+        random_sequences(&q, &r, (int)ag_rng_below(&r, 12), 1 + (int)ag_rng_below(&r, 20),
+                         2 + (int)ag_rng_below(&r, 5));
         bool trim = round % 2, shared = round % 7 != 0;
         int64_t tokens = 0;
         if (round > 0) ag_forest_begin(&b); /* a zeroed builder is empty by itself */
         for (int s = 0; s < q.n; s++) {
             int32_t before = ag_forest_rows(&b), cost = ag_forest_cost(&b, q.tokens[s], q.count[s], trim);
-            must(ag_forest_add(&b, q.tokens[s], q.count[s], q.wanted[s], s, trim, shared ? q.count[s] : 0, &err));
+            must(ag_forest_add(&b, q.tokens[s], q.count[s], q.wanted[s], s, trim, shared ? q.count[s] : 0,
+                               &err));
             assert_int_equal(ag_forest_rows(&b) - before, shared ? cost : q.count[s] - trim);
             tokens += q.count[s];
         }
@@ -136,7 +142,8 @@ static void test_share_some(void **state)
     static const int32_t tokens[] = {5, 6, 7, 8};
     for (int s = 0; s < 3; s++) must(ag_forest_add(&b, tokens, 4, NULL, s, false, 2, &err));
     must(ag_forest_finish(&f, &b, &err));
-    static const int32_t ids[] = {5, 6, 7, 8, 7, 8, 7, 8}, reach[] = {8, 8, 4, 4, 6, 6, 8, 8}, pos[] = {0, 1, 2, 3, 2, 3, 2, 3};
+    static const int32_t ids[] = {5, 6, 7, 8, 7, 8, 7, 8}, reach[] = {8, 8, 4, 4, 6, 6, 8, 8},
+                         pos[] = {0, 1, 2, 3, 2, 3, 2, 3};
     assert_int_equal(f.count, 8);
     assert_memory_equal(f.ids, ids, sizeof ids);
     assert_memory_equal(f.reach, reach, sizeof reach);
@@ -179,7 +186,8 @@ static void check_plan(const ag_plan *plan, const ag_forest *f)
             for (int32_t i = t * AG_ATTENTION_TILE; i < (t + 1) * AG_ATTENTION_TILE && i < f->count; i++) {
                 if (i < b->q0 || i >= b->q1) continue;
                 touched++;
-                for (int32_t j = b->k0; j < b->k1 && j < b->k0 + b->diagonal + (i - b->q0) + 1; j++) pairs[i][j]++;
+                for (int32_t j = b->k0; j < b->k1 && j < b->k0 + b->diagonal + (i - b->q0) + 1; j++)
+                    pairs[i][j]++;
             }
             assert_true(touched > 0);
         }
@@ -197,7 +205,8 @@ static void test_plans(void **state)
     ag_device *devices[] = {open_device("ref"), open_device("far")};
     for (uint64_t round = 0; round < (SLOW_BUILD ? 12 : 40); round++) {
         ag_rng r = ag_rng_at(2, AG_RNG_TEST, round, 0, 0, 0);
-        random_sequences(&q, &r, round == 3 ? 0 : 1 + (int)ag_rng_below(&r, MAX_SEQUENCES), 1 + (int)ag_rng_below(&r, 40), 2 + (int)ag_rng_below(&r, 5));
+        random_sequences(&q, &r, round == 3 ? 0 : 1 + (int)ag_rng_below(&r, MAX_SEQUENCES),
+                         1 + (int)ag_rng_below(&r, 40), 2 + (int)ag_rng_below(&r, 5));
         ag_forest f = make_forest(&q, 0, q.n, round % 3 != 0);
         must(ag_plan_forest(&plan, &f, &err));
         must(ag_plan_upload(&plan, devices[round / 5 % 2], &err));
@@ -217,7 +226,8 @@ static ag_status forest_work(void *context, ag_error *err)
     ag_plan plan = {0};
     ag_device *d = NULL;
     ag_status status = ag_device_ref_open(&d, err);
-    for (int s = 0; s < q->n && status == AG_OK; s++) status = ag_forest_add(&b, q->tokens[s], q->count[s], q->wanted[s], s, true, q->count[s], err);
+    for (int s = 0; s < q->n && status == AG_OK; s++)
+        status = ag_forest_add(&b, q->tokens[s], q->count[s], q->wanted[s], s, true, q->count[s], err);
     if (status == AG_OK) status = ag_forest_finish(&f, &b, err);
     if (status == AG_OK) status = ag_plan_forest(&plan, &f, err);
     if (status == AG_OK) status = ag_plan_upload(&plan, d, err);

@@ -1,6 +1,6 @@
-/* Generation against a loop that knows no cache: for each token a pass over the whole sequence, the whole vocabulary as
- * targets, and a draw by definition. Prompts that are beginnings of each other, copies, and single tokens; forced tokens; every
- * way to cut the work into batches.
+/* Generation against a loop that knows no cache: for each token a pass over the whole sequence, the whole
+ * vocabulary as targets, and a draw by definition. Prompts that are beginnings of each other, copies, and
+ * single tokens; forced tokens; every way to cut the work into batches.
  */
 #include "unit/model/fixture.h"
 
@@ -18,10 +18,12 @@ typedef struct setup {
     int total;
 } setup;
 
-/* 0 and 1 the same; 2 and 3 go on from 0; 4 is a beginning of 0; 5 one token; 6 without samples; 7 long; 8 starts like 7. */
+/* 0 and 1 the same; 2 and 3 go on from 0; 4 is a beginning of 0; 5 one token; 6 without samples; 7 long; 8
+ * starts like 7. */
 static setup make_setup(const char *device, tiny_kind kind, bool common)
 {
-    static const int count[PROMPTS] = {9, 9, 10, 17, 4, 1, 3, 38, 25}, samples[PROMPTS] = {3, 2, 1, 2, 4, 3, 0, 1, 2};
+    static const int count[PROMPTS] = {9, 9, 10, 17, 4, 1, 3, 38, 25},
+                     samples[PROMPTS] = {3, 2, 1, 2, 4, 3, 0, 1, 2};
     setup s = {.d = open_device(device), .judge = open_device("ref")};
     s.m = tiny_model(s.d, kind, s.d->real, false);
     s.judge_model = tiny_model(s.judge, kind, AG_F32, false);
@@ -34,7 +36,8 @@ static setup make_setup(const char *device, tiny_kind kind, bool common)
         s.prompts[p] = (ag_generate_prompt){s.text[p], count[p], samples[p], 1000 + (uint64_t)p};
         s.total += samples[p];
     }
-    for (int p = 0; p < PROMPTS; p++) s.prompts[p].tokens = NULL; /* set where the struct lies at last: aim() */
+    for (int p = 0; p < PROMPTS; p++)
+        s.prompts[p].tokens = NULL; /* set where the struct lies at last: aim() */
     return s;
 }
 
@@ -52,7 +55,8 @@ static void close_setup(setup *s)
     ag_device_close(s->d);
 }
 
-/* --- a made-up grammar: a function of the sample, its length and its last token ------------------------------- */
+/* --- a made-up grammar: a function of the sample, its length and its last token
+ * ------------------------------- */
 typedef struct grammar {
     int count[PROMPTS][8];
     int32_t last[PROMPTS][8];
@@ -61,7 +65,8 @@ typedef struct grammar {
 
 static int allowed_after(int prompt, int sample, int count, int32_t last, uint32_t *bits)
 {
-    ag_rng r = ag_rng_at(41, AG_RNG_TEST, (uint64_t)prompt, (uint64_t)sample, (uint64_t)count, (uint64_t)last + 1);
+    ag_rng r = ag_rng_at(41, AG_RNG_TEST, (uint64_t)prompt, (uint64_t)sample, (uint64_t)count,
+                         (uint64_t)last + 1);
     bool forced = count == 0 ? prompt % 3 == 1 : ag_rng_below(&r, 3) == 0;
     int want = forced ? 1 : 2 + (int)ag_rng_below(&r, 9), n = 0;
     if (prompt == 4 && sample == 1 && count < 3) want = 1; /* one sample is complete before its first draw */
@@ -90,10 +95,12 @@ static void grammar_advance(void *user, size_t prompt, int32_t sample, int32_t i
     g->last[prompt][sample] = id;
 }
 
-/* --- the naive loop ------------------------------------------------------------------------------------------ */
+/* --- the naive loop
+ * ------------------------------------------------------------------------------------------ */
 
 /* Probabilities of every token after a sequence, renormalised over the mask. */
-static void next_probabilities(setup *s, const int32_t *tokens, int n, double temperature, const uint32_t *bits, double *p)
+static void next_probabilities(setup *s, const int32_t *tokens, int n, double temperature,
+                               const uint32_t *bits, double *p)
 {
     ag_error err = {0};
     ag_forest_builder b = {0};
@@ -110,7 +117,8 @@ static void next_probabilities(setup *s, const int32_t *tokens, int n, double te
     must(ag_forest_finish(&f, &b, &err));
     must(ag_pass_forward(s->pass, &f, &err));
     must(ag_pass_logprob(s->pass, temperature, NULL, p, NULL, &err));
-    for (int id = 0; id < VOCAB; id++) p[id] = !bits || bits[id / 32] >> (id % 32) & 1 ? exp(p[id]) : 0, sum += p[id];
+    for (int id = 0; id < VOCAB; id++)
+        p[id] = !bits || bits[id / 32] >> (id % 32) & 1 ? exp(p[id]) : 0, sum += p[id];
     for (int id = 0; id < VOCAB; id++) p[id] /= sum;
     ag_forest_free(&f);
     ag_forest_builder_free(&b);
@@ -125,9 +133,13 @@ static ag_generated naive(setup *s, int prompt, int sample, const ag_generate_op
     while (g.count < o->max_new && !g.finished) {
         uint32_t bits[2] = {0};
         double p[VOCAB];
-        int allowed = o->constraint ? allowed_after(prompt, sample, g.count, g.count ? g.tokens[g.count - 1] : 0, bits) : VOCAB;
-        ag_rng r = ag_rng_at(o->seed, AG_RNG_SAMPLE, s->prompts[prompt].stream, (uint64_t)sample, (uint64_t)g.count, 0);
-        next_probabilities(s, text, n, o->temperature > 0 ? o->temperature : 1, o->constraint ? bits : NULL, p);
+        int allowed = o->constraint
+                          ? allowed_after(prompt, sample, g.count, g.count ? g.tokens[g.count - 1] : 0, bits)
+                          : VOCAB;
+        ag_rng r = ag_rng_at(o->seed, AG_RNG_SAMPLE, s->prompts[prompt].stream, (uint64_t)sample,
+                             (uint64_t)g.count, 0);
+        next_probabilities(s, text, n, o->temperature > 0 ? o->temperature : 1, o->constraint ? bits : NULL,
+                           p);
         int id = naive_draw(p, VOCAB, o->temperature == 0, ag_rng_double(&r), o->top_k, o->top_p, o->min_p);
         g.logprob[g.count] = log(p[id]);
         g.forced[g.count] = allowed == 1;
@@ -137,19 +149,24 @@ static ag_generated naive(setup *s, int prompt, int sample, const ag_generate_op
     return g;
 }
 
-static void check_same(const ag_generated *got, const ag_generated *want, const char *what, int prompt, int sample)
+static void check_same(const ag_generated *got, const ag_generated *want, const char *what, int prompt,
+                       int sample)
 {
-    if (got->count != want->count || memcmp(got->tokens, want->tokens, (size_t)want->count * sizeof *want->tokens) != 0)
-        fail_msg("%s: prompt %d, sample %d: other tokens (%d, expected %d)", what, prompt, sample, got->count, want->count);
+    if (got->count != want->count ||
+        memcmp(got->tokens, want->tokens, (size_t)want->count * sizeof *want->tokens) != 0)
+        fail_msg("%s: prompt %d, sample %d: other tokens (%d, expected %d)", what, prompt, sample, got->count,
+                 want->count);
     assert_int_equal(got->finished, want->finished);
     assert_memory_equal(got->forced, want->forced, (size_t)want->count);
     for (int i = 0; i < want->count; i++)
         if (!(fabs(got->logprob[i] - want->logprob[i]) <= 1e-5))
-            fail_msg("%s: prompt %d, sample %d, token %d: log-probability %.9g, expected %.9g", what, prompt, sample, i, got->logprob[i], want->logprob[i]);
+            fail_msg("%s: prompt %d, sample %d, token %d: log-probability %.9g, expected %.9g", what, prompt,
+                     sample, i, got->logprob[i], want->logprob[i]);
 }
 
 /* Prompts [begin, end) in one call on a session of this size, against `want`. */
-static void check_call(setup *s, const ag_generate_options *o, int begin, int end, int32_t slots, int32_t max_rows, const ag_generated *want, const char *what)
+static void check_call(setup *s, const ag_generate_options *o, int begin, int end, int32_t slots,
+                       int32_t max_rows, const ag_generated *want, const char *what)
 {
     ag_error err = {0};
     ag_session *session;
@@ -166,7 +183,8 @@ static void check_call(setup *s, const ag_generate_options *o, int begin, int en
     must(ag_generate(session, s->prompts + begin, (size_t)(end - begin), &options, &got, &err));
     assert_int_equal(ag_session_free_slots(session), slots);
     for (int p = begin; p < end; p++)
-        for (int k = 0; k < s->prompts[p].samples; k++, n++) check_same(&got[n], &want[skipped + n], what, p, k);
+        for (int k = 0; k < s->prompts[p].samples; k++, n++)
+            check_same(&got[n], &want[skipped + n], what, p, k);
     ag_generated_free(got, (size_t)n);
     ag_session_free(session);
 }
@@ -185,7 +203,7 @@ static void check_options(setup *s, const ag_generate_options *o, const char *wh
     if (o->constraint) assert_true(forced > 3 && (finished > 0 || o->end_id < 0));
     check_call(s, o, 0, PROMPTS, 1000, 300, want, what);
     check_call(s, o, 0, PROMPTS, 1000, 1, want, what);
-    check_call(s, o, 0, PROMPTS, 110, 7, want, what); /* several batches */
+    check_call(s, o, 0, PROMPTS, 110, 7, want, what);                                  /* several batches */
     for (int p = 0; p < PROMPTS; p++) check_call(s, o, p, p + 1, 200, 16, want, what); /* each prompt alone */
     check_call(s, o, 2, 6, 300, 16, want, what);
     ag_generated_free(want, (size_t)s->total);
@@ -194,13 +212,30 @@ static void check_options(setup *s, const ag_generate_options *o, const char *wh
 static void test_generation(void **state)
 {
     grammar none = {0};
-    ag_constraint constraint = {&none, grammar_allowed, grammar_advance}; /* only its presence counts: see check_call */
-    const struct { const char *what; ag_generate_options o; } rows[] = {
+    ag_constraint constraint = {&none, grammar_allowed,
+                                grammar_advance}; /* only its presence counts: see check_call */
+    const struct {
+        const char *what;
+        ag_generate_options o;
+    } rows[] = {
         {"greedy", {.max_new = 8, .end_id = -1, .top_p = 1}},
         {"greedy with an end", {.max_new = MAX_NEW, .end_id = END, .top_p = 1}},
         {"sampled", {.max_new = MAX_NEW, .end_id = END, .temperature = 1, .top_p = 1, .seed = 3}},
-        {"hot, truncated", {.max_new = 6, .end_id = -1, .temperature = 1.4, .top_k = 12, .top_p = 0.9, .min_p = 0.02, .seed = 4}},
-        {"forced", {.max_new = MAX_NEW, .end_id = END, .temperature = 0.8, .top_p = 1, .seed = 5, .constraint = &constraint}},
+        {"hot, truncated",
+         {.max_new = 6,
+          .end_id = -1,
+          .temperature = 1.4,
+          .top_k = 12,
+          .top_p = 0.9,
+          .min_p = 0.02,
+          .seed = 4}},
+        {"forced",
+         {.max_new = MAX_NEW,
+          .end_id = END,
+          .temperature = 0.8,
+          .top_p = 1,
+          .seed = 5,
+          .constraint = &constraint}},
         {"forced, greedy", {.max_new = 7, .end_id = -1, .top_p = 1, .constraint = &constraint}},
         {"one token", {.max_new = 1, .end_id = -1, .temperature = 1, .top_p = 1, .constraint = &constraint}},
     };
@@ -266,13 +301,16 @@ static ag_status generate_work(void *context, ag_error *err)
     setup *s = context;
     grammar g = {0};
     ag_constraint constraint = {&g, grammar_allowed, grammar_advance};
-    ag_generate_options o = {.max_new = 3, .end_id = END, .temperature = 1, .top_p = 1, .constraint = &constraint};
+    ag_generate_options o = {
+        .max_new = 3, .end_id = END, .temperature = 1, .top_p = 1, .constraint = &constraint};
     ag_session *session = NULL;
     ag_generated *got = NULL;
     ag_status status = ag_session_create(&session, s->m, 110, 16, err);
     if (status == AG_OK) status = ag_generate(session, s->prompts, PROMPTS, &o, &got, err);
-    if (status == AG_OK) ag_generated_free(got, (size_t)s->total);
-    else assert_null(got);
+    if (status == AG_OK)
+        ag_generated_free(got, (size_t)s->total);
+    else
+        assert_null(got);
     ag_session_free(session);
     return status;
 }

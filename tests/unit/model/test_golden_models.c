@@ -1,5 +1,5 @@
-/* Log-probabilities against PyTorch's, made by tests/golden/models/make.py and tests/golden/smollm2/make.py: small random models
- * of every family from safetensors and GGUF, and SmolLM2-135M where it has been pulled.
+/* Log-probabilities against PyTorch's, made by tests/golden/models/make.py and tests/golden/smollm2/make.py:
+ * small random models of every family from safetensors and GGUF, and SmolLM2-135M where it has been pulled.
  */
 #include "unit/model/fixture.h"
 
@@ -19,7 +19,8 @@ static golden load_answers(const char *path, int most)
     g.n = (int)json_array_size(tokens);
     if (g.n > most) g.n = most;
     assert_in_range(g.n, 2, 1024);
-    for (int i = 0; i < g.n; i++) g.tokens[i] = (int32_t)json_integer_value(json_array_get(tokens, (size_t)i));
+    for (int i = 0; i < g.n; i++)
+        g.tokens[i] = (int32_t)json_integer_value(json_array_get(tokens, (size_t)i));
     for (int i = 0; i + 1 < g.n; i++) g.logprob[i] = json_number_value(json_array_get(logprobs, (size_t)i));
     return g;
 }
@@ -31,7 +32,8 @@ static ag_model *read_model(ag_device *d, const char *path, ag_dtype type, int p
     ag_config config;
     ag_model *m = NULL;
     must(ag_weights_open(&weights, path, &config, &err));
-    must(ag_model_create(&m, &config, d, &(ag_model_options){.type = type, .max_positions = positions}, &err));
+    must(
+        ag_model_create(&m, &config, d, &(ag_model_options){.type = type, .max_positions = positions}, &err));
     must(ag_model_read(m, weights, &err));
     ag_weights_close(weights);
     return m;
@@ -121,14 +123,16 @@ static void test_small_model(void **state)
         differences(m, &g, &mean, &largest);
         double cached = session_difference(m, &g), last = last_difference(m, &g);
         if (!(largest <= 1e-4 && cached <= 1e-4 && last <= 1e-4))
-            fail_msg("%s on %s: largest difference %.3g, by session %.3g, of the last row %.3g", row->model, devices[i], largest, cached, last);
+            fail_msg("%s on %s: largest difference %.3g, by session %.3g, of the last row %.3g", row->model,
+                     devices[i], largest, cached, last);
         ag_model_free(m);
         ag_device_close(d);
     }
     json_decref(g.json);
 }
 
-/* The bounds are those that the engine promises: fp32 within 2e-3 everywhere, bf16 within 0.02 on average and 0.3 at most. */
+/* The bounds are those that the engine promises: fp32 within 2e-3 everywhere, bf16 within 0.02 on average
+ * and 0.3 at most. */
 static void test_smollm2(void **state)
 {
     (void)state;
@@ -145,7 +149,8 @@ static void test_smollm2(void **state)
     ag_model *m = read_model(d, path, AG_F32, 512);
     differences(m, &g, &mean, &largest);
     double cached = session_difference(m, &g);
-    print_message("SmolLM2-135M, fp32: mean difference %.2g, largest %.2g, by session %.2g\n", mean, largest, cached);
+    print_message("SmolLM2-135M, fp32: mean difference %.2g, largest %.2g, by session %.2g\n", mean, largest,
+                  cached);
     assert_true(largest <= 2e-3 && cached <= 2e-3);
     ag_model_free(m);
     m = read_model(d, path, AG_BF16, 512);
@@ -161,13 +166,18 @@ static void test_smollm2(void **state)
 int main(void)
 {
     static model_row rows[] = {
-        {"llama-tied", "llama-tied/golden.json"},     {"llama3-sharded", "llama3-sharded/golden.json"}, {"qwen2", "qwen2/golden.json"},
-        {"qwen3", "qwen3/golden.json"},               {"llama-mixed.gguf", "llama-mixed.golden.json"},  {"qwen2-q4.gguf", "qwen2-q4.golden.json"},
+        {"llama-tied", "llama-tied/golden.json"},
+        {"llama3-sharded", "llama3-sharded/golden.json"},
+        {"qwen2", "qwen2/golden.json"},
+        {"qwen3", "qwen3/golden.json"},
+        {"llama-mixed.gguf", "llama-mixed.golden.json"},
+        {"qwen2-q4.gguf", "qwen2-q4.golden.json"},
         {"qwen3-f16.gguf", "qwen3-f16.golden.json"},
     };
     enum { ROWS = sizeof rows / sizeof *rows };
     struct CMUnitTest tests[ROWS + 1];
-    for (int i = 0; i < ROWS; i++) tests[i] = (struct CMUnitTest){rows[i].model, test_small_model, NULL, NULL, &rows[i]};
+    for (int i = 0; i < ROWS; i++)
+        tests[i] = (struct CMUnitTest){rows[i].model, test_small_model, NULL, NULL, &rows[i]};
     tests[ROWS] = (struct CMUnitTest)cmocka_unit_test(test_smollm2);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

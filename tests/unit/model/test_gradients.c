@@ -1,8 +1,9 @@
-/* Gradients in double precision against central differences: every parameter of a tiny model of each family and of a LoRA
- * model, over a random forest with shared rows, several targets a row and random coefficients.
+/* Gradients in double precision against central differences: every parameter of a tiny model of each family
+ * and of a LoRA model, over a random forest with shared rows, several targets a row and random coefficients.
  *
- * Each parameter is moved along two directions (its gradient mixed with noise, so that all of its elements count and nothing
- * cancels) and at single elements. Differences are of fourth order: (8 (L(h) - L(-h)) - (L(2h) - L(-2h))) / 12 h.
+ * Each parameter is moved along two directions (its gradient mixed with noise, so that all of its elements
+ * count and nothing cancels) and at single elements. Differences are of fourth order: (8 (L(h) - L(-h)) -
+ * (L(2h) - L(-2h))) / 12 h.
  */
 #include "unit/model/fixture.h"
 
@@ -41,25 +42,30 @@ static double loss_moved(problem *p, int param, const double *values, const doub
 
 static double difference(problem *p, int param, const double *values, const double *direction)
 {
-    double near = loss_moved(p, param, values, direction, STEP) - loss_moved(p, param, values, direction, -STEP);
-    double far = loss_moved(p, param, values, direction, 2 * STEP) - loss_moved(p, param, values, direction, -2 * STEP);
+    double near = loss_moved(p, param, values, direction, STEP) -
+                  loss_moved(p, param, values, direction, -STEP);
+    double far = loss_moved(p, param, values, direction, 2 * STEP) -
+                 loss_moved(p, param, values, direction, -2 * STEP);
     return (8 * near - far) / (12 * STEP);
 }
 
-static void check_direction(problem *p, int param, const double *values, const double *direction, const double *g, double scale, const char *what)
+static void check_direction(problem *p, int param, const double *values, const double *direction,
+                            const double *g, double scale, const char *what)
 {
     int64_t n = p->model->params[param].rows * p->model->params[param].cols;
     double expected = difference(p, param, values, direction), got = 0;
     for (int64_t j = 0; j < n; j++) got += g[j] * direction[j];
     if (!(fabs(got - expected) <= BOUND * fmax(fabs(expected), scale)))
-        fail_msg("%s, %s: gradient %.12g, central difference %.12g", p->model->params[param].name, what, got, expected);
+        fail_msg("%s, %s: gradient %.12g, central difference %.12g", p->model->params[param].name, what, got,
+                 expected);
 }
 
 static void check_param(problem *p, int param, const double *g, ag_rng *r)
 {
     ag_error err = {0};
     int64_t n = p->model->params[param].rows * p->model->params[param].cols;
-    double *values = ag_calloc((size_t)n, sizeof *values), *direction = ag_calloc((size_t)n, sizeof *direction), norm = 0;
+    double *values = ag_calloc((size_t)n, sizeof *values),
+           *direction = ag_calloc((size_t)n, sizeof *direction), norm = 0;
     must(ag_param_get(p->model, param, values, &err));
     for (int64_t j = 0; j < n; j++) norm += g[j] * g[j];
     norm = sqrt(norm);
@@ -101,7 +107,8 @@ static void make_masks(problem *p, int32_t *of_row, uint32_t *bits)
             row++;
             of_row[row] = row % 3 == 0 ? 0 : -1;
         }
-        if (of_row[row] == 0) bits[p->forest.targets[t].token / 32] |= 1u << (p->forest.targets[t].token % 32);
+        if (of_row[row] == 0)
+            bits[p->forest.targets[t].token / 32] |= 1u << (p->forest.targets[t].token % 32);
     }
     p->masks = (ag_masks){of_row, bits, 1};
 }

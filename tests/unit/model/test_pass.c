@@ -1,5 +1,6 @@
-/* Passes over forests: sharing changes nothing but the cost. Loss and gradients of a forest equal those of its sequences one
- * by one, in one batch or in several, on every backend; masks and entropy are what their definitions say; bf16 stays near fp32.
+/* Passes over forests: sharing changes nothing but the cost. Loss and gradients of a forest equal those of
+ * its sequences one by one, in one batch or in several, on every backend; masks and entropy are what their
+ * definitions say; bf16 stays near fp32.
  */
 #include "unit/model/fixture.h"
 
@@ -18,7 +19,8 @@ static double coefficient_of(const ag_target *t)
 static void run_batch(ag_pass *pass, const ag_forest *f, outcome *out)
 {
     ag_error err = {0};
-    double *logprob = ag_calloc((size_t)f->target_count, sizeof *logprob), *coefficient = ag_calloc((size_t)f->target_count, sizeof *coefficient);
+    double *logprob = ag_calloc((size_t)f->target_count, sizeof *logprob),
+           *coefficient = ag_calloc((size_t)f->target_count, sizeof *coefficient);
     must(ag_pass_forward(pass, f, &err));
     must(ag_pass_logprob(pass, 1.2, NULL, logprob, NULL, &err));
     for (int32_t t = 0; t < f->target_count; t++) {
@@ -55,12 +57,14 @@ static void free_outcome(outcome *o)
     ag_free(o->gradients);
 }
 
-static void check_outcome(const ag_model *m, const sequences *q, const outcome *got, const outcome *want, const char *what)
+static void check_outcome(const ag_model *m, const sequences *q, const outcome *got, const outcome *want,
+                          const char *what)
 {
     for (int s = 0; s < q->n; s++)
         for (int t = 1; t < q->count[s]; t++)
             if (!(fabs(got->logprob[s][t] - want->logprob[s][t]) <= 1e-5))
-                fail_msg("%s: log-probability of token %d of sequence %d: %.9g, expected %.9g", what, t, s, got->logprob[s][t], want->logprob[s][t]);
+                fail_msg("%s: log-probability of token %d of sequence %d: %.9g, expected %.9g", what, t, s,
+                         got->logprob[s][t], want->logprob[s][t]);
     check_gradients(m, got->gradients, want->gradients, 1e-5, what);
 }
 
@@ -74,7 +78,8 @@ static void test_sharing(void **state)
     for (int kind = 0; kind < TINY_KINDS; kind++) {
         ag_rng r = ag_rng_at(4, AG_RNG_TEST, (uint64_t)kind, 0, 0, 0);
         ag_model *m = tiny_model(d, (tiny_kind)kind, d->real, true);
-        int n = slow ? 10 : MAX_SEQUENCES, one_by_one[MAX_SEQUENCES], all[] = {n}, uneven[] = {1, n / 3, n - 2, n};
+        int n = slow ? 10 : MAX_SEQUENCES, one_by_one[MAX_SEQUENCES], all[] = {n},
+            uneven[] = {1, n / 3, n - 2, n};
         random_sequences(&q, &r, n, slow ? 20 : 70, m->config.vocab);
         for (int s = 0; s < n; s++) one_by_one[s] = s + 1;
         outcome want = run_all(m, &q, one_by_one, false, false), forest = run_all(m, &q, all, true, false);
@@ -111,7 +116,8 @@ static void test_backends_agree(void **state)
         }
         check_outcome(m[0], &q, &out[1], &out[0], "far");
         check_outcome(m[0], &q, &out[2], &out[0], "cpu");
-        assert_memory_equal(out[1].gradients, out[0].gradients, (size_t)m[0]->train_count * sizeof(double)); /* recompute too */
+        assert_memory_equal(out[1].gradients, out[0].gradients,
+                            (size_t)m[0]->train_count * sizeof(double)); /* recompute too */
         for (int i = 0; i < 3; i++) {
             free_outcome(&out[i]);
             ag_model_free(m[i]);
@@ -152,7 +158,8 @@ static void test_bf16(void **state)
     }
 }
 
-/* With every token of the vocabulary a target, masked log-probabilities and entropies follow from the unmasked ones. */
+/* With every token of the vocabulary a target, masked log-probabilities and entropies follow from the
+ * unmasked ones. */
 static void test_masks_and_entropy(void **state)
 {
     ag_error err = {0};
@@ -245,6 +252,65 @@ static void test_refusals(void **state)
     ag_device_close(d);
 }
 
+/* --- the memory plan
+ * ----------------------------------------------------------------------------------------- */
+static size_t allocated;
+static ag_status (*plain_alloc)(ag_device *d, void **memory, size_t bytes, const char *what, ag_error *err);
+
+static ag_status counting_alloc(ag_device *d, void **memory, size_t size, const char *what, ag_error *err)
+{
+    allocated += size;
+    return plain_alloc(d, memory, size, what, err);
+}
+
+/* Never less than what is asked for, and at most 2 % more (scratch of the head apart). */
+static void check_plan(size_t planned, const char *what, int i)
+{
+    if (planned < allocated || planned > allocated + allocated / 50)
+        fail_msg("case %d: %zu bytes planned for %s, %zu allocated", i, planned, what, allocated);
+}
+
+static void test_memory_plan(void **state)
+{
+    (void)state;
+    ag_error err = {0};
+    ag_device *d = open_device("cpu");
+    plain_alloc = d->alloc;
+    d->alloc = counting_alloc;
+    for (int i = 0; i < 16; i++) {
+        ag_config c = {.vocab = 300,
+                       .width = 48,
+                       .layers = 3,
+                       .heads = 6,
+                       .kv_heads = 2,
+                       .head_dim = 8,
+                       .ff = 100,
+                       .max_positions = 5000,
+                       .rope_theta = 1e4,
+                       .norm_eps = 1e-5,
+                       .tied = i & 1,
+                       .qk_norm = i % 3 == 0,
+                       .qkv_bias = i % 3 == 1};
+        ag_model_options o = {.type = i & 2 ? AG_BF16 : AG_F32,
+                              .max_positions = i & 4 ? 100 : 0,
+                              .train = i < 10,
+                              .lora_rank = i % 5 == 4 ? 8 : 0,
+                              .lora_alpha = 1};
+        ag_pass_options p = {.max_rows = 150, .max_targets = 70, .train = i < 10, .recompute = i & 4};
+        ag_memory_need need = ag_model_memory(&c, &o, &p, AG_F32);
+        ag_model *m;
+        allocated = 0;
+        must(ag_model_create(&m, &c, d, &o, &err));
+        check_plan(need.weights + need.gradients + need.other, "the model", i);
+        allocated = 0;
+        ag_pass *pass = make_pass(m, p.max_rows, p.max_targets, p.train, p.recompute);
+        check_plan(need.activations + need.head - 64 * 6 * (size_t)c.vocab, "a pass", i);
+        ag_pass_free(pass);
+        ag_model_free(m);
+    }
+    ag_device_close(d);
+}
+
 static ag_status pass_work(void *context, ag_error *err)
 {
     const ag_forest *f = context;
@@ -257,11 +323,16 @@ static ag_status pass_work(void *context, ag_error *err)
     uint32_t bits[2] = {~0u, ~0u};
     for (int i = 0; i < 64; i++) of_row[i] = 0;
     ag_status status = ag_device_cpu_open(&d, 1, err);
-    if (status == AG_OK) status = ag_model_create(&m, &config, d, &(ag_model_options){.type = AG_F32, .train = true, .lora_rank = 2, .lora_alpha = 1}, err);
+    if (status == AG_OK)
+        status = ag_model_create(
+            &m, &config, d,
+            &(ag_model_options){.type = AG_F32, .train = true, .lora_rank = 2, .lora_alpha = 1}, err);
     if (status == AG_OK) status = ag_model_randomize(m, 1, err);
-    if (status == AG_OK) status = ag_pass_create(&pass, m, &(ag_pass_options){f->count, f->target_count, true, true}, err);
+    if (status == AG_OK)
+        status = ag_pass_create(&pass, m, &(ag_pass_options){f->count, f->target_count, true, true}, err);
     if (status == AG_OK) status = ag_pass_forward(pass, f, err);
-    if (status == AG_OK) status = ag_pass_logprob(pass, 1, &(ag_masks){of_row, bits, 1}, values, entropy, err);
+    if (status == AG_OK)
+        status = ag_pass_logprob(pass, 1, &(ag_masks){of_row, bits, 1}, values, entropy, err);
     if (status == AG_OK) status = ag_pass_backward(pass, values, err);
     ag_pass_free(pass);
     ag_model_free(m);
@@ -292,6 +363,7 @@ int main(void)
         {"masks_and_entropy/cpu", test_masks_and_entropy, NULL, NULL, cpu},
         {"masks_and_entropy/far", test_masks_and_entropy, NULL, NULL, far},
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_memory_plan),
         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
-/* Sessions against passes: log-probabilities from kept keys and values equal those of a pass over each sequence by itself,
- * whatever the tree, the chunks it is computed in, and what was kept, appended or dropped before.
+/* Sessions against passes: log-probabilities from kept keys and values equal those of a pass over each
+ * sequence by itself, whatever the tree, the chunks it is computed in, and what was kept, appended or
+ * dropped before.
  */
 #include "unit/model/fixture.h"
 
@@ -37,7 +38,8 @@ static void close_bench(bench *b)
 }
 
 /* Log-probabilities of the wanted tokens of one sequence, by a pass over it alone. */
-static void by_pass(bench *b, const int32_t *tokens, int32_t n, const uint8_t *wanted, double temperature, double *logprob)
+static void by_pass(bench *b, const int32_t *tokens, int32_t n, const uint8_t *wanted, double temperature,
+                    double *logprob)
 {
     ag_error err = {0};
     ag_forest_builder builder = {0};
@@ -52,7 +54,8 @@ static void by_pass(bench *b, const int32_t *tokens, int32_t n, const uint8_t *w
 
 static void check_near(double got, double want, const char *what, int s, int t)
 {
-    if (!(fabs(got - want) <= 1e-5)) fail_msg("%s: sequence %d, token %d: %.9g, expected %.9g", what, s, t, got, want);
+    if (!(fabs(got - want) <= 1e-5))
+        fail_msg("%s: sequence %d, token %d: %.9g, expected %.9g", what, s, t, got, want);
 }
 
 /* ag_session_score over random batches, with stores and chunks of many sizes. */
@@ -60,21 +63,28 @@ static void test_score(void **state)
 {
     ag_error err = {0};
     static sequences q;
-    static const int32_t sizes[][2] = {/* slots, max_rows */ {60, 1}, {60, 3}, {45, 7}, {70, 64}, {2000, 16}, {2000, 500}};
+    static const int32_t sizes[][2] = {/* slots, max_rows */ {60, 1},
+                                       {60, 3},
+                                       {45, 7},
+                                       {70, 64},
+                                       {2000, 16},
+                                       {2000, 500}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         bench b = open_bench(*state, (tiny_kind)(i % TINY_KINDS), sizes[i][0], sizes[i][1]);
         for (uint64_t round = 0; round < 4; round++) {
             ag_rng r = ag_rng_at(21, AG_RNG_TEST, round, i, 0, 0);
             ag_query_sequence ask[MAX_SEQUENCES];
             double got[MAX_SEQUENCES][MAX_TOKENS], want[MAX_TOKENS];
-            random_sequences(&q, &r, round == 0 ? 1 : 2 + (int)ag_rng_below(&r, SLOW_BUILD ? 10 : 30), 40, VOCAB);
+            random_sequences(&q, &r, round == 0 ? 1 : 2 + (int)ag_rng_below(&r, SLOW_BUILD ? 10 : 30), 40,
+                             VOCAB);
             if (round == 2) /* a common beginning of five tokens, the first of them wanted by nobody */
                 for (int s = 0; s < q.n; s++) {
                     if (q.count[s] < 7) q.count[s] = 7;
                     memcpy(q.tokens[s], q.tokens[0], 5 * sizeof(int32_t));
                     memset(q.wanted[s], 0, 4);
                 }
-            for (int s = 0; s < q.n; s++) ask[s] = (ag_query_sequence){q.tokens[s], q.wanted[s], q.count[s], got[s]};
+            for (int s = 0; s < q.n; s++)
+                ask[s] = (ag_query_sequence){q.tokens[s], q.wanted[s], q.count[s], got[s]};
             must(ag_session_score(b.s, ask, (size_t)q.n, 0.9, &err));
             assert_int_equal(ag_session_free_slots(b.s), sizes[i][0]);
             for (int s = 0; s < q.n; s++) {
@@ -100,7 +110,8 @@ static void test_kept_prefixes(void **state)
     node[0] = -1;
     for (int k = 1; k < 3; k++) {
         must(ag_session_node(b.s, node[k - 1], length[k] - length[k - 1], &node[k], &err));
-        must(ag_session_run(b.s, &(ag_run){node[k], text + length[k - 1], length[k] - length[k - 1], 0}, 1, NULL, &err));
+        must(ag_session_run(b.s, &(ag_run){node[k], text + length[k - 1], length[k] - length[k - 1], 0}, 1,
+                            NULL, &err));
         assert_int_equal(ag_session_length(b.s, node[k]), length[k]);
     }
     for (uint64_t round = 0; round < 9; round++) {
@@ -125,7 +136,8 @@ static void test_kept_prefixes(void **state)
     close_bench(&b);
 }
 
-/* --- a tree grown step by step ------------------------------------------------------------------------------- */
+/* --- a tree grown step by step
+ * ------------------------------------------------------------------------------- */
 enum { MOST_NODES = 24, ROOM = 12, MOST_RUNS = 3 * MOST_NODES };
 
 typedef struct tree_node {
@@ -139,7 +151,9 @@ typedef struct tree {
     int n;
     ag_run runs[MOST_RUNS];
     int run_count;
-    struct { int node, count; } row[MOST_NODES * ROOM]; /* wanted rows: the node and how many tokens it had by then */
+    struct {
+        int node, count;
+    } row[MOST_NODES * ROOM]; /* wanted rows: the node and how many tokens it had by then */
     int rows;
 } tree;
 
@@ -183,7 +197,8 @@ static void new_node(tree *t, bench *b, ag_rng *r)
     must(ag_session_node(b->s, above ? above->id : -1, ROOM, &n->id, &err));
 }
 
-/* The rows that the last call kept: several targets each, or none; masked in some rounds, with entropy in others. */
+/* The rows that the last call kept: several targets each, or none; masked in some rounds, with entropy in
+ * others. */
 static void check_kept(const tree *t, bench *b, ag_rng *r, int32_t rows, bool masked)
 {
     ag_error err = {0};
@@ -198,7 +213,8 @@ static void check_kept(const tree *t, bench *b, ag_rng *r, int32_t rows, bool ma
         of_row[i] = i % 2 - 1;
         for (int k = first[i]; k < first[i + 1]; k++) token[k] = (int32_t)ag_rng_below(r, VOCAB);
     }
-    must(ag_session_logprob(b->s, 1, first, token, masked ? &(ag_masks){of_row, bits, 1} : NULL, got, masked ? entropy : NULL, &err));
+    must(ag_session_logprob(b->s, 1, first, token, masked ? &(ag_masks){of_row, bits, 1} : NULL, got,
+                            masked ? entropy : NULL, &err));
     for (int i = 0; i < rows; i++) {
         for (int k = first[i]; k < first[i + 1]; k++) {
             int32_t path[MAX_TOKENS];
@@ -226,7 +242,8 @@ static void test_tree(void **state)
             ag_session_mark mark = ag_session_here(b.s);
             while (t.n < MOST_NODES) {
                 int32_t rows = -1;
-                for (int k = 1 + (int)ag_rng_below(&r, 6); k > 0 && t.n < MOST_NODES; k--) new_node(&t, &b, &r);
+                for (int k = 1 + (int)ag_rng_below(&r, 6); k > 0 && t.n < MOST_NODES; k--)
+                    new_node(&t, &b, &r);
                 t.rows = t.run_count = 0;
                 for (int c = 0; c < t.n; c++)
                     if (t.node[c].parent < 0) append_below(&t, &r, c);
@@ -253,7 +270,8 @@ static void test_refusals(void **state)
     assert_int_equal(ag_session_node(b.s, node, 21, &more, &err), AG_ERR_MEMORY);
     must(ag_session_node(b.s, node, 20, &more, &err));
     assert_int_equal(ag_session_run(b.s, &(ag_run){node, text, 101, 1}, 1, NULL, &err), AG_ERR_INTERNAL);
-    assert_int_equal(ag_session_run(b.s, &(ag_run){node, text, 97, 1}, 1, NULL, &err), AG_ERR_INPUT); /* 96 positions */
+    assert_int_equal(ag_session_run(b.s, &(ag_run){node, text, 97, 1}, 1, NULL, &err),
+                     AG_ERR_INPUT); /* 96 positions */
     text[9] = VOCAB;
     assert_int_equal(ag_session_run(b.s, &(ag_run){node, text, 10, 1}, 1, NULL, &err), AG_ERR_INPUT);
     text[9] = 0;
@@ -286,7 +304,8 @@ static ag_status session_work(void *context, ag_error *err)
     ag_status status = ag_session_create(&s, b->m, 100, 4, err);
     if (status == AG_OK) status = ag_session_score(s, ask, 2, 1, err);
     if (status == AG_OK) status = ag_session_node(s, -1, 80, &node, err);
-    if (status == AG_OK) status = ag_session_run(s, &(ag_run){node, long_text, 80, 2}, 1, &rows, err); /* the kept rows grow */
+    if (status == AG_OK)
+        status = ag_session_run(s, &(ag_run){node, long_text, 80, 2}, 1, &rows, err); /* the kept rows grow */
     if (status == AG_OK) status = ag_session_sample(s, &(ag_draw){1, 0, 1, 0, uniform, NULL}, id, drawn, err);
     ag_session_free(s);
     return status;

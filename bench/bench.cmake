@@ -1,0 +1,3 @@
+# Programs that time things. Built with -DAGRL_BENCH=ON; nothing here runs in the tests.
+add_executable(bench_engine bench/bench_engine.c)
+target_link_libraries(bench_engine PRIVATE agrl_model)

@@ -1,0 +1,164 @@
+/* bench_engine.c: how fast the engine is against the matrix products that it cannot do without.
+ *
+ * For the shape of SmolLM2-135M (random weights) it measures, in one run on the cpu device: the rate of the library's products at
+ * the model's own shapes; a training step and a prefill of `rows` tokens without sharing; decoding of 32 samples below a
+ * shared prompt of 600 tokens. Each line prints model FLOP/s counted over unique tokens (2 per weight and token, 6 in training,
+ * attention not counted) and its share of the products' rate.
+ *
+ * usage: bench_engine [rows [threads [fp32|bf16]]]
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "model/session.h"
+
+static const ag_config smollm2 = {.family = AG_FAMILY_LLAMA, .vocab = 49152, .width = 576, .layers = 30, .heads = 9, .kv_heads = 3,
+                                  .head_dim = 64, .ff = 1536, .max_positions = 8192, .rope_theta = 100000, .norm_eps = 1e-5,
+                                  .tied = true, .bos = -1, .eos = -1, .pad = -1};
+
+static ag_error err;
+
+static void must(ag_status status)
+{
+    if (status == AG_OK) return;
+    fprintf(stderr, "bench: %s\n", err.message);
+    exit(1);
+}
+
+static double weights_of_layers(const ag_config *c)
+{
+    double q = (double)c->heads * c->head_dim, qkv = q + 2.0 * c->kv_heads * c->head_dim;
+    return c->layers * (c->width * qkv + q * c->width + 3.0 * c->width * c->ff);
+}
+
+/* FLOP/s of the device's products at the model's four shapes with m rows: best of several rounds. */
+static double product_rate(ag_device *d, ag_dtype type, const ag_config *c, int64_t m)
+{
+    int64_t q = (int64_t)c->heads * c->head_dim, qkv = q + 2 * (int64_t)c->kv_heads * c->head_dim;
+    const int64_t shapes[4][2] = {{qkv, c->width}, {c->width, q}, {2 * (int64_t)c->ff, c->width}, {c->width, c->ff}};
+    double best = 0;
+    void *x, *w, *y;
+    must(d->alloc(d, &x, (size_t)(m * 2 * c->ff) * 4, "bench", &err));
+    must(d->alloc(d, &w, (size_t)(2 * c->ff * c->width) * 4, "bench", &err));
+    must(d->alloc(d, &y, (size_t)(m * 2 * c->ff) * 4, "bench", &err));
+    for (int round = 0; round < 5; round++) {
+        double flops = 0, start = ag_clock();
+        for (int repeat = 0; repeat < (m < 256 ? 20 : 2); repeat++) {
+            for (int s = 0; s < 4; s++) {
+                must(d->matmul(d, &(ag_matmul_args){.c = y, .a = x, .b = w, .type = type, .m = m, .n = shapes[s][0], .k = shapes[s][1],
+                                                    .lda = shapes[s][1], .ldb = shapes[s][1], .ldc = shapes[s][0], .transpose_b = true, .alpha = 1}, &err));
+                flops += 2.0 * (double)m * (double)shapes[s][0] * (double)shapes[s][1];
+            }
+        }
+        double rate = flops / (ag_clock() - start);
+        if (rate > best) best = rate;
+    }
+    d->release(d, x);
+    d->release(d, w);
+    d->release(d, y);
+    return best;
+}
+
+static void line(const char *what, double flops, double tokens, double seconds, double rate)
+{
+    printf("%-34s %8.1f tokens/s  %7.1f GFLOP/s  %5.1f %% of the products' %.1f\n", what, tokens / seconds, flops / seconds / 1e9,
+           100 * flops / seconds / rate, rate / 1e9);
+}
+
+/* Sequences of 256 random tokens each, nothing shared; the last tenth of each is trained. */
+static void make_forest(ag_forest *f, int32_t rows, int vocab)
+{
+    ag_forest_builder b = {0};
+    ag_rng r = ag_rng_at(1, AG_RNG_TEST, 0, 0, 0, 0);
+    int32_t tokens[257];
+    uint8_t wanted[257];
+    ag_forest_begin(&b);
+    for (int32_t made = 0; made + 256 <= rows; made += 256) {
+        for (int i = 0; i < 257; i++) {
+            tokens[i] = (int32_t)ag_rng_below(&r, (uint32_t)vocab);
+            wanted[i] = i > 230;
+        }
+        must(ag_forest_add(&b, tokens, 257, wanted, 0, true, 0, &err));
+    }
+    must(ag_forest_finish(f, &b, &err));
+    ag_forest_builder_free(&b);
+}
+
+static void bench_training(ag_model *m, int32_t rows, double rate)
+{
+    ag_pass *pass;
+    ag_forest f;
+    make_forest(&f, rows, m->config.vocab);
+    must(ag_pass_create(&pass, m, &(ag_pass_options){rows, rows, true, false}, &err));
+    double *values = ag_calloc((size_t)f.target_count, sizeof *values), forward = 1e9, step = 1e9;
+    double head = 2.0 * m->config.vocab * m->config.width * f.target_count, layers = 2.0 * weights_of_layers(&m->config) * f.count;
+    for (int round = 0; round < 3; round++) {
+        double start = ag_clock();
+        must(ag_pass_forward(pass, &f, &err));
+        must(ag_pass_logprob(pass, 1, NULL, values, NULL, &err));
+        double middle = ag_clock();
+        for (int32_t i = 0; i < f.target_count; i++) values[i] = -1e-6;
+        must(ag_pass_backward(pass, values, &err));
+        double end = ag_clock();
+        if (middle - start < forward) forward = middle - start;
+        if (end - start < step) step = end - start;
+    }
+    line("prefill", layers + head, f.count, forward, rate);
+    line("training (forward and backward)", 3 * (layers + head), f.count, step, rate);
+    ag_free(values);
+    ag_pass_free(pass);
+    ag_forest_free(&f);
+}
+
+static void bench_decode(ag_model *m, double rate)
+{
+    enum { SAMPLES = 32, PROMPT = 600, STEPS = 24 };
+    ag_session *s;
+    int32_t prompt[PROMPT], node, children[SAMPLES], id[SAMPLES];
+    double uniform[SAMPLES] = {0}, logprob[SAMPLES], best = 1e9;
+    ag_run runs[SAMPLES];
+    for (int i = 0; i < PROMPT; i++) prompt[i] = i * 7 % m->config.vocab;
+    must(ag_session_create(&s, m, PROMPT + SAMPLES * (STEPS + 1), 1024, &err));
+    must(ag_session_node(s, -1, PROMPT, &node, &err));
+    must(ag_session_run(s, &(ag_run){node, prompt, PROMPT, 0}, 1, NULL, &err));
+    for (int i = 0; i < SAMPLES; i++) {
+        must(ag_session_node(s, node, STEPS + 1, &children[i], &err));
+        id[i] = i;
+    }
+    for (int step = 0; step < STEPS; step++) {
+        double start = ag_clock();
+        for (int i = 0; i < SAMPLES; i++) runs[i] = (ag_run){children[i], &id[i], 1, 1};
+        must(ag_session_run(s, runs, SAMPLES, NULL, &err));
+        for (int i = 0; i < SAMPLES; i++) uniform[i] = (i + 0.5) / SAMPLES;
+        must(ag_session_sample(s, &(ag_draw){.temperature = 1, .top_p = 1, .uniform = uniform}, id, logprob, &err));
+        double seconds = ag_clock() - start;
+        if (seconds < best) best = seconds;
+    }
+    double flops = 2.0 * SAMPLES * (weights_of_layers(&m->config) + (double)m->config.vocab * m->config.width);
+    line("decode, 32 samples below 600", flops, SAMPLES, best, rate);
+    ag_session_free(s);
+}
+
+int main(int argc, char **argv)
+{
+    int32_t rows = argc > 1 ? atoi(argv[1]) : 2048;
+    ag_device *d;
+    ag_model *m;
+    char text[128];
+    must(ag_device_open(&d, "cpu", argc > 2 ? atoi(argv[2]) : 0, &err));
+    ag_dtype type = argc > 3 && strcmp(argv[3], "bf16") == 0 ? AG_BF16 : AG_F32;
+    must(ag_model_create(&m, &smollm2, d, &(ag_model_options){.type = type, .train = true}, &err));
+    must(ag_model_randomize(m, 1, &err));
+    ag_device_cpu_describe(text, sizeof text);
+    printf("SmolLM2-135M shape, %s, %s\n", ag_dtype_name(type), text);
+    double large = product_rate(d, type, &smollm2, rows), small = product_rate(d, type, &smollm2, 32);
+    printf("products at %d rows %.1f GFLOP/s, at 32 rows %.1f GFLOP/s\n", rows, large / 1e9, small / 1e9);
+    bench_training(m, rows, large);
+    bench_decode(m, small);
+    ag_model_free(m);
+    ag_device_close(d);
+    return 0;
+}
