@@ -249,9 +249,25 @@ typedef struct ag_axpy_args {
 typedef struct ag_device ag_device;
 #define AG_DEVICE_OPS(X)                                                                                     \
     X(matmul)                                                                                                \
-    X(embed) X(embed_grad) X(rmsnorm) X(rmsnorm_grad) X(rope) X(attention) X(attention_grad) X(swiglu)       \
-        X(swiglu_grad) X(bias) X(bias_grad) X(head_logprob) X(head_grad) X(sample) X(adamw) X(sum_squares)   \
-            X(cast) X(rows) X(axpy)
+    X(embed)                                                                                                 \
+    X(embed_grad)                                                                                            \
+    X(rmsnorm)                                                                                               \
+    X(rmsnorm_grad)                                                                                          \
+    X(rope)                                                                                                  \
+    X(attention)                                                                                             \
+    X(attention_grad)                                                                                        \
+    X(swiglu)                                                                                                \
+    X(swiglu_grad)                                                                                           \
+    X(bias)                                                                                                  \
+    X(bias_grad)                                                                                             \
+    X(head_logprob)                                                                                          \
+    X(head_grad)                                                                                             \
+    X(sample)                                                                                                \
+    X(adamw)                                                                                                 \
+    X(sum_squares)                                                                                           \
+    X(cast)                                                                                                  \
+    X(rows)                                                                                                  \
+    X(axpy)
 
 struct ag_device {
     const char *name; /* "ref", "ref64", "far", "cpu", "cuda" */

@@ -85,7 +85,7 @@ static ag_status add_sequence(builder *b, const ag_tokens *answer, const uint8_t
     size_t n = b->prompt.len + answer->len;
     if (!ag_grow(&d->sequences, &d->sequence_cap, d->sequence_count + 1, sizeof *d->sequences)) return ag_fail_memory(err, "training pairs");
     ag_sequence s = {.tokens = ag_arena_alloc(&d->arena, n, sizeof *s.tokens), .wanted = ag_arena_alloc(&d->arena, n, 1),
-                     .count = (int32_t)n, .weight = weight};
+                     .count = (int32_t)n, .answer = (int32_t)answer->len, .weight = weight};
     if (!s.tokens || !s.wanted) return ag_fail_memory(err, "training pairs");
     memcpy(s.tokens, b->prompt.ids, b->prompt.len * sizeof *s.tokens);
     memcpy(s.tokens + b->prompt.len, answer->ids, answer->len * sizeof *s.tokens);
@@ -178,6 +178,26 @@ ag_status ag_dataset_build(ag_dataset *d, const ag_pair_list *pairs, const ag_da
     ag_free(b.segments);
     if (status != AG_OK) ag_dataset_free(d);
     return status;
+}
+
+void ag_dataset_want_prompts(ag_dataset *d)
+{
+    int32_t shared = INT32_MAX;
+    const ag_sequence *first = d->sequences;
+    for (size_t i = 0; i < d->count; i++) {
+        const ag_sequence *s = &d->sequences[d->examples[i].first];
+        int32_t k = 0;
+        while (k < shared && k < s->count && k < first->count && s->tokens[k] == first->tokens[k]) k++;
+        shared = k;
+    }
+    for (size_t i = 0; i < d->count; i++) { /* once an example: further sequences repeat the prompt */
+        ag_sequence *s = &d->sequences[d->examples[i].first];
+        d->examples[i].prompt_tokens = 0;
+        for (int32_t k = shared > 0 ? shared : 1; k < s->count - s->answer; k++) {
+            s->wanted[k] = 2;
+            d->examples[i].prompt_tokens++;
+        }
+    }
 }
 
 /* --- a tokenizer from the pairs' own text -------------------------------------------------------------------------- */

@@ -140,6 +140,8 @@ static ag_status encode_pairs(ag_trainer *t, ag_error *err)
                             .hint_share = first->hint_share, .hint_counterfactual = first->hint_counterfactual, .seed = (uint64_t)t->settings->seed};
     AG_TRY(ag_dataset_build(&t->train, &t->train_pairs, &o, err));
     if (t->train.count == 0) return ag_fail(err, AG_ERR_INPUT, "%s: no pair has a gold tier that can be trained", t->settings->train);
+    for (int i = 0; i < t->settings->stage_count; i++)
+        if (t->settings->stages[i].prompt_loss > 0) ag_dataset_want_prompts(&t->train);
     o.hint_share = 0;
     AG_TRY(ag_dataset_build(&t->valid, &t->valid_pairs, &o, err));
     say(t, "%zu examples (%zu tier only, %zu hinted, %zu without gold left out, %zu with text cut), longest %d tokens", t->train.count,
@@ -175,6 +177,8 @@ static ag_status open_engine(ag_trainer *t, ag_error *err)
     const ag_settings *s = t->settings;
     t->max_rows = (int32_t)(s->micro_tokens > t->train.longest ? s->micro_tokens : t->train.longest);
     t->max_targets = t->max_rows;
+    for (int i = 0; i < s->stage_count; i++)
+        if (s->stages[i].prompt_loss > 0) t->max_targets = 2 * t->max_rows; /* a shared token is a target of each who shares it */
     AG_TRY(plan_memory(t, err));
     ag_pass_options po = {t->max_rows, t->max_targets, true, ag_streq(s->recompute, "layer")};
     AG_TRY(ag_pass_create(&t->pass, t->model, &po, err));
@@ -285,6 +289,7 @@ static ag_status log_step(ag_trainer *t, const ag_stage *stage, const ag_step_re
     json_t *line = json_pack("{s:I, s:s, s:f, s:f, s:f, s:f, s:I, s:I}", "step", (json_int_t)t->state.step, "method", stage->method, "loss", r->loss,
                              "lr", r->lr, "grad_norm", r->grad_norm, "gold_tokens", r->gold_tokens, "tokens", (json_int_t)r->tokens,
                              "unshared_tokens", (json_int_t)r->unshared);
+    if (line && stage->prompt_loss > 0) json_object_set_new(line, "prompt_loss", json_real(r->prompt_loss));
     ag_status status = line ? ag_runlog_metrics(t->log, t->state.step, line, err) : ag_fail_memory(err, "log");
     if (status == AG_OK) status = ag_runlog_timing(t->log, t->state.step, seconds, (double)r->tokens / seconds, err);
     json_decref(line);

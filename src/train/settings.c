@@ -67,6 +67,7 @@ static const row stage_rows[] = {
     {"beta2", NUMBER, STAGE(beta2), "0.999", 0, 0.9999999, NULL, "AdamW: decay of the second moment"},
     {"eps", NUMBER, STAGE(eps), "1e-8", 1e-20, 1, NULL, "AdamW: keeps the division finite"},
     {"clip", NUMBER, STAGE(clip), "1", 0, 1e9, NULL, "largest norm of the gradient; 0: no clipping"},
+    {"prompt_loss", NUMBER, STAGE(prompt_loss), "0", 0, 1, NULL, "weight of the prompt's own tokens (behind what all prompts share) in the loss: for models trained from scratch; 0: answers only"},
     {"hint_share", NUMBER, STAGE(hint_share), "0", 0, 1, NULL, "share of prompts that carry a hint (so that replay can be understood later)"},
     {"hint_counterfactual", NUMBER, STAGE(hint_counterfactual), "0.7", 0, 1, NULL, "of the hinted prompts, the share with invented verdicts that the answer follows"},
     {"valid_every", WHOLE, STAGE(valid_every), "0", 0, 1e9, NULL, "steps between validations; 0: at the end of the stage"},

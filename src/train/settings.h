@@ -23,6 +23,7 @@ typedef struct ag_stage {
     double lr, min_lr, warmup; /* min_lr: share of lr at the end; warmup: share of steps */
     const char *schedule;      /* cosine, linear, constant */
     double weight_decay, beta1, beta2, eps, clip;
+    double prompt_loss;        /* weight of prompt tokens in the loss */
     double hint_share, hint_counterfactual; /* share of prompts with a hint; of those, with invented facts */
     long valid_every, checkpoint_every; /* steps; 0: at the end only */
 } ag_stage;

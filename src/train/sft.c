@@ -31,8 +31,13 @@ static ag_status example_at(ag_trainer *t, int64_t position, const ag_example **
     return AG_OK;
 }
 
+/* The loss is a mean over answer tokens plus prompt_loss times a mean over prompt tokens; each mean has its own denominator. */
+typedef struct denominators {
+    double gold_tokens, prompt_tokens, prompt_loss;
+} denominators;
+
 /* Forward and backward of what the builder holds; sequence numbers of its targets index `sequences`. */
-static ag_status run_forest(ag_trainer *t, double gold_tokens, ag_step_result *result, ag_error *err)
+static ag_status run_forest(ag_trainer *t, const denominators *n, ag_step_result *result, ag_error *err)
 {
     ag_forest f = {0};
     AG_TRY(ag_forest_finish(&f, &t->builder, err));
@@ -40,9 +45,11 @@ static ag_status run_forest(ag_trainer *t, double gold_tokens, ag_step_result *r
     ag_status status = logprob ? ag_pass_forward(t->pass, &f, err) : ag_fail_memory(err, "log-probabilities");
     if (status == AG_OK) status = ag_pass_logprob(t->pass, 1, NULL, logprob, NULL, err);
     for (int32_t i = 0; i < f.target_count && status == AG_OK; i++) {
-        double weight = t->train.sequences[f.targets[i].sample].weight;
-        result->loss -= weight * logprob[i] / gold_tokens;
-        logprob[i] = -weight / gold_tokens; /* dL/dlogp */
+        const ag_sequence *s = &t->train.sequences[f.targets[i].sample];
+        bool prompt = s->wanted[f.targets[i].index] == 2;
+        double weight = prompt ? 1 / n->prompt_tokens : s->weight / n->gold_tokens;
+        *(prompt ? &result->prompt_loss : &result->loss) -= weight * logprob[i];
+        logprob[i] = prompt ? -weight * n->prompt_loss : -weight; /* dL/dlogp */
     }
     if (status == AG_OK) status = ag_pass_backward(t->pass, logprob, err);
     result->tokens += f.count;
@@ -60,7 +67,7 @@ static int32_t trained_tokens(const ag_sequence *s)
 }
 
 /* Cuts an update's sequences into forests of at most micro_tokens rows (one sequence always fits). */
-static ag_status run_update(ag_trainer *t, const ag_example *const *examples, long n, double gold_tokens, ag_step_result *result, ag_error *err)
+static ag_status run_update(ag_trainer *t, const ag_example *const *examples, long n, const denominators *means, ag_step_result *result, ag_error *err)
 {
     int32_t targets = 0;
     ag_forest_begin(&t->builder);
@@ -70,7 +77,7 @@ static ag_status run_update(ag_trainer *t, const ag_example *const *examples, lo
             const ag_sequence *s = &t->train.sequences[k];
             int32_t rows = ag_forest_rows(&t->builder), more = trained_tokens(s);
             if (rows > 0 && (rows + ag_forest_cost(&t->builder, s->tokens, s->count, true) > t->settings->micro_tokens || targets + more > t->max_targets)) {
-                AG_TRY(run_forest(t, gold_tokens, result, err));
+                AG_TRY(run_forest(t, means, result, err));
                 ag_forest_begin(&t->builder);
                 targets = 0;
             }
@@ -78,7 +85,7 @@ static ag_status run_update(ag_trainer *t, const ag_example *const *examples, lo
             targets += more;
         }
     }
-    return ag_forest_rows(&t->builder) > 0 ? run_forest(t, gold_tokens, result, err) : AG_OK;
+    return ag_forest_rows(&t->builder) > 0 ? run_forest(t, means, result, err) : AG_OK;
 }
 
 ag_status ag_sft_step(ag_trainer *t, const ag_stage *stage, long step, ag_step_result *result, ag_error *err)
@@ -86,13 +93,17 @@ ag_status ag_sft_step(ag_trainer *t, const ag_stage *stage, long step, ag_step_r
     *result = (ag_step_result){.lr = ag_schedule(stage->schedule, stage->lr, stage->min_lr, stage->warmup, step, ag_sft_steps(t, stage))};
     const ag_example **examples = ag_calloc((size_t)stage->batch, sizeof *examples);
     if (!examples) return ag_fail_memory(err, "batch");
+    denominators means = {.prompt_loss = stage->prompt_loss};
     ag_status status = AG_OK;
     for (long i = 0; i < stage->batch && status == AG_OK; i++) {
         status = example_at(t, (int64_t)(step - 1) * stage->batch + i, &examples[i], err);
-        if (status == AG_OK) result->gold_tokens += examples[i]->gold_tokens;
+        if (status != AG_OK) break;
+        means.gold_tokens += examples[i]->gold_tokens;
+        means.prompt_tokens += examples[i]->prompt_tokens;
     }
+    result->gold_tokens = means.gold_tokens;
     /* The denominator is known before the first forward, so any cut into forests or ranks gives the same loss and gradient. */
-    if (status == AG_OK) status = run_update(t, examples, stage->batch, result->gold_tokens, result, err);
+    if (status == AG_OK) status = run_update(t, examples, stage->batch, &means, result, err);
     if (status == AG_OK && t->comm->size > 1) status = t->comm->sum_double(t->comm, &result->loss, 1, err);
     if (status == AG_OK && !isfinite(result->loss)) status = ag_fail(err, AG_ERR_INTERNAL, "the loss is not finite at step %ld; lower lr", step);
     if (status == AG_OK) {

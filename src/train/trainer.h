@@ -36,7 +36,7 @@ typedef struct ag_trainer {
 
 /* What one step came to. */
 typedef struct ag_step_result {
-    double loss, gold_tokens, grad_norm, lr;
+    double loss, prompt_loss, gold_tokens, grad_norm, lr;
     int64_t tokens, unshared; /* rows computed; tokens without sharing */
 } ag_step_result;
 

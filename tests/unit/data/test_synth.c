@@ -487,7 +487,7 @@ static void test_thin_catalogues(void **state)
 {
     (void)state;
     ag_item thin[40];
-    char ids[40][8];
+    char ids[40][16];
     for (int i = 0; i < 40; i++) {
         snprintf(ids[i], sizeof ids[i], "t%d", i);
         thin[i] = (ag_item){.id = ids[i],

@@ -330,7 +330,7 @@ static void test_hierarchy_brute(void **state)
         ag_facts *f = help_facts(ag_str_text(&y));
         for (int i = 0; i < VALUES; i++)
             for (int j = 0; j < VALUES; j++) {
-                char v[8], a[8];
+                char v[16], a[16];
                 const char *values[] = {v}, *asked[] = {a};
                 snprintf(v, sizeof v, "v%d", i);
                 snprintf(a, sizeof a, "v%d", j);

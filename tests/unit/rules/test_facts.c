@@ -164,7 +164,7 @@ static void test_category_brute(void **state)
         ag_facts *f = help_facts(ag_str_text(&y));
         for (int i = 0; i < NODES; i++)
             for (int j = 0; j < NODES; j++) {
-                char a[8], b[8];
+                char a[16], b[16];
                 snprintf(a, sizeof a, "s%d", i);
                 snprintf(b, sizeof b, "c%d", j);
                 ag_relation want = slow_relation(&g, i, j);
