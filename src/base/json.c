@@ -204,6 +204,41 @@ ag_status ag_json_dump(ag_str *out, const json_t *json, ag_error *err)
     return status == AG_OK ? ag_str_ok(out, err) : status;
 }
 
+static ag_status dump_lines(ag_str *out, const json_t *json, ag_error *err)
+{
+    const char *key, *before = "{\n";
+    json_t *value;
+    if (!json_is_object(json) || json_object_size(json) == 0) return dump(out, json, 1, err);
+    json_object_foreach((json_t *)(uintptr_t)json, key, value)
+    {
+        ag_str_add(out, before);
+        ag_str_add(out, "  ");
+        ag_json_quote(out, key, strlen(key));
+        ag_str_add(out, ": ");
+        ag_status status = dump(out, value, 2, err);
+        if (status != AG_OK) return status;
+        before = ",\n";
+    }
+    ag_str_add(out, "\n}");
+    return AG_OK;
+}
+
+ag_status ag_json_save(const char *path, const json_t *json, ag_error *err)
+{
+    ag_str text = {0};
+    ag_out *out = NULL;
+    ag_status status = dump_lines(&text, json, err);
+    ag_str_addc(&text, '\n');
+    if (status == AG_OK) status = ag_str_ok(&text, err);
+    if (status == AG_OK) status = ag_out_open(&out, path, err);
+    if (status == AG_OK) {
+        ag_out_write(out, text.data, text.len);
+        status = ag_out_commit(out, err);
+    }
+    ag_str_free(&text);
+    return status;
+}
+
 /* --- typed members -------------------------------------------------------------------------------------- */
 
 static ag_status wrong_type(const char *where, const char *key, const char *must, ag_error *err)

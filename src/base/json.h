@@ -19,6 +19,8 @@ ag_status ag_json_load(json_t **json, const char *path, ag_error *err);
 
 /* Appends compact JSON in insertion order, with numbers as short as they round-trip. No newline. */
 ag_status ag_json_dump(ag_str *out, const json_t *json, ag_error *err);
+/* Writes a file atomically: an object with one member a line, for people; anything else on one line. */
+ag_status ag_json_save(const char *path, const json_t *json, ag_error *err);
 /* A JSON string literal of the bytes (invalid UTF-8 as U+FFFD), for writers that print JSON by hand. */
 void ag_json_quote(ag_str *out, const char *text, size_t n);
 /* A number: integers without a point, others with the fewest digits that read back the same; not finite: null. */

@@ -128,20 +128,6 @@ static ag_status load_judged(evaluation *e, const char *path, ag_error *err)
     return status;
 }
 
-static ag_status write_json(const char *path, const json_t *json, ag_error *err)
-{
-    ag_str text = {0};
-    ag_out *out = NULL;
-    ag_status status = ag_json_dump(&text, json, err);
-    if (status == AG_OK) status = ag_out_open(&out, path, err);
-    if (status == AG_OK) {
-        ag_out_printf(out, "%s\n", ag_str_text(&text));
-        status = ag_out_commit(out, err);
-    }
-    ag_str_free(&text);
-    return status;
-}
-
 /* config.yaml and metrics.jsonl of a run folder, when `dir` is one. */
 typedef struct run_files {
     char *config, *metrics;
@@ -206,7 +192,7 @@ static ag_status evaluate(const eval_options *o, ag_error *err)
     if (status == AG_OK) status = o->judged ? load_judged(&e, o->judged, err) : judge_all(&e, o->answers, err);
     ag_records set = {e.setup.book, e.records, e.pairs.count};
     if (status == AG_OK) status = ag_metrics_json(&e.metrics, &set, (int)o->draws, (uint64_t)o->seed, err);
-    if (status == AG_OK && o->out) status = write_json(o->out, e.metrics, err);
+    if (status == AG_OK && o->out) status = ag_json_save(o->out, e.metrics, err);
     if (status == AG_OK && o->report) status = write_report(&e, o->judged ? o->judged : o->choice.model, o->judged ? NULL : o->choice.model, o->report, err);
     if (status == AG_OK) status = print_metrics(e.metrics, o->json, err);
     json_decref(e.metrics);

@@ -18,8 +18,9 @@ static ag_status line_tokens(const json_t *json, const ag_tokenizer *tokenizer, 
     if (json_is_array(list)) {
         json_array_foreach(list, i, item)
         {
-            if (!json_is_integer(item) || json_integer_value(item) < 0 || json_integer_value(item) > INT32_MAX)
-                return ag_fail(err, AG_ERR_INPUT, "%s: 'tokens' must be token ids", where);
+            if (!json_is_integer(item) || json_integer_value(item) < 0 || json_integer_value(item) >= ag_tokenizer_vocab(tokenizer))
+                return ag_fail(err, AG_ERR_INPUT, "%s: 'tokens' must be ids of tokens, whole numbers from 0 to %d", where,
+                               ag_tokenizer_vocab(tokenizer) - 1);
             int32_t id = (int32_t)json_integer_value(item);
             AG_TRY(ag_tokens_add(tokens, &id, 1, err));
         }

@@ -361,15 +361,7 @@ ag_status ag_judge_format_save(const ag_judge_format *f, const ag_book *book, co
                              p->repeat_query, "rules_in_prompt", p->rules, "rulebook", book->name,
                              "rulebook_version", book->version, "rulebook_digest", book->digest);
     char *path = ag_path_join(dir, "agrl.json");
-    ag_str text = {0};
-    ag_out *out = NULL;
-    ag_status status = json && path ? ag_json_dump(&text, json, err) : ag_fail_memory(err, "agrl.json");
-    if (status == AG_OK) status = ag_out_open(&out, path, err);
-    if (status == AG_OK) {
-        ag_out_printf(out, "%s\n", ag_str_text(&text));
-        status = ag_out_commit(out, err);
-    }
-    ag_str_free(&text);
+    ag_status status = json && path ? ag_json_save(path, json, err) : ag_fail_memory(err, "agrl.json");
     ag_free(path);
     json_decref(json);
     return status;

@@ -196,31 +196,11 @@ static ag_status write_tensor(void *user, const file_tensor *t, ag_error *err)
     return status;
 }
 
-/* jansson overlooks some failures of its own buffer; ag_str remembers every one. */
-static int add_text(const char *text, size_t n, void *user)
-{
-    ag_str_addn(user, text, n);
-    return 0;
-}
-
+/* Takes json over. */
 static ag_status write_json(const char *dir, const char *name, json_t *json, ag_error *err)
 {
     char *path = ag_path_join(dir, name);
-    ag_out *out = NULL;
-    ag_str text = {0};
-    ag_status status = path && json ? AG_OK : ag_fail_memory(err, name);
-    if (status == AG_OK) {
-        if (json_dump_callback(json, add_text, &text, JSON_INDENT(2)) != 0)
-            status = ag_fail_memory(err, name);
-        ag_str_addc(&text, '\n');
-        if (status == AG_OK) status = ag_str_ok(&text, err);
-    }
-    if (status == AG_OK) status = ag_out_open(&out, path, err);
-    if (status == AG_OK) {
-        ag_out_write(out, text.data, text.len);
-        status = ag_out_commit(out, err);
-    }
-    ag_str_free(&text);
+    ag_status status = path && json ? ag_json_save(path, json, err) : ag_fail_memory(err, name);
     ag_free(path);
     json_decref(json);
     return status;

@@ -33,8 +33,8 @@ static int by_name(const void *a, const void *b)
 ag_status ag_tensors_check_places(ag_tensors *table, size_t first, const unsigned char *start, uint64_t size,
                                   bool dense, const char *path, ag_error *err)
 {
-    ag_tensor *t = table->items + first;
     size_t n = table->count - first;
+    ag_tensor *t = n > 0 ? table->items + first : NULL; /* without tensors there is no array */
     if (n > 0) qsort(t, n, sizeof *t, by_place);
     const unsigned char *end = start;
     for (size_t i = 0; i < n; i++) {

@@ -277,6 +277,13 @@ static ag_status read_groups(ag_facts *f, const ag_yaml *node, ag_value_facts *v
     return AG_OK;
 }
 
+/* What a query asks for is named in answers, so a name here must be one that a book would accept. */
+static ag_status check_asked_name(const ag_facts *f, const ag_yaml *node, const char *name, ag_error *err)
+{
+    const char *problem = ag_id_problem(name);
+    return problem ? ag_yaml_fail(err, f->path, node, "the name '%s' %s", name, problem) : AG_OK;
+}
+
 static ag_status read_values(ag_facts *f, const ag_yaml *node, ag_error *err)
 {
     ag_status status = need_map(f, node, "values", err);
@@ -286,7 +293,8 @@ static ag_status read_values(ag_facts *f, const ag_yaml *node, ag_error *err)
     for (int i = 0; i < node->count && status == AG_OK; i++, f->value_count++) {
         const ag_yaml *of = node->values[i];
         ag_value_facts *v = &f->values[i];
-        if ((status = need_map(f, of, node->keys[i]->text, err)) != AG_OK ||
+        if ((status = check_asked_name(f, node->keys[i], node->keys[i]->text, err)) != AG_OK ||
+            (status = need_map(f, of, node->keys[i]->text, err)) != AG_OK ||
             (status = ag_yaml_known_keys(of, f->path, value_keys, sizeof value_keys / sizeof *value_keys,
                                          err)) != AG_OK)
             break;
@@ -382,8 +390,7 @@ static ag_status read_ask(ag_facts *f, const ag_yaml *node, ag_ask *ask, ag_erro
     if (!name || !value)
         return ag_yaml_fail(err, f->path, node, "an entry of asked needs 'name' and 'value'");
     if ((status = ag_yaml_string(name, f->path, "name", &text, err)) != AG_OK) return status;
-    const char *problem = ag_id_problem(text);
-    if (problem) return ag_yaml_fail(err, f->path, name, "the name '%s' %s", text, problem);
+    if ((status = check_asked_name(f, name, text, err)) != AG_OK) return status;
     if (!(ask->name = ag_arena_strdup(&f->arena, text))) return ag_fail_memory(err, "asked");
     if (op) {
         if ((status = ag_yaml_string(op, f->path, "op", &text, err)) != AG_OK) return status;
@@ -505,6 +512,8 @@ static ag_status read_root(ag_facts *f, const ag_yaml *root, ag_error *err)
     if (status == AG_OK) status = read_name(f, root, "facts", &f->name, err);
     if (status == AG_OK) status = read_name(f, root, "language", &f->language, err);
     if (status == AG_OK) status = read_name(f, root, "compatibility", &f->compatibility, err);
+    const ag_yaml *compatibility = ag_yaml_get(root, "compatibility");
+    if (status == AG_OK && compatibility) status = check_asked_name(f, compatibility, f->compatibility, err);
     f->english = strncmp(f->language, "en", 2) == 0;
     for (size_t i = 0; i < sizeof sections / sizeof *sections && status == AG_OK; i++) {
         const ag_yaml *node = ag_yaml_get(root, sections[i].key);

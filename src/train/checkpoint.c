@@ -43,15 +43,7 @@ static ag_status write_state(const char *dir, const ag_train_state *s, ag_error 
                              "timing", (json_int_t)s->logs.timing, "events", (json_int_t)s->logs.events, "threads", s->threads, "settings",
                              s->settings);
     char *path = ag_path_join(dir, "state.json");
-    ag_str text = {0};
-    ag_out *out = NULL;
-    ag_status status = json && path ? ag_json_dump(&text, json, err) : ag_fail_memory(err, "checkpoint");
-    if (status == AG_OK) status = ag_out_open(&out, path, err);
-    if (status == AG_OK) {
-        ag_out_printf(out, "%s\n", ag_str_text(&text));
-        status = ag_out_commit(out, err);
-    }
-    ag_str_free(&text);
+    ag_status status = json && path ? ag_json_save(path, json, err) : ag_fail_memory(err, "checkpoint");
     ag_free(path);
     json_decref(json);
     return status;
