@@ -15,9 +15,21 @@
 #include "base/rng.h"
 #include "model/session.h"
 
-static const ag_config smollm2 = {.family = AG_FAMILY_LLAMA, .vocab = 49152, .width = 576, .layers = 30, .heads = 9, .kv_heads = 3,
-                                  .head_dim = 64, .ff = 1536, .max_positions = 8192, .rope_theta = 100000, .norm_eps = 1e-5,
-                                  .tied = true, .bos = -1, .eos = -1, .pad = -1};
+static const ag_config smollm2 = {.family = AG_FAMILY_LLAMA,
+                                  .vocab = 49152,
+                                  .width = 576,
+                                  .layers = 30,
+                                  .heads = 9,
+                                  .kv_heads = 3,
+                                  .head_dim = 64,
+                                  .ff = 1536,
+                                  .max_positions = 8192,
+                                  .rope_theta = 100000,
+                                  .norm_eps = 1e-5,
+                                  .tied = true,
+                                  .bos = -1,
+                                  .eos = -1,
+                                  .pad = -1};
 
 static ag_error err;
 
@@ -38,7 +50,8 @@ static double weights_of_layers(const ag_config *c)
 static double product_rate(ag_device *d, ag_dtype type, const ag_config *c, int64_t m)
 {
     int64_t q = (int64_t)c->heads * c->head_dim, qkv = q + 2 * (int64_t)c->kv_heads * c->head_dim;
-    const int64_t shapes[4][2] = {{qkv, c->width}, {c->width, q}, {2 * (int64_t)c->ff, c->width}, {c->width, c->ff}};
+    const int64_t shapes[4][2] = {
+        {qkv, c->width}, {c->width, q}, {2 * (int64_t)c->ff, c->width}, {c->width, c->ff}};
     double best = 0;
     void *x, *w, *y;
     must(d->alloc(d, &x, (size_t)(m * 2 * c->ff) * 4, "bench", &err));
@@ -48,8 +61,20 @@ static double product_rate(ag_device *d, ag_dtype type, const ag_config *c, int6
         double flops = 0, start = ag_clock();
         for (int repeat = 0; repeat < (m < 256 ? 20 : 2); repeat++) {
             for (int s = 0; s < 4; s++) {
-                must(d->matmul(d, &(ag_matmul_args){.c = y, .a = x, .b = w, .type = type, .m = m, .n = shapes[s][0], .k = shapes[s][1],
-                                                    .lda = shapes[s][1], .ldb = shapes[s][1], .ldc = shapes[s][0], .transpose_b = true, .alpha = 1}, &err));
+                must(d->matmul(d,
+                               &(ag_matmul_args){.c = y,
+                                                 .a = x,
+                                                 .b = w,
+                                                 .type = type,
+                                                 .m = m,
+                                                 .n = shapes[s][0],
+                                                 .k = shapes[s][1],
+                                                 .lda = shapes[s][1],
+                                                 .ldb = shapes[s][1],
+                                                 .ldc = shapes[s][0],
+                                                 .transpose_b = true,
+                                                 .alpha = 1},
+                               &err));
                 flops += 2.0 * (double)m * (double)shapes[s][0] * (double)shapes[s][1];
             }
         }
@@ -64,8 +89,8 @@ static double product_rate(ag_device *d, ag_dtype type, const ag_config *c, int6
 
 static void line(const char *what, double flops, double tokens, double seconds, double rate)
 {
-    printf("%-34s %8.1f tokens/s  %7.1f GFLOP/s  %5.1f %% of the products' %.1f\n", what, tokens / seconds, flops / seconds / 1e9,
-           100 * flops / seconds / rate, rate / 1e9);
+    printf("%-34s %8.1f tokens/s  %7.1f GFLOP/s  %5.1f %% of the products' %.1f\n", what, tokens / seconds,
+           flops / seconds / 1e9, 100 * flops / seconds / rate, rate / 1e9);
 }
 
 /* Sequences of 256 random tokens each, nothing shared; the last tenth of each is trained. */
@@ -94,7 +119,8 @@ static void bench_training(ag_model *m, int32_t rows, double rate)
     make_forest(&f, rows, m->config.vocab);
     must(ag_pass_create(&pass, m, &(ag_pass_options){rows, rows, true, false}, &err));
     double *values = ag_calloc((size_t)f.target_count, sizeof *values), forward = 1e9, step = 1e9;
-    double head = 2.0 * m->config.vocab * m->config.width * f.target_count, layers = 2.0 * weights_of_layers(&m->config) * f.count;
+    double head = 2.0 * m->config.vocab * m->config.width * f.target_count,
+           layers = 2.0 * weights_of_layers(&m->config) * f.count;
     for (int round = 0; round < 3; round++) {
         double start = ag_clock();
         must(ag_pass_forward(pass, &f, &err));
@@ -133,11 +159,13 @@ static void bench_decode(ag_model *m, double rate)
         for (int i = 0; i < SAMPLES; i++) runs[i] = (ag_run){children[i], &id[i], 1, 1};
         must(ag_session_run(s, runs, SAMPLES, NULL, &err));
         for (int i = 0; i < SAMPLES; i++) uniform[i] = (i + 0.5) / SAMPLES;
-        must(ag_session_sample(s, &(ag_draw){.temperature = 1, .top_p = 1, .uniform = uniform}, id, logprob, &err));
+        must(ag_session_sample(s, &(ag_draw){.temperature = 1, .top_p = 1, .uniform = uniform}, id, logprob,
+                               &err));
         double seconds = ag_clock() - start;
         if (seconds < best) best = seconds;
     }
-    double flops = 2.0 * SAMPLES * (weights_of_layers(&m->config) + (double)m->config.vocab * m->config.width);
+    double flops = 2.0 * SAMPLES *
+                   (weights_of_layers(&m->config) + (double)m->config.vocab * m->config.width);
     line("decode, 32 samples below 600", flops, SAMPLES, best, rate);
     ag_session_free(s);
 }

@@ -9,7 +9,8 @@ static void before_libraries(int argc, char **argv, char **environment)
     (void)argc, (void)argv, (void)environment;
     setenv("GOMP_SPINCOUNT", "10000", 0);
 }
-__attribute__((section(".preinit_array"), used)) static void (*const preinit)(int, char **, char **) = before_libraries;
+__attribute__((section(".preinit_array"), used)) static void (*const preinit)(int, char **,
+                                                                              char **) = before_libraries;
 
 int main(int argc, char **argv)
 {

@@ -22,7 +22,7 @@ ag_status ag_lines_open(ag_lines **lines, const char *path, ag_error *err);
  * terminated. *line is NULL at the end. A byte order mark at the start of the file is skipped. Too long a
  * line, a NUL byte, or damaged gzip data is AG_ERR_INPUT naming file and line. */
 ag_status ag_lines_next(ag_lines *lines, char **line, size_t *len, ag_error *err);
-long ag_lines_number(const ag_lines *lines); /* of the line last returned, from 1 */
+long ag_lines_number(const ag_lines *lines);      /* of the line last returned, from 1 */
 const char *ag_lines_path(const ag_lines *lines); /* for messages: "<stdin>" for "-" */
 void ag_lines_close(ag_lines *lines);
 

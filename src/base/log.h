@@ -17,7 +17,7 @@ void ag_log_quiet(bool quiet);
 /* A progress bar on a terminal; on anything else a plain line at most every 10 s. One at a time. */
 typedef struct ag_progress {
     const char *label;
-    double total;      /* <= 0: unknown */
+    double total; /* <= 0: unknown */
     double start, last_draw;
     double start_done; /* work done before this process (resume) */
 } ag_progress;

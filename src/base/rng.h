@@ -9,16 +9,16 @@
 
 /* What a stream is for. Append only: the number is part of the bytes of every run. */
 typedef enum ag_purpose {
-    AG_RNG_INIT = 1,   /* weights from scratch                        */
-    AG_RNG_SHUFFLE,    /* order of training examples                  */
-    AG_RNG_SAMPLE,     /* sampled tokens                              */
-    AG_RNG_SYNTH,      /* the generator of pairs                      */
-    AG_RNG_SPLIT,      /* splits                                      */
-    AG_RNG_HINT,       /* which prompts carry hints, and their levels */
-    AG_RNG_BOOTSTRAP,  /* intervals and tests                         */
-    AG_RNG_REPLAY,     /* guided replay                               */
-    AG_RNG_CHECK,      /* sampled checks (rules check, self tests)    */
-    AG_RNG_TEST        /* unit tests                                  */
+    AG_RNG_INIT = 1,  /* weights from scratch                        */
+    AG_RNG_SHUFFLE,   /* order of training examples                  */
+    AG_RNG_SAMPLE,    /* sampled tokens                              */
+    AG_RNG_SYNTH,     /* the generator of pairs                      */
+    AG_RNG_SPLIT,     /* splits                                      */
+    AG_RNG_HINT,      /* which prompts carry hints, and their levels */
+    AG_RNG_BOOTSTRAP, /* intervals and tests                         */
+    AG_RNG_REPLAY,    /* guided replay                               */
+    AG_RNG_CHECK,     /* sampled checks (rules check, self tests)    */
+    AG_RNG_TEST       /* unit tests                                  */
 } ag_purpose;
 
 typedef struct ag_rng {

@@ -38,8 +38,10 @@ static ag_status load_gold(evaluation *e, const char *data, const char *aggregat
         ag_pair *p = e->pairs.items[i];
         bool keep = p->gold.tier >= 0 && (limit == 0 || kept < (size_t)limit);
         without += p->gold.tier < 0;
-        if (keep) e->pairs.items[kept++] = p;
-        else ag_pair_free(p);
+        if (keep)
+            e->pairs.items[kept++] = p;
+        else
+            ag_pair_free(p);
     }
     e->pairs.count = kept;
     if (without) ag_warn("%s: %zu pairs without a gold tier are left out", data, without);
@@ -55,36 +57,47 @@ static ag_status judge_all(evaluation *e, long answers, ag_error *err)
     e->records = ag_arena_alloc(&e->arena, n, sizeof *e->records);
     e->judged = ag_calloc(n, sizeof *e->judged);
     if (!inputs || !e->records || !e->judged) return ag_fail_memory(err, "judgements");
-    for (size_t i = 0; i < n; i++) inputs[i] = (ag_judge_input){e->pairs.items[i]->query, &e->pairs.items[i]->item, &e->pairs.items[i]->asked, NULL};
+    for (size_t i = 0; i < n; i++)
+        inputs[i] = (ag_judge_input){e->pairs.items[i]->query, &e->pairs.items[i]->item,
+                                     &e->pairs.items[i]->asked, NULL};
     ag_progress bar;
     ag_judge_progress progress = {tick, &bar};
     ag_progress_begin(&bar, "judging", (double)n, 0);
-    ag_status status = ag_judge_run(e->setup.judge, inputs, with, AG_ANSWER_GREEDY, &progress, e->judged, err);
-    if (status == AG_OK) status = ag_judge_run(e->setup.judge, inputs + with, n - with, AG_ANSWER_NONE, &progress, e->judged + with, err);
+    ag_status status = ag_judge_run(e->setup.judge, inputs, with, AG_ANSWER_GREEDY, &progress, e->judged,
+                                    err);
+    if (status == AG_OK)
+        status = ag_judge_run(e->setup.judge, inputs + with, n - with, AG_ANSWER_NONE, &progress,
+                              e->judged + with, err);
     ag_progress_end(&bar, NULL);
     for (size_t i = 0; i < n && status == AG_OK; i++)
-        status = ag_record_fill(&e->records[i], e->setup.book, e->pairs.items[i], &e->judged[i], &e->arena, err);
+        status = ag_record_fill(&e->records[i], e->setup.book, e->pairs.items[i], &e->judged[i], &e->arena,
+                                err);
     return status;
 }
 
 /* --- judgements that were made before (agrl judge --out) ------------------------------------------------------------ */
 
-static ag_status read_judgement(const evaluation *e, const json_t *line, const char *where, ag_judgement *j, ag_error *err)
+static ag_status read_judgement(const evaluation *e, const json_t *line, const char *where, ag_judgement *j,
+                                ag_error *err)
 {
     const ag_book *book = e->setup.book;
     const json_t *probabilities = json_object_get(line, "probabilities");
     double total = 0;
-    if (!json_is_object(probabilities)) return ag_fail(err, AG_ERR_INPUT, "%s: a judgement needs 'probabilities'", where);
+    if (!json_is_object(probabilities))
+        return ag_fail(err, AG_ERR_INPUT, "%s: a judgement needs 'probabilities'", where);
     for (int t = 0; t < book->tier_count; t++) {
         double p = -1;
         AG_TRY(ag_json_get_double(probabilities, book->tiers[t].id, &p, where, err));
-        if (!(p >= 0 && p <= 1)) return ag_fail(err, AG_ERR_INPUT, "%s: no probability of tier '%s' between 0 and 1", where, book->tiers[t].id);
+        if (!(p >= 0 && p <= 1))
+            return ag_fail(err, AG_ERR_INPUT, "%s: no probability of tier '%s' between 0 and 1", where,
+                           book->tiers[t].id);
         j->probability[t] = p;
         total += p;
         j->gain += p * book->tiers[t].gain;
         if (p > j->probability[j->tier]) j->tier = t;
     }
-    if (total < 0.999 || total > 1.001) return ag_fail(err, AG_ERR_INPUT, "%s: the probabilities sum to %g, not 1", where, total);
+    if (total < 0.999 || total > 1.001)
+        return ag_fail(err, AG_ERR_INPUT, "%s: the probabilities sum to %g, not 1", where, total);
     return AG_OK;
 }
 
@@ -97,9 +110,11 @@ static ag_status load_judged(evaluation *e, const char *path, ag_error *err)
     bool *seen = ag_arena_alloc(&e->arena, n, sizeof *seen);
     e->records = ag_arena_alloc(&e->arena, n, sizeof *e->records);
     e->judged = ag_calloc(n, sizeof *e->judged);
-    ag_status status = index && seen && e->records && e->judged ? ag_lines_open(&lines, path, err) : ag_fail_memory(err, "judgements");
+    ag_status status = index && seen && e->records && e->judged ? ag_lines_open(&lines, path, err)
+                                                                : ag_fail_memory(err, "judgements");
     for (size_t i = 0; i < n && status == AG_OK; i++)
-        if (json_object_set_new(index, e->pairs.items[i]->id, json_integer((json_int_t)i)) != 0) status = ag_fail_memory(err, "judgements");
+        if (json_object_set_new(index, e->pairs.items[i]->id, json_integer((json_int_t)i)) != 0)
+            status = ag_fail_memory(err, "judgements");
     while (status == AG_OK) {
         char *text, where[1200];
         size_t len;
@@ -113,16 +128,20 @@ static ag_status load_judged(evaluation *e, const char *path, ag_error *err)
         const json_t *at = id ? json_object_get(index, id) : NULL;
         if (status == AG_OK && at) {
             size_t i = (size_t)json_integer_value(at);
-            if (seen[i]) status = ag_fail(err, AG_ERR_INPUT, "%s: '%s' is judged twice", where, id);
-            else status = read_judgement(e, line, where, &e->judged[i], err);
+            if (seen[i])
+                status = ag_fail(err, AG_ERR_INPUT, "%s: '%s' is judged twice", where, id);
+            else
+                status = read_judgement(e, line, where, &e->judged[i], err);
             seen[i] = true;
             found++;
         }
         json_decref(line);
     }
-    if (status == AG_OK && found < n) status = ag_fail(err, AG_ERR_INPUT, "%s: %zu of %zu pairs are not judged", path, n - found, n);
+    if (status == AG_OK && found < n)
+        status = ag_fail(err, AG_ERR_INPUT, "%s: %zu of %zu pairs are not judged", path, n - found, n);
     for (size_t i = 0; i < n && status == AG_OK; i++)
-        status = ag_record_fill(&e->records[i], e->setup.book, e->pairs.items[i], &e->judged[i], &e->arena, err);
+        status = ag_record_fill(&e->records[i], e->setup.book, e->pairs.items[i], &e->judged[i], &e->arena,
+                                err);
     ag_lines_close(lines);
     json_decref(index);
     return status;
@@ -139,7 +158,8 @@ static ag_status find_run(const char *dir, run_files *files, ag_error *err)
     size_t len;
     ag_status status = config && metrics ? AG_OK : ag_fail_memory(err, "path");
     *files = (run_files){0};
-    if (status == AG_OK && ag_path_exists(config)) status = ag_file_read(config, 1 << 20, &files->config, &len, err);
+    if (status == AG_OK && ag_path_exists(config))
+        status = ag_file_read(config, 1 << 20, &files->config, &len, err);
     if (status == AG_OK && ag_path_exists(metrics)) {
         files->metrics = metrics;
         metrics = NULL;
@@ -149,7 +169,8 @@ static ag_status find_run(const char *dir, run_files *files, ag_error *err)
     return status;
 }
 
-static ag_status write_report(const evaluation *e, const char *title, const char *run_dir, const char *path, ag_error *err)
+static ag_status write_report(const evaluation *e, const char *title, const char *run_dir, const char *path,
+                              ag_error *err)
 {
     run_files files = {0};
     ag_records set = {e->setup.book, e->records, e->pairs.count};
@@ -183,17 +204,22 @@ static ag_status evaluate(const eval_options *o, ag_error *err)
 {
     evaluation e = {.arena = {.name = "evaluation"}};
     ag_status status = AG_OK;
-    if (!o->data) status = ag_fail(err, AG_ERR_USAGE, "--data is missing: pairs with gold tiers");
-    else if (o->judged && o->choice.model) status = ag_fail(err, AG_ERR_USAGE, "--judged and --model exclude each other");
+    if (!o->data)
+        status = ag_fail(err, AG_ERR_USAGE, "--data is missing: pairs with gold tiers");
+    else if (o->judged && o->choice.model)
+        status = ag_fail(err, AG_ERR_USAGE, "--judged and --model exclude each other");
     if (status == AG_OK && !o->judged) status = ag_setup_model(&e.setup, &o->choice, err);
     if (status == AG_OK) status = ag_setup_rules(&e.setup, o->rules, o->lexicon, err);
     if (status == AG_OK && !o->judged) status = ag_setup_judge(&e.setup, &o->choice, err);
     if (status == AG_OK) status = load_gold(&e, o->data, o->aggregate, o->limit, err);
-    if (status == AG_OK) status = o->judged ? load_judged(&e, o->judged, err) : judge_all(&e, o->answers, err);
+    if (status == AG_OK)
+        status = o->judged ? load_judged(&e, o->judged, err) : judge_all(&e, o->answers, err);
     ag_records set = {e.setup.book, e.records, e.pairs.count};
     if (status == AG_OK) status = ag_metrics_json(&e.metrics, &set, (int)o->draws, (uint64_t)o->seed, err);
     if (status == AG_OK && o->out) status = ag_json_save(o->out, e.metrics, err);
-    if (status == AG_OK && o->report) status = write_report(&e, o->judged ? o->judged : o->choice.model, o->judged ? NULL : o->choice.model, o->report, err);
+    if (status == AG_OK && o->report)
+        status = write_report(&e, o->judged ? o->judged : o->choice.model, o->judged ? NULL : o->choice.model,
+                              o->report, err);
     if (status == AG_OK) status = print_metrics(e.metrics, o->json, err);
     json_decref(e.metrics);
     ag_judgements_free(e.judged, e.judged ? e.pairs.count : 0);
@@ -205,24 +231,32 @@ static ag_status evaluate(const eval_options *o, ag_error *err)
 
 int ag_cmd_eval(int argc, char **argv)
 {
-    eval_options o = {.choice = AG_MODEL_CHOICE_DEFAULTS, .aggregate = "given", .answers = -1, .draws = 1000, .seed = 1};
-    const ag_option options[] = {AG_MODEL_OPTIONS(o.choice),
-                                 {"rules", AG_OPT_STRING, &o.rules, "BOOK", "the rulebook", 0, 0},
-                                 {"lexicon", AG_OPT_STRING, &o.lexicon, "FILE", "what the parser knows of the catalogue (default: the model's own)", 0, 0},
-                                 {"data", AG_OPT_STRING, &o.data, "PAIRS", "pairs with gold tiers", 0, 0},
-                                 {"judged", AG_OPT_STRING, &o.judged, "FILE", "judgements made before (agrl judge --out), in place of a model", 0, 0},
-                                 {"aggregate", AG_OPT_CHOICE, &o.aggregate, "given|majority|median|soft", "how ratings become gold (default given)", 0, 0},
-                                 {"limit", AG_OPT_INT, &o.limit, "N", "only the first N pairs; 0: all", 0, 1e12},
-                                 {"answers", AG_OPT_INT, &o.answers, "N", "whole answers for the first N pairs only; -1: all", -1, 1e12},
-                                 {"draws", AG_OPT_INT, &o.draws, "N", "bootstrap draws; 0: no intervals", 0, 1000000},
-                                 {"seed", AG_OPT_INT, &o.seed, "N", "of the bootstrap", 0, 9e15},
-                                 {"report", AG_OPT_STRING, &o.report, "FILE", "write report.html here", 0, 0},
-                                 {"out", AG_OPT_STRING, &o.out, "FILE", "write every number as JSON here", 0, 0},
-                                 {"json", AG_OPT_FLAG, &o.json, NULL, "print JSON", 0, 0},
-                                 {NULL, AG_OPT_FLAG, NULL, NULL, NULL, 0, 0}};
+    eval_options o = {
+        .choice = AG_MODEL_CHOICE_DEFAULTS, .aggregate = "given", .answers = -1, .draws = 1000, .seed = 1};
+    const ag_option options[] = {
+        AG_MODEL_OPTIONS(o.choice),
+        {"rules", AG_OPT_STRING, &o.rules, "BOOK", "the rulebook", 0, 0},
+        {"lexicon", AG_OPT_STRING, &o.lexicon, "FILE",
+         "what the parser knows of the catalogue (default: the model's own)", 0, 0},
+        {"data", AG_OPT_STRING, &o.data, "PAIRS", "pairs with gold tiers", 0, 0},
+        {"judged", AG_OPT_STRING, &o.judged, "FILE",
+         "judgements made before (agrl judge --out), in place of a model", 0, 0},
+        {"aggregate", AG_OPT_CHOICE, &o.aggregate, "given|majority|median|soft",
+         "how ratings become gold (default given)", 0, 0},
+        {"limit", AG_OPT_INT, &o.limit, "N", "only the first N pairs; 0: all", 0, 1e12},
+        {"answers", AG_OPT_INT, &o.answers, "N", "whole answers for the first N pairs only; -1: all", -1,
+         1e12},
+        {"draws", AG_OPT_INT, &o.draws, "N", "bootstrap draws; 0: no intervals", 0, 1000000},
+        {"seed", AG_OPT_INT, &o.seed, "N", "of the bootstrap", 0, 9e15},
+        {"report", AG_OPT_STRING, &o.report, "FILE", "write report.html here", 0, 0},
+        {"out", AG_OPT_STRING, &o.out, "FILE", "write every number as JSON here", 0, 0},
+        {"json", AG_OPT_FLAG, &o.json, NULL, "print JSON", 0, 0},
+        {NULL, AG_OPT_FLAG, NULL, NULL, NULL, 0, 0}};
     const ag_usage usage = {"agrl eval --model M --rules BOOK --data PAIRS [options]",
-                            "Measures a judge on labelled pairs: tiers by probability, and format, self-consistency and rule adherence of greedy answers "
-                            "without a grammar mask. Intervals are by bootstrap over queries.", 0, 0};
+                            "Measures a judge on labelled pairs: tiers by probability, and format, "
+                            "self-consistency and rule adherence of greedy answers "
+                            "without a grammar mask. Intervals are by bootstrap over queries.",
+                            0, 0};
     char **args;
     int n, code = ag_options_parse(&usage, options, argc, argv, &args, &n);
     if (code >= 0) return code;
@@ -240,7 +274,9 @@ static ag_status report(const char *run_dir, const char *metrics_path, const cha
         ag_free(path);
         return status;
     }
-    if (!files.config && !files.metrics) status = ag_fail(err, AG_ERR_INPUT, "%s: not a run folder (no config.yaml, no metrics.jsonl)", run_dir);
+    if (!files.config && !files.metrics)
+        status = ag_fail(err, AG_ERR_INPUT, "%s: not a run folder (no config.yaml, no metrics.jsonl)",
+                         run_dir);
     if (status == AG_OK && metrics_path) status = ag_json_load(&metrics, metrics_path, err);
     ag_report_input input = {run_dir, files.config, files.metrics, metrics, NULL};
     if (status == AG_OK) status = ag_report_write(path, &input, err);
@@ -255,10 +291,13 @@ static ag_status report(const char *run_dir, const char *metrics_path, const cha
 int ag_cmd_report(int argc, char **argv)
 {
     const char *out = NULL, *metrics = NULL;
-    const ag_option options[] = {{"out", AG_OPT_STRING, &out, "FILE", "where to write (default RUN/report.html)", 0, 0},
-                                 {"metrics", AG_OPT_STRING, &metrics, "FILE", "numbers of agrl eval --out", 0, 0},
-                                 {NULL, AG_OPT_FLAG, NULL, NULL, NULL, 0, 0}};
-    const ag_usage usage = {"agrl report RUN [options]", "Writes a run's page: settings, learning curves and, with --metrics, its evaluation.", 1, 1};
+    const ag_option options[] = {
+        {"out", AG_OPT_STRING, &out, "FILE", "where to write (default RUN/report.html)", 0, 0},
+        {"metrics", AG_OPT_STRING, &metrics, "FILE", "numbers of agrl eval --out", 0, 0},
+        {NULL, AG_OPT_FLAG, NULL, NULL, NULL, 0, 0}};
+    const ag_usage usage = {
+        "agrl report RUN [options]",
+        "Writes a run's page: settings, learning curves and, with --metrics, its evaluation.", 1, 1};
     char **args;
     int n, code = ag_options_parse(&usage, options, argc, argv, &args, &n);
     if (code >= 0) return code;

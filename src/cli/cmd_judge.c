@@ -1,7 +1,7 @@
 /* cmd_judge.c: `agrl judge`: pairs in, tier, probabilities and (with --explain) verdicts, rule and reason out, one line a pair.
  *
  * With --out, lines go to OUT.partial and the file takes its name when all are there; a run that was stopped goes on behind the
- * last whole line and judges no pair twice.
+ * last whole line, writes no pair twice and ends with the same bytes.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -23,9 +23,9 @@ typedef struct judging {
     bool explain, pretty;
     FILE *out;
     const char *out_name;
-    uint64_t *done;        /* hashes of the ids that OUT.partial holds, sorted */
+    uint64_t *done; /* hashes of the ids that OUT.partial holds, sorted */
     size_t done_count, done_cap;
-    size_t judged, skipped;
+    size_t judged;
 } judging;
 
 static int compare_hashes(const void *a, const void *b)
@@ -59,10 +59,12 @@ static json_t *line_of(const judging *j, const ag_pair *p, const ag_judgement *d
     }
     json_object_set_new(line, "id", json_string(p->id));
     json_object_set_new(line, "tier", json_string(book->tiers[d->tier].id));
-    for (int t = 0; t < book->tier_count; t++) json_object_set_new(probabilities, book->tiers[t].id, json_real(d->probability[t]));
+    for (int t = 0; t < book->tier_count; t++)
+        json_object_set_new(probabilities, book->tiers[t].id, json_real(d->probability[t]));
     json_object_set_new(line, "probabilities", probabilities);
     json_object_set_new(line, "gain", json_real(d->gain));
-    json_object_set_new(line, "asked_source", json_string(p->asked.source == AG_ASKED_GIVEN ? "given" : "parsed"));
+    json_object_set_new(line, "asked_source",
+                        json_string(p->asked.source == AG_ASKED_GIVEN ? "given" : "parsed"));
     return line;
 }
 
@@ -73,7 +75,8 @@ static ag_status write_json(const judging *j, const ag_pair *p, const ag_judgeme
     ag_status status = line ? ag_json_dump(&text, line, err) : ag_fail_memory(err, "judgement");
     ag_str_addc(&text, '\n');
     if (status == AG_OK) status = ag_str_ok(&text, err);
-    if (status == AG_OK && fwrite(text.data, 1, text.len, j->out) != text.len) status = ag_fail_errno(err, "cannot write", j->out_name);
+    if (status == AG_OK && fwrite(text.data, 1, text.len, j->out) != text.len)
+        status = ag_fail_errno(err, "cannot write", j->out_name);
     json_decref(line);
     ag_str_free(&text);
     return status;
@@ -85,7 +88,8 @@ static void pretty_verdicts(const ag_book *book, const ag_pair *p, const ag_answ
         const ag_criterion *k = &book->criteria[c];
         int entries = k->per_asked ? p->asked.count : 1;
         for (int e = 0; e < entries; e++)
-            printf("    %s%s%s: %s\n", k->name, k->per_asked ? " " : "", k->per_asked ? p->asked.entries[e].id : "", k->verdicts[a->verdicts.v[c][e]]);
+            printf("    %s%s%s: %s\n", k->name, k->per_asked ? " " : "",
+                   k->per_asked ? p->asked.entries[e].id : "", k->verdicts[a->verdicts.v[c][e]]);
     }
     if (a->rule >= 0) printf("    rule %s: %s\n", book->rules[a->rule].id, book->rules[a->rule].text);
     if (a->why_len) printf("    why: %.*s\n", (int)a->why_len, a->why);
@@ -95,30 +99,48 @@ static ag_status write_pretty(const judging *j, const ag_pair *p, const ag_judge
 {
     const ag_book *book = j->setup.book;
     ag_answer answer;
-    printf("\"%s\"\n  %s\n  tier %s %s", p->query, p->item.title, book->tiers[d->tier].id, book->tiers[d->tier].name);
-    if (p->gold.tier >= 0) printf(" (%s: %s)", p->gold.tier == d->tier ? "as labelled" : "labelled", book->tiers[p->gold.tier].name);
+    printf("\"%s\"\n  %s\n  tier %s %s", p->query, p->item.title, book->tiers[d->tier].id,
+           book->tiers[d->tier].name);
+    if (p->gold.tier >= 0)
+        printf(" (%s: %s)", p->gold.tier == d->tier ? "as labelled" : "labelled",
+               book->tiers[p->gold.tier].name);
     printf("  ");
-    for (int t = 0; t < book->tier_count; t++) printf(" %s %.0f%%", book->tiers[t].id, 100 * d->probability[t]);
+    for (int t = 0; t < book->tier_count; t++)
+        printf(" %s %.0f%%", book->tiers[t].id, 100 * d->probability[t]);
     printf("\n");
-    if (d->answer && ag_answer_parse(book, &p->asked, d->answer, strlen(d->answer), &answer, NULL)) pretty_verdicts(book, p, &answer);
+    if (d->answer && ag_answer_parse(book, &p->asked, d->answer, strlen(d->answer), &answer, NULL))
+        pretty_verdicts(book, p, &answer);
     printf("\n");
     return AG_OK;
 }
 
 /* --- a file of pairs ------------------------------------------------------------------------------------------------ */
 
+/* Judges a chunk and writes the lines that are not there yet. The last digits of a probability may depend on the pairs judged beside
+ * it: chunks are cut by position in the input, so that a stopped run ends with the bytes of one that never stopped. Lines are flushed
+ * by the chunk, so a chunk of which some lines are there is rare. */
 static ag_status judge_chunk(judging *j, ag_pair **pairs, size_t n, ag_error *err)
 {
     ag_judge_input inputs[CHUNK];
+    bool done[CHUNK];
+    size_t missing = 0;
+    ag_status status = AG_OK;
+    for (size_t i = 0; i < n; i++) missing += !(done[i] = is_done(j, pairs[i]->id));
+    if (missing == 0) return AG_OK;
     ag_judgement *out = ag_calloc(n, sizeof *out);
     if (!out) return ag_fail_memory(err, "judgements");
-    ag_status status = AG_OK;
-    for (size_t i = 0; i < n; i++) inputs[i] = (ag_judge_input){pairs[i]->query, &pairs[i]->item, &pairs[i]->asked, NULL};
-    status = ag_judge_run(j->setup.judge, inputs, n, j->explain ? AG_ANSWER_EXPLAIN : AG_ANSWER_NONE, NULL, out, err);
+    for (size_t i = 0; i < n && status == AG_OK; i++) {
+        status = ag_pair_fill_asked(pairs[i], j->setup.lexicon, err);
+        inputs[i] = (ag_judge_input){pairs[i]->query, &pairs[i]->item, &pairs[i]->asked, NULL};
+    }
+    if (status == AG_OK)
+        status = ag_judge_run(j->setup.judge, inputs, n, j->explain ? AG_ANSWER_EXPLAIN : AG_ANSWER_NONE,
+                              NULL, out, err);
     for (size_t i = 0; i < n && status == AG_OK; i++)
-        status = j->pretty ? write_pretty(j, pairs[i], &out[i]) : write_json(j, pairs[i], &out[i], err);
+        if (!done[i])
+            status = j->pretty ? write_pretty(j, pairs[i], &out[i]) : write_json(j, pairs[i], &out[i], err);
     if (status == AG_OK && fflush(j->out) != 0) status = ag_fail_errno(err, "cannot write", j->out_name);
-    j->judged += n;
+    j->judged += missing;
     ag_judgements_free(out, n);
     return status;
 }
@@ -131,15 +153,7 @@ static ag_status judge_pairs(judging *j, const char *path, ag_progress *bar, ag_
     ag_status status = ag_pairs_open(&in, path, j->setup.book, AG_AGGREGATE_GIVEN, true, err);
     do {
         if (status == AG_OK) status = ag_pairs_next(in, &p, err);
-        if (status == AG_OK && p && is_done(j, p->id)) {
-            ag_pair_free(p);
-            j->skipped++;
-            continue;
-        }
-        if (status == AG_OK && p) {
-            pairs[n++] = p;
-            status = ag_pair_fill_asked(p, j->setup.lexicon, err);
-        }
+        if (status == AG_OK && p) pairs[n++] = p;
         if (status == AG_OK && n > 0 && (n == CHUNK || !p)) {
             status = judge_chunk(j, pairs, n, err);
             for (size_t i = 0; i < n; i++) ag_pair_free(pairs[i]);
@@ -168,8 +182,10 @@ static ag_status read_partial(judging *j, const char *path, ag_error *err)
         const char *id = NULL;
         status = ag_json_parse(&json, line, (size_t)n - 1, path, ++number, err);
         if (status == AG_OK) status = ag_json_get_string(json, "id", &id, path, err);
-        if (status == AG_OK && !id) status = ag_fail(err, AG_ERR_INPUT, "%s:%ld: not a judgement; move the file away", path, number);
-        if (status == AG_OK && !ag_grow(&j->done, &j->done_cap, j->done_count + 1, sizeof *j->done)) status = ag_fail_memory(err, "judged ids");
+        if (status == AG_OK && !id)
+            status = ag_fail(err, AG_ERR_INPUT, "%s:%ld: not a judgement; move the file away", path, number);
+        if (status == AG_OK && !ag_grow(&j->done, &j->done_cap, j->done_count + 1, sizeof *j->done))
+            status = ag_fail_memory(err, "judged ids");
         if (status == AG_OK) j->done[j->done_count++] = ag_hash64(id, strlen(id));
         json_decref(json);
         whole += n;
@@ -197,11 +213,13 @@ static ag_status close_out(judging *j, const char *partial, const char *path, ag
     ag_status status = failed ? ag_fail_errno(err, "cannot write", partial) : AG_OK;
     if (fclose(j->out) != 0 && status == AG_OK) status = ag_fail_errno(err, "cannot write", partial);
     j->out = NULL;
-    if (status == AG_OK && rename(partial, path) != 0) status = ag_fail_errno(err, "cannot rename into", path);
+    if (status == AG_OK && rename(partial, path) != 0)
+        status = ag_fail_errno(err, "cannot rename into", path);
     return status;
 }
 
-static ag_status run(judging *j, const ag_model_choice *choice, const char *rules, const char *lexicon, const char *in, const char *out, ag_error *err)
+static ag_status run(judging *j, const ag_model_choice *choice, const char *rules, const char *lexicon,
+                     const char *in, const char *out, ag_error *err)
 {
     ag_progress bar;
     ag_str partial = {0};
@@ -218,8 +236,10 @@ static ag_status run(judging *j, const ag_model_choice *choice, const char *rule
         status = judge_pairs(j, in, &bar, err);
         ag_progress_end(&bar, NULL);
     }
-    if (status == AG_OK && out) status = close_out(j, ag_str_text(&partial), out, err);
-    else if (out && j->out) fclose(j->out);
+    if (status == AG_OK && out)
+        status = close_out(j, ag_str_text(&partial), out, err);
+    else if (out && j->out)
+        fclose(j->out);
     ag_str_free(&partial);
     ag_setup_close(&j->setup);
     ag_free(j->done);
@@ -232,16 +252,21 @@ int ag_cmd_judge(int argc, char **argv)
     judging j = {.out = stdout, .out_name = "standard output"};
     const char *rules = NULL, *lexicon = NULL, *out = NULL;
     bool json = false;
-    const ag_option options[] = {AG_MODEL_OPTIONS(choice),
-                                 {"rules", AG_OPT_STRING, &rules, "BOOK", "the rulebook", 0, 0},
-                                 {"lexicon", AG_OPT_STRING, &lexicon, "FILE", "what the parser knows of the catalogue (default: the model's own)", 0, 0},
-                                 {"explain", AG_OPT_FLAG, &j.explain, NULL, "write verdicts, deciding rule and reason as well", 0, 0},
-                                 {"out", AG_OPT_STRING, &out, "FILE", "write JSONL here; a stopped run goes on where it stopped", 0, 0},
-                                 {"json", AG_OPT_FLAG, &json, NULL, "JSONL on a terminal too", 0, 0},
-                                 {"pretty", AG_OPT_FLAG, &j.pretty, NULL, "for reading, even when not on a terminal", 0, 0},
-                                 {NULL, AG_OPT_FLAG, NULL, NULL, NULL, 0, 0}};
+    const ag_option options[] = {
+        AG_MODEL_OPTIONS(choice),
+        {"rules", AG_OPT_STRING, &rules, "BOOK", "the rulebook", 0, 0},
+        {"lexicon", AG_OPT_STRING, &lexicon, "FILE",
+         "what the parser knows of the catalogue (default: the model's own)", 0, 0},
+        {"explain", AG_OPT_FLAG, &j.explain, NULL, "write verdicts, deciding rule and reason as well", 0, 0},
+        {"out", AG_OPT_STRING, &out, "FILE", "write JSONL here; a stopped run goes on where it stopped", 0,
+         0},
+        {"json", AG_OPT_FLAG, &json, NULL, "JSONL on a terminal too", 0, 0},
+        {"pretty", AG_OPT_FLAG, &j.pretty, NULL, "for reading, even when not on a terminal", 0, 0},
+        {NULL, AG_OPT_FLAG, NULL, NULL, NULL, 0, 0}};
     const ag_usage usage = {"agrl judge --model M --rules BOOK [options] [PAIRS|-]",
-                            "Judges pairs: the tier, its probability and the expected gain; with --explain the reasoning under the book's grammar.", 0, 1};
+                            "Judges pairs: the tier, its probability and the expected gain; with --explain "
+                            "the reasoning under the book's grammar.",
+                            0, 1};
     char **args;
     int n, code = ag_options_parse(&usage, options, argc, argv, &args, &n);
     if (code >= 0) return code;

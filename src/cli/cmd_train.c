@@ -42,7 +42,8 @@ static bool stop(void *user)
     return interrupted != 0;
 }
 
-static ag_status train(const char *path, const ag_option_list *set, const ag_train_options *options, ag_error *err)
+static ag_status train(const char *path, const ag_option_list *set, const ag_train_options *options,
+                       ag_error *err)
 {
     ag_settings settings;
     ag_progress bar;
@@ -67,14 +68,19 @@ int ag_cmd_train(int argc, char **argv)
     ag_train_options o = {0};
     bool settings = false;
     const ag_option options[] = {
-        {"set", AG_OPT_LIST, &set, "KEY=VALUE", "change a setting of the run file (stages.0.lr=1e-4); may be repeated", 0, 0},
+        {"set", AG_OPT_LIST, &set, "KEY=VALUE",
+         "change a setting of the run file (stages.0.lr=1e-4); may be repeated", 0, 0},
         {"resume", AG_OPT_FLAG, &o.resume, NULL, "continue the newest checkpoint of the run folder", 0, 0},
-        {"allow-inexact", AG_OPT_FLAG, &o.allow_inexact, NULL, "continue with another number of threads: results differ in rounding", 0, 0},
-        {"settings", AG_OPT_FLAG, &settings, NULL, "print every setting with its default, bounds and meaning", 0, 0},
+        {"allow-inexact", AG_OPT_FLAG, &o.allow_inexact, NULL,
+         "continue with another number of threads: results differ in rounding", 0, 0},
+        {"settings", AG_OPT_FLAG, &settings, NULL, "print every setting with its default, bounds and meaning",
+         0, 0},
         {NULL, AG_OPT_FLAG, NULL, NULL, NULL, 0, 0}};
     const ag_usage usage = {"agrl train RUN.yaml [options]",
-                            "Trains a judge as the run file says, into its folder: checkpoints (Hugging Face folders), metrics.jsonl, TensorBoard "
-                            "events. Ctrl-C writes a checkpoint.", 0, 1};
+                            "Trains a judge as the run file says, into its folder: checkpoints (Hugging Face "
+                            "folders), metrics.jsonl, TensorBoard "
+                            "events. Ctrl-C writes a checkpoint.",
+                            0, 1};
     char **args;
     int n, code = ag_options_parse(&usage, options, argc, argv, &args, &n);
     if (code >= 0) return code;
@@ -96,12 +102,15 @@ int ag_cmd_train(int argc, char **argv)
 int ag_cmd_plan(int argc, char **argv)
 {
     ag_option_list set = {0};
-    const ag_option options[] = {{"set", AG_OPT_LIST, &set, "KEY=VALUE", "change a setting of the run file; may be repeated", 0, 0},
-                                 {NULL, AG_OPT_FLAG, NULL, NULL, NULL, 0, 0}};
-    const ag_usage usage = {"agrl plan RUN.yaml [options]", "Says how much memory a run needs, by class of tensor, without training.", 1, 1};
+    const ag_option options[] = {
+        {"set", AG_OPT_LIST, &set, "KEY=VALUE", "change a setting of the run file; may be repeated", 0, 0},
+        {NULL, AG_OPT_FLAG, NULL, NULL, NULL, 0, 0}};
+    const ag_usage usage = {"agrl plan RUN.yaml [options]",
+                            "Says how much memory a run needs, by class of tensor, without training.", 1, 1};
     char **args;
     int n, code = ag_options_parse(&usage, options, argc, argv, &args, &n);
     if (code >= 0) return code;
     ag_error err = {0};
-    return train(args[0], &set, &(ag_train_options){.plan_only = true}, &err) == AG_OK ? 0 : ag_cli_fail(&err);
+    return train(args[0], &set, &(ag_train_options){.plan_only = true}, &err) == AG_OK ? 0
+                                                                                       : ag_cli_fail(&err);
 }

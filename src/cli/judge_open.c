@@ -25,7 +25,9 @@ static ag_status pull_if_needed(const char *name, ag_error *err)
 ag_status ag_setup_model(ag_judge_setup *s, const ag_model_choice *choice, ag_error *err)
 {
     ag_dtype type;
-    if (!choice->model) return ag_fail(err, AG_ERR_USAGE, "--model is missing: a folder, a .gguf file, a run folder or a pulled model's name");
+    if (!choice->model)
+        return ag_fail(err, AG_ERR_USAGE,
+                       "--model is missing: a folder, a .gguf file, a run folder or a pulled model's name");
     AG_TRY(pull_if_needed(choice->model, err));
     AG_TRY(ag_device_open(&s->device, choice->device, (int)choice->threads, err));
     AG_TRY(ag_dtype_choose(&type, choice->dtype, s->device, err));
@@ -37,10 +39,12 @@ ag_status ag_setup_rules(ag_judge_setup *s, const char *rules, const char *lexic
 {
     if (!rules) return ag_fail(err, AG_ERR_USAGE, "--rules is missing: a rulebook (see rules/)");
     AG_TRY(ag_book_load(&s->book, rules, err));
-    AG_TRY(s->book->facts_path ? ag_facts_load(&s->facts, s->book->facts_path, err) : ag_facts_empty(&s->facts, err));
+    AG_TRY(s->book->facts_path ? ag_facts_load(&s->facts, s->book->facts_path, err)
+                               : ag_facts_empty(&s->facts, err));
     char *own = s->opened.dir ? ag_path_join(s->opened.dir, "lexicon.json") : NULL;
     if (!lexicon && own && ag_path_exists(own)) lexicon = own;
-    ag_status status = lexicon ? ag_lexicon_load(&s->lexicon, s->facts, s->book, lexicon, err) : ag_lexicon_create(&s->lexicon, s->facts, s->book, err);
+    ag_status status = lexicon ? ag_lexicon_load(&s->lexicon, s->facts, s->book, lexicon, err)
+                               : ag_lexicon_create(&s->lexicon, s->facts, s->book, err);
     ag_free(own);
     return status;
 }

@@ -12,14 +12,33 @@ typedef struct ag_model_choice {
     long threads, kv_slots, max_positions;
 } ag_model_choice;
 /* Rows of the option table; put them into a command's own. */
-#define AG_MODEL_OPTIONS(choice)                                                                                              \
-    {"model", AG_OPT_STRING, &(choice).model, "M", "folder, .gguf file, run folder or pulled model's name", 0, 0},                \
-        {"device", AG_OPT_CHOICE, &(choice).device, "cpu|cuda", "where tensors live (default cpu)", 0, 0},                        \
-        {"dtype", AG_OPT_CHOICE, &(choice).dtype, "auto|fp32|bf16", "type of weights in products (default auto)", 0, 0},          \
-        {"threads", AG_OPT_INT, &(choice).threads, "N", "processor threads; 0: all", 0, 1024},                                    \
-        {"kv-slots", AG_OPT_INT, &(choice).kv_slots, "N", "tokens kept at once", 64, 100000000},                                  \
-        {"max-positions", AG_OPT_INT, &(choice).max_positions, "N", "longest sequence; 0: 4096 or the model's own", 0, 10000000}
-#define AG_MODEL_CHOICE_DEFAULTS {NULL, "cpu", "auto", 0, 8192, 0}
+#define AG_MODEL_OPTIONS(choice)                                                                             \
+    {                                                                                                        \
+        "model",                                                                                             \
+        AG_OPT_STRING,                                                                                       \
+        &(choice).model,                                                                                     \
+        "M",                                                                                                 \
+        "folder, .gguf file, run folder or pulled model's name",                                             \
+        0,                                                                                                   \
+        0},                                                                                                  \
+        {"device", AG_OPT_CHOICE, &(choice).device, "cpu|cuda", "where tensors live (default cpu)", 0, 0},   \
+        {"dtype",                                                                                            \
+         AG_OPT_CHOICE,                                                                                      \
+         &(choice).dtype,                                                                                    \
+         "auto|fp32|bf16",                                                                                   \
+         "type of weights in products (default auto)",                                                       \
+         0,                                                                                                  \
+         0},                                                                                                 \
+        {"threads", AG_OPT_INT, &(choice).threads, "N", "processor threads; 0: all", 0, 1024},               \
+        {"kv-slots", AG_OPT_INT, &(choice).kv_slots, "N", "tokens kept at once", 64, 100000000},             \
+    {                                                                                                        \
+        "max-positions", AG_OPT_INT, &(choice).max_positions, "N",                                           \
+            "longest sequence; 0: 4096 or the model's own", 0, 10000000                                      \
+    }
+#define AG_MODEL_CHOICE_DEFAULTS                                                                             \
+    {                                                                                                        \
+        NULL, "cpu", "auto", 0, 8192, 0                                                                      \
+    }
 
 typedef struct ag_judge_setup {
     ag_device *device;

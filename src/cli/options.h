@@ -21,12 +21,12 @@ typedef struct ag_option_list {
 } ag_option_list;
 
 typedef struct ag_option {
-    const char *name;    /* without dashes; NULL ends the table */
+    const char *name; /* without dashes; NULL ends the table */
     ag_option_kind kind;
     void *value;
-    const char *meta;    /* name of the value in help, or the choices */
+    const char *meta; /* name of the value in help, or the choices */
     const char *help;
-    double lo, hi;       /* bounds of numbers, when lo < hi */
+    double lo, hi; /* bounds of numbers, when lo < hi */
 } ag_option;
 
 /* What --help prints above the options. */

@@ -54,21 +54,29 @@ void ag_judgements_free(ag_judgement *j, size_t n)
     ag_free(j);
 }
 
-/* Names of verdicts, attributes and rules take a few tokens each; the bound only has to be safe. */
-int32_t ag_judge_answer_limit(const ag_judge *j, int asked_count)
+static int64_t longest(int64_t a, const char *text)
+{
+    int64_t b = (int64_t)strlen(text);
+    return a > b ? a : b;
+}
+
+/* No token is shorter than a byte, so the longest form in bytes (4 a character of why) is safe. */
+int32_t ag_judge_answer_limit(const ag_judge *j, const ag_asked *asked)
 {
     const ag_book *b = j->book;
-    int64_t bytes = 64;
+    int64_t bytes = 16, names = 0, tier = 0, rule = 0; /* 16: newlines, rule=, why=, the end */
+    for (int t = 0; t < b->tier_count; t++) tier = longest(tier, b->tiers[t].id);
+    for (int r = 0; r < b->rule_count; r++) rule = longest(rule, b->rules[r].id);
+    for (int a = 0; a < asked->count; a++) names += (int64_t)strlen(asked->entries[a].id) + 2;
     for (int c = 0; c < b->criterion_count; c++) {
-        size_t longest = 0;
-        for (int v = 0; v < b->criteria[c].verdict_count; v++)
-            if (strlen(b->criteria[c].verdicts[v]) > longest) longest = strlen(b->criteria[c].verdicts[v]);
-        bytes += (int64_t)strlen(b->criteria[c].id) + 2;
-        bytes += b->criteria[c].per_asked ? (int64_t)asked_count * ((int64_t)longest + 26)
-                                          : (int64_t)longest + 2;
+        const ag_criterion *k = &b->criteria[c];
+        int64_t verdict = 0;
+        for (int v = 0; v < k->verdict_count; v++) verdict = longest(verdict, k->verdicts[v]);
+        bytes += (int64_t)strlen(k->id) + 3 + (k->per_asked ? names + asked->count * verdict : verdict);
     }
-    if (b->why_required) bytes += b->why_chars + 8;
-    return (int32_t)(bytes < 1024 ? bytes : 1024);
+    bytes += tier + rule;
+    if (b->why_required) bytes += 4 * (int64_t)b->why_chars;
+    return (int32_t)(bytes < INT32_MAX / 2 ? bytes : INT32_MAX / 2);
 }
 
 /* --- scoring tiers ---------------------------------------------------------------------------------------------- */
@@ -171,22 +179,21 @@ static void masking_advance(void *user, size_t prompt, int32_t sample, int32_t i
     ag_grammar_advance(m->judge->grammar, &m->states[prompt], id);
 }
 
-/* Greedy continuations of the prompts. masks NULL: as the model writes. prefix[i] tokens of prompt i already belong to the answer. */
+/* Greedy continuations of the prompts. masks NULL: as the model writes. */
 static ag_status continue_prompts(ag_judge *j, const prompts *p, const ag_judge_input *inputs, masking *masks,
                                   ag_generated **out, ag_error *err)
 {
     ag_generate_prompt *g = ag_calloc(p->n, sizeof *g);
     if (!g) return ag_fail_memory(err, "prompts");
-    int asked = 0;
+    int32_t most = 0;
     for (size_t i = 0; i < p->n; i++) {
+        int32_t limit = ag_judge_answer_limit(j, inputs[i].asked);
         g[i] = (ag_generate_prompt){p->tokens[i].ids, (int32_t)p->tokens[i].len, 1, i};
-        if (inputs[i].asked->count > asked) asked = inputs[i].asked->count;
+        if (limit > most) most = limit;
     }
     ag_constraint constraint = {masks, masking_allowed, masking_advance};
-    ag_generate_options o = {.max_new = ag_judge_answer_limit(j, asked),
-                             .end_id = j->end_id,
-                             .top_p = 1,
-                             .constraint = masks ? &constraint : NULL};
+    ag_generate_options o = {
+        .max_new = most, .end_id = j->end_id, .top_p = 1, .constraint = masks ? &constraint : NULL};
     ag_status status = ag_generate(j->session, g, p->n, &o, out, err);
     ag_free(g);
     return status;
@@ -236,24 +243,21 @@ static ag_status start_states(ag_judge *j, const ag_judge_input *inputs, size_t 
     return AG_OK;
 }
 
-/* Puts the judged tier's tokens behind the prompt and moves the grammar over them. */
+/* Puts the judged tier's tokens behind the prompt and moves the grammar over them. They are the scored ones: with what ends them,
+ * where one tier begins another, so that the answer cannot go on to that other. */
 static ag_status force_tier(ag_judge *j, prompts *p, masking *m, const ag_judgement *out, size_t *before,
                             ag_error *err)
 {
-    ag_tokens tier = {0};
-    ag_status status = AG_OK;
-    for (size_t i = 0; i < p->n && status == AG_OK; i++) {
-        const char *id = j->book->tiers[out[i].tier].id;
-        tier.len = 0;
-        status = ag_tokenizer_encode(j->tokenizer, id, strlen(id), false, &tier, err);
-        for (size_t k = 0; k < tier.len && status == AG_OK; k++)
-            if (!ag_grammar_advance(j->grammar, &m->states[i], tier.ids[k]))
-                status = ag_fail(err, AG_ERR_INTERNAL, "the grammar refuses tier '%s'", id);
-        if (status == AG_OK) status = ag_tokens_add(&p->tokens[i], tier.ids, tier.len, err);
-        before[i] = tier.len;
+    for (size_t i = 0; i < p->n; i++) {
+        int t = out[i].tier;
+        const int32_t *ids = j->tier_tokens.ids + j->tier_offset[t];
+        before[i] = (size_t)(j->tier_offset[t + 1] - j->tier_offset[t]);
+        for (size_t k = 0; k < before[i]; k++)
+            if (!ag_grammar_advance(j->grammar, &m->states[i], ids[k]))
+                return ag_fail(err, AG_ERR_INTERNAL, "the grammar refuses tier '%s'", j->book->tiers[t].id);
+        AG_TRY(ag_tokens_add(&p->tokens[i], ids, before[i], err));
     }
-    ag_tokens_free(&tier);
-    return status;
+    return AG_OK;
 }
 
 static ag_status masked_answers(ag_judge *j, prompts *p, const ag_judge_input *inputs, bool tier_first,

@@ -34,8 +34,8 @@ typedef struct ag_judge_options {
 ag_status ag_judge_create(ag_judge **judge, ag_model *model, const ag_tokenizer *tokenizer,
                           const ag_book *book, const ag_judge_options *options, ag_error *err);
 void ag_judge_free(ag_judge *judge);
-/* Bytes of an answer's longest form, in tokens, for this many asked entries (the generation limit). */
-int32_t ag_judge_answer_limit(const ag_judge *judge, int asked_count);
+/* The longest answer to this pair in bytes: no answer has more tokens (the generation limit). */
+int32_t ag_judge_answer_limit(const ag_judge *judge, const ag_asked *asked);
 
 typedef struct ag_judge_input {
     const char *query;

@@ -67,7 +67,7 @@ static void count_verdicts(ag_record *r, const ag_book *book, const ag_pair *pai
             int gold = pair->gold.verdicts.v[c][a];
             if (gold < 0) continue;
             r->verdict_count[c]++;
-            r->verdict_hits[c] += v->format && v->answer.verdicts.v[c][a] == gold;
+            r->verdict_hits[c] += r->format && v->answer.verdicts.v[c][a] == gold;
         }
     }
 }

@@ -16,15 +16,16 @@ typedef enum ag_family { AG_FAMILY_LLAMA, AG_FAMILY_QWEN2, AG_FAMILY_QWEN3 } ag_
 
 typedef struct ag_config {
     ag_family family;
-    int vocab, width, layers, heads, kv_heads, head_dim, ff; /* heads * head_dim may differ from width (qwen3) */
+    int vocab, width, layers, heads, kv_heads, head_dim,
+        ff; /* heads * head_dim may differ from width (qwen3) */
     int max_positions;
     double rope_theta;
-    bool rope_llama3;            /* llama3 scaling: */
+    bool rope_llama3; /* llama3 scaling: */
     double rope_factor, rope_low, rope_high;
     int rope_original;
     double norm_eps;
     bool tied, qkv_bias, qk_norm;
-    int bos, eos, pad;           /* -1: none */
+    int bos, eos, pad; /* -1: none */
 } ag_config;
 
 /* Reads a Hugging Face config.json object; `where` names it in messages. Checks every size against overflow

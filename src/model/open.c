@@ -9,10 +9,14 @@
 
 ag_status ag_dtype_choose(ag_dtype *type, const char *name, const ag_device *device, ag_error *err)
 {
-    if (ag_streq(name, "bf16")) *type = AG_BF16;
-    else if (ag_streq(name, "fp32")) *type = device->real;
-    else if (!name || ag_streq(name, "auto")) *type = device->fast_bf16 ? AG_BF16 : device->real;
-    else return ag_fail(err, AG_ERR_USAGE, "dtype must be auto, fp32 or bf16, not '%s'", name);
+    if (ag_streq(name, "bf16"))
+        *type = AG_BF16;
+    else if (ag_streq(name, "fp32"))
+        *type = device->real;
+    else if (!name || ag_streq(name, "auto"))
+        *type = device->fast_bf16 ? AG_BF16 : device->real;
+    else
+        return ag_fail(err, AG_ERR_USAGE, "dtype must be auto, fp32 or bf16, not '%s'", name);
     return AG_OK;
 }
 
@@ -42,7 +46,8 @@ static ag_status read_adapter_config(const char *path, ag_model_options *options
     if (status == AG_OK && (!name || !*name || !ag_streq(kind, "LORA") || rank == 0))
         status = ag_fail(err, AG_ERR_INPUT, "%s: not a LoRA adapter with a base model and a rank", path);
     if (status == AG_OK && options->lora_rank > 0 && options->lora_rank != rank)
-        status = ag_fail(err, AG_ERR_USAGE, "%s: the adapter has rank %ld, not %d; set lora.rank to it", path, rank, options->lora_rank);
+        status = ag_fail(err, AG_ERR_USAGE, "%s: the adapter has rank %ld, not %d; set lora.rank to it", path,
+                         rank, options->lora_rank);
     if (status == AG_OK) {
         options->lora_rank = (int)rank;
         options->lora_alpha = alpha;
@@ -53,21 +58,24 @@ static ag_status read_adapter_config(const char *path, ag_model_options *options
     return status;
 }
 
-static ag_status load(ag_opened *o, const char *path, ag_device *device, const ag_model_options *options, ag_error *err)
+static ag_status load(ag_opened *o, const char *path, ag_device *device, const ag_model_options *options,
+                      ag_error *err)
 {
     ag_config config;
     ag_weights *weights = NULL;
     ag_status status = ag_weights_open(&weights, path, &config, err);
     if (status == AG_OK) status = ag_weights_tokenizer(weights, &o->tokenizer, err);
     if (status == AG_OK && ag_tokenizer_vocab(o->tokenizer) > config.vocab)
-        status = ag_fail(err, AG_ERR_INPUT, "%s: the tokenizer has %d tokens, the model only %d", path, ag_tokenizer_vocab(o->tokenizer), config.vocab);
+        status = ag_fail(err, AG_ERR_INPUT, "%s: the tokenizer has %d tokens, the model only %d", path,
+                         ag_tokenizer_vocab(o->tokenizer), config.vocab);
     if (status == AG_OK) status = ag_model_create(&o->model, &config, device, options, err);
     if (status == AG_OK) status = ag_model_read(o->model, weights, err);
     ag_weights_close(weights);
     return status;
 }
 
-ag_status ag_model_open(ag_opened *o, const char *name, ag_device *device, const ag_model_options *wanted, ag_error *err)
+ag_status ag_model_open(ag_opened *o, const char *name, ag_device *device, const ag_model_options *wanted,
+                        ag_error *err)
 {
     *o = (ag_opened){0};
     ag_model_options options = *wanted;
@@ -77,8 +85,10 @@ ag_status ag_model_open(ag_opened *o, const char *name, ag_device *device, const
     if (status == AG_OK) {
         o->dir = ag_path_is_dir(path) ? ag_strdup(path) : ag_path_dir(path);
         config = ag_path_join(path, "adapter_config.json");
-        if (!o->dir || !config) status = ag_fail_memory(err, "path");
-        else adapter = ag_path_exists(config);
+        if (!o->dir || !config)
+            status = ag_fail_memory(err, "path");
+        else
+            adapter = ag_path_exists(config);
     }
     if (status == AG_OK && adapter) {
         status = read_adapter_config(config, &options, &o->base, err);
@@ -88,8 +98,10 @@ ag_status ag_model_open(ag_opened *o, const char *name, ag_device *device, const
         if (!o->base) status = ag_fail_memory(err, "path");
     }
     if (status == AG_OK) status = load(o, adapter ? base_path : path, device, &options, err);
-    if (status == AG_OK && adapter) status = ag_model_read_adapter(o->model, path, err);
-    else if (status == AG_OK && options.lora_rank > 0) status = ag_model_randomize_lora(o->model, 0, err);
+    if (status == AG_OK && adapter)
+        status = ag_model_read_adapter(o->model, path, err);
+    else if (status == AG_OK && options.lora_rank > 0)
+        status = ag_model_randomize_lora(o->model, 0, err);
     ag_free(path);
     ag_free(config);
     ag_free(base_path);

@@ -9,14 +9,16 @@
 typedef struct ag_opened {
     ag_model *model;
     ag_tokenizer *tokenizer;
-    char *dir;  /* the folder that holds it (of the adapter, if it is one): agrl.json and lexicon.json lie here */
+    char *
+        dir; /* the folder that holds it (of the adapter, if it is one): agrl.json and lexicon.json lie here */
     char *base; /* what the weights were read from: an adapter's base, else as given */
 } ag_opened;
 
 /* The folder or file that a name stands for. *path: ag_free. */
 ag_status ag_model_resolve(const char *name, char **path, ag_error *err);
 /* options->type and lora as wanted; an adapter brings its own rank and alpha (a different wanted rank is AG_ERR_USAGE). */
-ag_status ag_model_open(ag_opened *opened, const char *name, ag_device *device, const ag_model_options *options, ag_error *err);
+ag_status ag_model_open(ag_opened *opened, const char *name, ag_device *device,
+                        const ag_model_options *options, ag_error *err);
 /* Releases the model before its device is closed. */
 void ag_opened_close(ag_opened *opened);
 

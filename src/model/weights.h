@@ -47,7 +47,8 @@ void ag_weights_close(ag_weights *weights);
 typedef enum ag_weights_type { AG_WEIGHTS_F32, AG_WEIGHTS_BF16 } ag_weights_type;
 typedef struct ag_weights_out ag_weights_out;
 ag_status ag_weights_create(ag_weights_out **out, const char *path, ag_error *err);
-ag_status ag_weights_declare(ag_weights_out *out, const char *name, int64_t rows, int64_t cols, /* rows 0: vector */
+ag_status ag_weights_declare(ag_weights_out *out, const char *name, int64_t rows,
+                             int64_t cols, /* rows 0: vector */
                              ag_weights_type type, ag_error *err);
 /* n floats of the next declared tensor (may come in pieces); rounded to nearest even for BF16. */
 ag_status ag_weights_write(ag_weights_out *out, const float *values, int64_t n, ag_error *err);

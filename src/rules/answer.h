@@ -19,14 +19,22 @@ typedef struct ag_answer {
 } ag_answer;
 
 /* What a piece of the answer belongs to, for credit by field, masks and metrics. */
-typedef enum ag_part { AG_PART_TIER, AG_PART_CRITERION, AG_PART_RULE, AG_PART_WHY, AG_PART_FORM, AG_PART_END } ag_part;
+typedef enum ag_part {
+    AG_PART_TIER,
+    AG_PART_CRITERION,
+    AG_PART_RULE,
+    AG_PART_WHY,
+    AG_PART_FORM,
+    AG_PART_END
+} ag_part;
 
 /* One segment: tier, newline, `id=`, verdict, attribute name, `:`, `;`, `rule=`, rule id, `why=`, text, end. Each is
  * tokenised alone. `forced`: the grammar leaves no choice here (FORM), the model is not trained to choose it in RL. */
 typedef struct ag_segment {
     const char *text; /* NULL for the end token */
     size_t len;
-    char tail; /* one more byte of the same segment (the '=' of `id=`, which the book does not store); 0: none */
+    char
+        tail; /* one more byte of the same segment (the '=' of `id=`, which the book does not store); 0: none */
     ag_part part;
     int criterion, asked; /* of CRITERION parts, else -1 */
 } ag_segment;
@@ -39,17 +47,19 @@ int ag_answer_segment_max(const ag_book *book, int asked_count);
  * tier's segment first under respond_then_think. A why is written where there is one, and an empty one where the
  * book requires it; it is cut at its first line end or invalid byte and at why_chars, so that the answer is
  * always one that parse accepts. */
-int ag_answer_segments(const ag_book *book, const ag_asked *asked, const ag_answer *answer, ag_segment *segments);
+int ag_answer_segments(const ag_book *book, const ag_asked *asked, const ag_answer *answer,
+                       ag_segment *segments);
 /* The answer as text (without the end). AG_ERR_INPUT when a value is absent. */
-ag_status ag_answer_render(ag_str *out, const ag_book *book, const ag_asked *asked, const ag_answer *answer, ag_error *err);
+ag_status ag_answer_render(ag_str *out, const ag_book *book, const ag_asked *asked, const ag_answer *answer,
+                           ag_error *err);
 /* Tokens of segments, one at a time; part_of[i] (may be NULL, growing like ids) is the segment of token i. `end_id` closes. */
 ag_status ag_answer_encode(const ag_tokenizer *tokenizer, const ag_segment *segments, int n, int32_t end_id,
                            ag_tokens *ids, ag_tokens *segment_of, ag_error *err);
 
 /* Accepts exactly the format; on refusal returns false and writes the reason ("line 3: attribute 'colour' given
  * twice") into refusal (may be NULL). A why line is accepted either way; more than why_chars code points is not. */
-bool ag_answer_parse(const ag_book *book, const ag_asked *asked, const char *text, size_t len, ag_answer *answer,
-                     ag_str *refusal);
+bool ag_answer_parse(const ag_book *book, const ag_asked *asked, const char *text, size_t len,
+                     ag_answer *answer, ag_str *refusal);
 
 /* --- the token automaton ----------------------------------------------------------------------------------
  * Compiled once for (book, tokenizer); a state is a value that also carries the pair's asked entries. It allows exactly
@@ -61,14 +71,15 @@ ag_status ag_grammar_build(ag_grammar **grammar, const ag_book *book, const ag_t
 void ag_grammar_free(ag_grammar *grammar);
 
 typedef struct ag_grammar_state {
-    const ag_asked *asked;     /* borrowed; must outlive the state */
-    int step;                  /* which segment of the answer */
-    int at;                    /* tokens of it already written */
-    int node;                  /* position in the step's token trie, or which alternative is forced */
-    int chars_left;            /* of why */
-    uint8_t utf8[4]; int utf8_len; /* an unfinished character of why */
-    ag_verdicts verdicts;      /* so far */
-    bool done;                 /* the end token was written */
+    const ag_asked *asked; /* borrowed; must outlive the state */
+    int step;              /* which segment of the answer */
+    int at;                /* tokens of it already written */
+    int node;              /* position in the step's token trie, or which alternative is forced */
+    int chars_left;        /* of why */
+    uint8_t utf8[4];
+    int utf8_len;         /* an unfinished character of why */
+    ag_verdicts verdicts; /* so far */
+    bool done;            /* the end token was written */
 } ag_grammar_state;
 
 void ag_grammar_start(const ag_grammar *grammar, const ag_asked *asked, ag_grammar_state *state);
@@ -85,7 +96,7 @@ bool ag_grammar_advance(const ag_grammar *grammar, ag_grammar_state *state, int3
 
 /* The token sequences of the tiers as they begin an answer, with the token that follows where one sequence is the
  * beginning of another's (then of all): what P(tier) is the product over. */
-ag_status ag_tier_tokens(const ag_book *book, const ag_tokenizer *tokenizer, int32_t end_id, ag_tokens *tokens,
-                         int offsets[AG_MAX_TIERS + 1], ag_error *err);
+ag_status ag_tier_tokens(const ag_book *book, const ag_tokenizer *tokenizer, int32_t end_id,
+                         ag_tokens *tokens, int offsets[AG_MAX_TIERS + 1], ag_error *err);
 
 #endif

@@ -22,8 +22,15 @@ typedef struct ag_tier {
 
 /* How a catalogue fact stands to what was asked. Category relations and attribute relations share the list. */
 typedef enum ag_relation {
-    AG_REL_SAME, AG_REL_NARROWER, AG_REL_SIBLING, AG_REL_RELATED, AG_REL_ELSE, /* from: category  */
-    AG_REL_EQUAL, AG_REL_NEAR, AG_REL_MISSING, AG_REL_OTHER,                   /* from: attribute */
+    AG_REL_SAME,
+    AG_REL_NARROWER,
+    AG_REL_SIBLING,
+    AG_REL_RELATED,
+    AG_REL_ELSE, /* from: category  */
+    AG_REL_EQUAL,
+    AG_REL_NEAR,
+    AG_REL_MISSING,
+    AG_REL_OTHER, /* from: attribute */
     AG_REL_COUNT
 } ag_relation;
 extern const char *const ag_relation_names[AG_REL_COUNT];
@@ -35,7 +42,7 @@ typedef struct ag_criterion {
     bool per_asked;
     const char **verdicts; /* best first */
     int verdict_count;
-    double weight;         /* of its reward term */
+    double weight; /* of its reward term */
     ag_fact_source from;
     int map[AG_REL_COUNT]; /* verdict for a relation; -1 where the book maps none */
 } ag_criterion;
@@ -60,7 +67,7 @@ typedef struct ag_attribute {
     const char *name; /* "default" is row 0 */
     bool core;
     ag_compare compare;
-    double near;      /* a number's tolerance; relative (0.1 for 10%) when near_relative, else in base units */
+    double near; /* a number's tolerance; relative (0.1 for 10%) when near_relative, else in base units */
     bool near_relative;
     const char **fields, **weak_fields; /* item fields to look in; none given: the attribute's own name */
     int field_count, weak_count;
@@ -126,6 +133,7 @@ void ag_derive(const ag_book *book, const ag_asked *asked, const ag_verdicts *ve
  * negated; each query type the book names), or samples `samples` points past `bound`, and appends a report to `out`:
  * rules that never hold, hold but never decide, worse verdicts that raise the tier (with an example), tiers never
  * reached. *problems counts them. */
-ag_status ag_book_check(const ag_book *book, long bound, long samples, ag_str *out, int *problems, ag_error *err);
+ag_status ag_book_check(const ag_book *book, long bound, long samples, ag_str *out, int *problems,
+                        ag_error *err);
 
 #endif

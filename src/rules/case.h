@@ -14,8 +14,8 @@ enum {
     AG_MAX_CRITERIA = 16,
     AG_MAX_VERDICTS = 64, /* of one criterion */
     AG_MAX_RULES = 512,
-    AG_MAX_ASKED = 32,    /* entries of one query */
-    AG_MAX_TYPES = 8      /* types of one query */
+    AG_MAX_ASKED = 32, /* entries of one query */
+    AG_MAX_TYPES = 8   /* types of one query */
 };
 
 /* A fact of an item: one field with one or more values. */
@@ -38,13 +38,13 @@ extern const char *const ag_op_names[6]; /* "is", "not", "at_most", "at_least", 
 
 /* One thing that the query asks for. */
 typedef struct ag_ask {
-    const char *id;      /* what verdicts and answers call it; the name, or name#2 for its second entry */
-    const char *name;    /* the attribute's name in the book */
+    const char *id;   /* what verdicts and answers call it; the name, or name#2 for its second entry */
+    const char *name; /* the attribute's name in the book */
     ag_op op;
     const char **values; /* any of; between: exactly two */
     int value_count;
-    bool core;           /* importance, from the entry or else from the book */
-    bool negated;        /* op is `not` (or `like`'s X itself is excluded: not negated) */
+    bool core;    /* importance, from the entry or else from the book */
+    bool negated; /* op is `not` (or `like`'s X itself is excluded: not negated) */
 } ag_ask;
 
 typedef enum ag_asked_source { AG_ASKED_UNKNOWN, AG_ASKED_GIVEN, AG_ASKED_PARSED } ag_asked_source;
@@ -69,11 +69,11 @@ void ag_verdicts_clear(ag_verdicts *verdicts);
 
 /* What people or the catalogue say is right; absent parts are -1 or NULL. */
 typedef struct ag_gold {
-    int tier;          /* index into the book's tiers, best first; -1 absent */
+    int tier; /* index into the book's tiers, best first; -1 absent */
     ag_verdicts verdicts;
-    int rule;          /* index into the book's rules; -1 absent */
-    const char *why;   /* NULL absent */
-    double *soft;      /* share of raters for each tier (sums to 1), or NULL */
+    int rule;        /* index into the book's rules; -1 absent */
+    const char *why; /* NULL absent */
+    double *soft;    /* share of raters for each tier (sums to 1), or NULL */
 } ag_gold;
 
 #endif

@@ -12,10 +12,10 @@
 
 typedef struct ag_prompt_options {
     ag_chat chat;
-    int item_tokens;    /* budget of the item (default 300) */
-    int max_tokens;     /* of the whole prompt; 0: no limit beyond the item's */
-    bool repeat_query;  /* after the item; default true */
-    bool rules;         /* the book's rules in the system text; default true */
+    int item_tokens;   /* budget of the item (default 300) */
+    int max_tokens;    /* of the whole prompt; 0: no limit beyond the item's */
+    bool repeat_query; /* after the item; default true */
+    bool rules;        /* the book's rules in the system text; default true */
 } ag_prompt_options;
 void ag_prompt_defaults(ag_prompt_options *options);
 
@@ -34,16 +34,20 @@ ag_status ag_prompt_encode(ag_tokens *out, const ag_book *book, const ag_tokeniz
                            const ag_prompt_options *options, const char *query, const ag_item *item,
                            const ag_asked *asked, const char *hint, ag_prompt_loss *loss, ag_error *err);
 /* The same as text, for people (`agrl rules show --pair`). */
-ag_status ag_prompt_text(ag_str *out, const ag_book *book, const ag_prompt_options *options, const char *query,
-                         const ag_item *item, const ag_asked *asked, const char *hint, ag_error *err);
+ag_status ag_prompt_text(ag_str *out, const ag_book *book, const ag_prompt_options *options,
+                         const char *query, const ag_item *item, const ag_asked *asked, const char *hint,
+                         ag_error *err);
 
 /* Hints by level (METHOD.md section 7): 1 names of the fields to look at, 2 + the item's evidence quoted, 3 + their gold
  * verdicts, 4 + the deciding rule and its text, 5 + the full gold answer. wrong[c][a]: the fields to point at (single
  * criteria use a = 0). *reveals: derive over all completions of the hinted facts gives one tier. Returns AG_OK with
  * an empty text when the level has nothing to say (absent gold, or the same text as the level below). */
-typedef struct ag_hint_fields { bool wrong[AG_MAX_CRITERIA][AG_MAX_ASKED]; } ag_hint_fields;
-ag_status ag_hint_build(ag_str *out, bool *reveals, const ag_book *book, const ag_item *item, const ag_asked *asked,
-                        const ag_gold *gold, const ag_hint_fields *fields, int level, ag_error *err);
+typedef struct ag_hint_fields {
+    bool wrong[AG_MAX_CRITERIA][AG_MAX_ASKED];
+} ag_hint_fields;
+ag_status ag_hint_build(ag_str *out, bool *reveals, const ag_book *book, const ag_item *item,
+                        const ag_asked *asked, const ag_gold *gold, const ag_hint_fields *fields, int level,
+                        ag_error *err);
 /* Does an answer's why text or form carry hint markers or a phrase of the hint? (Guided rollouts only.) */
 bool ag_hint_leaks(const char *hint, const char *answer, size_t len);
 

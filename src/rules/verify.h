@@ -10,10 +10,10 @@
 typedef enum ag_gate { AG_GATE_HARD, AG_GATE_SOFT, AG_GATE_KEEP_TIER, AG_GATE_OFF } ag_gate;
 
 typedef struct ag_reward_options {
-    double tier, rule, format_penalty;    /* weights; from the book by default */
+    double tier, rule, format_penalty; /* weights; from the book by default */
     double criterion[AG_MAX_CRITERIA];
     ag_gate gate;
-    double gate_soft;                     /* AG_GATE_SOFT: an answer that breaks the gate keeps this share */
+    double gate_soft; /* AG_GATE_SOFT: an answer that breaks the gate keeps this share */
     /* Weight of each gold verdict in a `per: asked` score, for class balance; NULL: all 1. [criterion][verdict] */
     const double (*verdict_weight)[AG_MAX_VERDICTS];
 } ag_reward_options;
@@ -25,13 +25,13 @@ void ag_reward_defaults(ag_reward_options *options, const ag_book *book);
  * a `per: asked` criterion with nothing asked is NAN too). */
 typedef struct ag_verdict {
     bool format;
-    ag_answer answer;          /* valid when format */
+    ag_answer answer; /* valid when format */
     int derived_tier, derived_rule;
-    bool gate;                 /* label-free self-consistency: the answer's tier and rule are the derived ones */
-    bool has_gold;             /* a gold tier was given: scores and reward are meaningful */
+    bool gate;     /* label-free self-consistency: the answer's tier and rule are the derived ones */
+    bool has_gold; /* a gold tier was given: scores and reward are meaningful */
     double score_tier, score_rule, score_criterion[AG_MAX_CRITERIA];
-    bool verdicts_right;       /* every gold verdict present was met (false when none is known) */
-    bool verdicts_known;       /* gold had a verdict for at least one criterion that applies */
+    bool verdicts_right; /* every gold verdict present was met (false when none is known) */
+    bool verdicts_known; /* gold had a verdict for at least one criterion that applies */
     double term_tier, term_rule, term_criterion[AG_MAX_CRITERIA], term_format, total;
 } ag_verdict;
 
@@ -39,13 +39,14 @@ typedef struct ag_verdict {
 void ag_verify(const ag_book *book, const ag_asked *asked, const ag_gold *gold, const char *text, size_t len,
                const ag_reward_options *options, ag_verdict *verdict, ag_str *refusal);
 /* The reward of a verdict whose format, answer, gate are set (used again when options change). */
-void ag_reward(const ag_book *book, const ag_asked *asked, const ag_gold *gold, const ag_reward_options *options,
-               ag_verdict *verdict);
+void ag_reward(const ag_book *book, const ag_asked *asked, const ag_gold *gold,
+               const ag_reward_options *options, ag_verdict *verdict);
 
 /* {"tier": ..., "verdicts": {...}, "rule": ...} members of an answer into an object (DESIGN.md section 4). */
-ag_status ag_answer_to_json(json_t *object, const ag_book *book, const ag_asked *asked, const ag_answer *answer, ag_error *err);
+ag_status ag_answer_to_json(json_t *object, const ag_book *book, const ag_asked *asked,
+                            const ag_answer *answer, ag_error *err);
 /* The verdict line of `agrl verify` (id may be NULL). New reference. */
-json_t *ag_verdict_to_json(const ag_book *book, const ag_asked *asked, const ag_verdict *verdict, const char *id,
-                           const char *refusal);
+json_t *ag_verdict_to_json(const ag_book *book, const ag_asked *asked, const ag_verdict *verdict,
+                           const char *id, const char *refusal);
 
 #endif

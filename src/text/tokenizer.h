@@ -39,12 +39,12 @@ ag_status ag_tokenizer_load_vocab_merges(ag_tokenizer **tokenizer, const char *v
  * "default" or unknown names are AG_ERR_UNSUPPORTED. */
 typedef struct ag_vocab_source {
     const char *const *tokens; /* in the byte-to-unicode alphabet of GPT-2, as both formats store them */
-    const int *types;          /* GGUF: 1 normal, 2 unknown, 3 control, 4 user defined, 5 unused, 6 byte; or NULL */
+    const int *types; /* GGUF: 1 normal, 2 unknown, 3 control, 4 user defined, 5 unused, 6 byte; or NULL */
     int vocab;
     const char *const *merges; /* "left right" */
     int merge_count;
     const char *pre;
-    int bos, eos, pad;         /* -1: none */
+    int bos, eos, pad; /* -1: none */
     bool add_bos;
     const char *chat_template; /* or NULL */
 } ag_vocab_source;
@@ -81,7 +81,7 @@ const char *ag_tokenizer_bytes(const ag_tokenizer *tokenizer, int32_t id, size_t
 bool ag_tokenizer_is_special(const ag_tokenizer *tokenizer, int32_t id);
 /* Id of a token given by its plain text (specials too), or -1. */
 int32_t ag_tokenizer_find(const ag_tokenizer *tokenizer, const char *text, size_t len);
-int ag_tokenizer_vocab(const ag_tokenizer *tokenizer); /* ids are below this */
+int ag_tokenizer_vocab(const ag_tokenizer *tokenizer);   /* ids are below this */
 int32_t ag_tokenizer_bos(const ag_tokenizer *tokenizer); /* -1: none */
 int32_t ag_tokenizer_eos(const ag_tokenizer *tokenizer);
 int32_t ag_tokenizer_pad(const ag_tokenizer *tokenizer);

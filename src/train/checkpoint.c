@@ -36,12 +36,13 @@ static int64_t step_of(const char *name)
 
 static ag_status write_state(const char *dir, const ag_train_state *s, ag_error *err)
 {
-    json_t *json = json_pack("{s:I, s:i, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:{s:I, s:I, s:I}, s:i, s:s}", "step", (json_int_t)s->step,
-                             "stage", s->stage, "stage_step", (json_int_t)s->stage_step, "optimizer_step", (json_int_t)s->optimizer_step,
-                             "best_step", (json_int_t)s->best_step, "best_value", s->best_value, "best_tie", s->best_tie, "tokens",
-                             (json_int_t)s->tokens, "unshared_tokens", (json_int_t)s->unshared, "logs", "metrics", (json_int_t)s->logs.metrics,
-                             "timing", (json_int_t)s->logs.timing, "events", (json_int_t)s->logs.events, "threads", s->threads, "settings",
-                             s->settings);
+    json_t *json = json_pack(
+        "{s:I, s:i, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:{s:I, s:I, s:I}, s:i, s:s}", "step",
+        (json_int_t)s->step, "stage", s->stage, "stage_step", (json_int_t)s->stage_step, "optimizer_step",
+        (json_int_t)s->optimizer_step, "best_step", (json_int_t)s->best_step, "best_value", s->best_value,
+        "best_tie", s->best_tie, "tokens", (json_int_t)s->tokens, "unshared_tokens", (json_int_t)s->unshared,
+        "logs", "metrics", (json_int_t)s->logs.metrics, "timing", (json_int_t)s->logs.timing, "events",
+        (json_int_t)s->logs.events, "threads", s->threads, "settings", s->settings);
     char *path = ag_path_join(dir, "state.json");
     ag_status status = json && path ? ag_json_save(path, json, err) : ag_fail_memory(err, "checkpoint");
     ag_free(path);
@@ -49,7 +50,8 @@ static ag_status write_state(const char *dir, const ag_train_state *s, ag_error 
     return status;
 }
 
-static ag_status read_long(const json_t *json, const char *key, int64_t *value, const char *path, ag_error *err)
+static ag_status read_long(const json_t *json, const char *key, int64_t *value, const char *path,
+                           ag_error *err)
 {
     long x = (long)*value;
     AG_TRY(ag_json_get_int(json, key, -1, 0x7fffffffffffffff, &x, path, err));
@@ -88,7 +90,8 @@ ag_status ag_checkpoint_state(const char *run_dir, int64_t step, ag_train_state 
     json_t *json = NULL;
     *state = (ag_train_state){.best_step = -1};
     ag_status status = path ? ag_json_load(&json, path, err) : ag_fail_memory(err, "checkpoint");
-    if (status == AG_OK && !json_is_object(json_object_get(json, "logs"))) status = ag_fail(err, AG_ERR_INPUT, "%s: not a training state", path);
+    if (status == AG_OK && !json_is_object(json_object_get(json, "logs")))
+        status = ag_fail(err, AG_ERR_INPUT, "%s: not a training state", path);
     if (status == AG_OK) status = read_state(json, state, path, err);
     json_decref(json);
     ag_free(path);
@@ -97,12 +100,14 @@ ag_status ag_checkpoint_state(const char *run_dir, int64_t step, ag_train_state 
 }
 
 /* All parts into a folder that nobody looks at yet. */
-static ag_status write_parts(const char *dir, const ag_checkpoint_parts *p, const ag_train_state *state, ag_error *err)
+static ag_status write_parts(const char *dir, const ag_checkpoint_parts *p, const ag_train_state *state,
+                             ag_error *err)
 {
     ag_weights_type type = p->model->type == AG_BF16 ? AG_WEIGHTS_BF16 : AG_WEIGHTS_F32;
     char *inner = ag_path_join(dir, "state"), *lexicon = ag_path_join(dir, "lexicon.json");
     ag_status status = inner && lexicon ? ag_dir_make(inner, err) : ag_fail_memory(err, "checkpoint");
-    if (status == AG_OK) status = ag_model_save(p->model, dir, p->optimizer->master, type, p->base_model, err);
+    if (status == AG_OK)
+        status = ag_model_save(p->model, dir, p->optimizer->master, type, p->base_model, err);
     if (status == AG_OK) status = ag_tokenizer_save(p->tokenizer, dir, err);
     if (status == AG_OK) status = ag_judge_format_save(p->format, p->book, dir, err);
     if (status == AG_OK) status = ag_lexicon_save(p->lexicon, lexicon, err);
@@ -123,8 +128,10 @@ static ag_status point(const char *parent, const char *name, int64_t step, ag_er
     snprintf(temporary, sizeof temporary, ".%s.tmp", name);
     char *from = ag_path_join(parent, temporary), *to = ag_path_join(parent, name);
     ag_status status = from && to ? AG_OK : ag_fail_memory(err, "checkpoint");
-    if (status == AG_OK && unlink(from) != 0 && errno != ENOENT) status = ag_fail_errno(err, "cannot remove", from);
-    if (status == AG_OK && (symlink(target, from) != 0 || rename(from, to) != 0)) status = ag_fail_errno(err, "cannot link", to);
+    if (status == AG_OK && unlink(from) != 0 && errno != ENOENT)
+        status = ag_fail_errno(err, "cannot remove", from);
+    if (status == AG_OK && (symlink(target, from) != 0 || rename(from, to) != 0))
+        status = ag_fail_errno(err, "cannot link", to);
     ag_free(from);
     ag_free(to);
     return status;
@@ -156,12 +163,16 @@ static ag_status find_newest(void *user, const char *parent, const char *name, a
 {
     (void)parent, (void)err;
     int64_t *newest = user, step = step_of(name);
-    if (step > newest[0]) newest[1] = newest[0], newest[0] = step;
-    else if (step > newest[1] && step < newest[0]) newest[1] = step;
+    if (step > newest[0])
+        newest[1] = newest[0], newest[0] = step;
+    else if (step > newest[1] && step < newest[0])
+        newest[1] = step;
     return AG_OK;
 }
 
-typedef struct keep { int64_t newest[2], best; } keep;
+typedef struct keep {
+    int64_t newest[2], best;
+} keep;
 
 static ag_status prune_entry(void *user, const char *parent, const char *name, ag_error *err)
 {
@@ -171,7 +182,8 @@ static ag_status prune_entry(void *user, const char *parent, const char *name, a
     return remove_entry(parent, name, err);
 }
 
-ag_status ag_checkpoint_save(const char *run_dir, const ag_checkpoint_parts *parts, const ag_train_state *state, ag_error *err)
+ag_status ag_checkpoint_save(const char *run_dir, const ag_checkpoint_parts *parts,
+                             const ag_train_state *state, ag_error *err)
 {
     char temporary[64], *parent = checkpoints_of(run_dir), *final = ag_checkpoint_dir(run_dir, state->step);
     snprintf(temporary, sizeof temporary, ".step-%" PRId64 ".tmp", state->step);
@@ -181,11 +193,13 @@ ag_status ag_checkpoint_save(const char *run_dir, const ag_checkpoint_parts *par
     if (status == AG_OK) status = ag_dir_remove(aside, err);
     if (status == AG_OK) status = ag_dir_make(aside, err);
     if (status == AG_OK) status = write_parts(aside, parts, state, err);
-    if (status == AG_OK && rename(aside, final) != 0) status = ag_fail_errno(err, "cannot rename into", final);
+    if (status == AG_OK && rename(aside, final) != 0)
+        status = ag_fail_errno(err, "cannot rename into", final);
     if (status != AG_OK && aside) ag_dir_remove(aside, NULL);
     if (status == AG_OK) status = ag_dir_sync(parent, err);
     if (status == AG_OK) status = point(parent, "last", state->step, err);
-    if (status == AG_OK) status = point(parent, "best", state->best_step >= 0 ? state->best_step : state->step, err);
+    if (status == AG_OK)
+        status = point(parent, "best", state->best_step >= 0 ? state->best_step : state->step, err);
     if (status == AG_OK) status = each_entry(parent, find_newest, k.newest, err);
     if (status == AG_OK) status = each_entry(parent, prune_entry, &k, err);
     ag_free(parent);
@@ -198,7 +212,8 @@ static ag_status remove_leftover(void *user, const char *parent, const char *nam
 {
     (void)user;
     size_t n = strlen(name);
-    return name[0] == '.' && n > 4 && strcmp(name + n - 4, ".tmp") == 0 ? remove_entry(parent, name, err) : AG_OK;
+    return name[0] == '.' && n > 4 && strcmp(name + n - 4, ".tmp") == 0 ? remove_entry(parent, name, err)
+                                                                        : AG_OK;
 }
 
 /* A kill between the rename of a checkpoint and its links leaves the links behind: they are set again from its state. */
@@ -207,13 +222,15 @@ ag_status ag_checkpoint_newest(const char *run_dir, int64_t *step, ag_error *err
     char *parent = checkpoints_of(run_dir);
     int64_t newest[2] = {-1, -1};
     ag_train_state state;
-    ag_status status = parent ? each_entry(parent, remove_leftover, NULL, err) : ag_fail_memory(err, "checkpoint");
+    ag_status status = parent ? each_entry(parent, remove_leftover, NULL, err)
+                              : ag_fail_memory(err, "checkpoint");
     if (status == AG_OK) status = each_entry(parent, find_newest, newest, err);
     *step = newest[0];
     if (status == AG_OK && *step >= 0) {
         status = ag_checkpoint_state(run_dir, *step, &state, err);
         if (status == AG_OK) status = point(parent, "last", *step, err);
-        if (status == AG_OK) status = point(parent, "best", state.best_step >= 0 ? state.best_step : *step, err);
+        if (status == AG_OK)
+            status = point(parent, "best", state.best_step >= 0 ? state.best_step : *step, err);
         keep k = {{newest[0], newest[1]}, state.best_step};
         if (status == AG_OK) status = each_entry(parent, prune_entry, &k, err);
     }

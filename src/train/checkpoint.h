@@ -12,16 +12,16 @@
 
 /* Everything that a run continues from, beside weights and moments. */
 typedef struct ag_train_state {
-    int64_t step;                 /* updates made in the whole run */
+    int64_t step; /* updates made in the whole run */
     int stage;
-    int64_t stage_step;           /* in the stage */
+    int64_t stage_step; /* in the stage */
     int64_t optimizer_step;
-    int64_t best_step;            /* -1: none yet */
+    int64_t best_step; /* -1: none yet */
     double best_value, best_tie;
-    int64_t tokens, unshared;     /* computed; and what they would be without sharing */
+    int64_t tokens, unshared; /* computed; and what they would be without sharing */
     ag_runlog_place logs;
     int threads;
-    char settings[65];            /* digest of the settings that results depend on */
+    char settings[65]; /* digest of the settings that results depend on */
 } ag_train_state;
 
 /* What goes into the model folder. */
@@ -32,10 +32,11 @@ typedef struct ag_checkpoint_parts {
     const ag_judge_format *format;
     const ag_book *book;
     const ag_lexicon *lexicon;
-    const char *base_model;       /* of LoRA adapters */
+    const char *base_model; /* of LoRA adapters */
 } ag_checkpoint_parts;
 
-ag_status ag_checkpoint_save(const char *run_dir, const ag_checkpoint_parts *parts, const ag_train_state *state, ag_error *err);
+ag_status ag_checkpoint_save(const char *run_dir, const ag_checkpoint_parts *parts,
+                             const ag_train_state *state, ag_error *err);
 /* The newest whole checkpoint of a run; *step -1 when there is none. Leftovers of a kill are removed. */
 ag_status ag_checkpoint_newest(const char *run_dir, int64_t *step, ag_error *err);
 ag_status ag_checkpoint_state(const char *run_dir, int64_t step, ag_train_state *state, ag_error *err);

@@ -16,7 +16,7 @@ void ag_dataset_free(ag_dataset *d)
 /* What a pair is trained to answer. */
 typedef struct teaching {
     ag_gold gold;
-    bool complete;   /* verdicts and rule are known: the whole answer is trained */
+    bool complete; /* verdicts and rule are known: the whole answer is trained */
     const char *hint;
 } teaching;
 
@@ -32,7 +32,8 @@ typedef struct builder {
 
 static bool gold_complete(const ag_book *book, const ag_pair *pair)
 {
-    return pair->gold.tier >= 0 && pair->gold.rule >= 0 && ag_verdicts_complete(book, &pair->asked, &pair->gold.verdicts);
+    return pair->gold.tier >= 0 && pair->gold.rule >= 0 &&
+           ag_verdicts_complete(book, &pair->asked, &pair->gold.verdicts);
 }
 
 /* Verdicts drawn at random, tier and rule derived; false when no draw gave a rule that the data knows. */
@@ -68,7 +69,8 @@ static ag_status choose_hint(builder *b, const ag_pair *pair, size_t index, teac
             fields.wrong[c][a] = invented || ag_rng_below(&r, 2) == 0;
     int level = invented ? 3 + (int)ag_rng_below(&r, 3) : 1 + (int)ag_rng_below(&r, 5);
     ag_str_clear(&b->hint);
-    ag_status status = ag_hint_build(&b->hint, &reveals, b->o->book, &pair->item, &pair->asked, &lesson->gold, &fields, level, err);
+    ag_status status = ag_hint_build(&b->hint, &reveals, b->o->book, &pair->item, &pair->asked, &lesson->gold,
+                                     &fields, level, err);
     if (status != AG_OK) return status;
     if (b->hint.len == 0) { /* nothing to say at this level */
         lesson->gold = pair->gold;
@@ -79,13 +81,18 @@ static ag_status choose_hint(builder *b, const ag_pair *pair, size_t index, teac
     return AG_OK;
 }
 
-static ag_status add_sequence(builder *b, const ag_tokens *answer, const uint8_t *wanted, double weight, ag_error *err)
+static ag_status add_sequence(builder *b, const ag_tokens *answer, const uint8_t *wanted, double weight,
+                              ag_error *err)
 {
     ag_dataset *d = b->d;
     size_t n = b->prompt.len + answer->len;
-    if (!ag_grow(&d->sequences, &d->sequence_cap, d->sequence_count + 1, sizeof *d->sequences)) return ag_fail_memory(err, "training pairs");
-    ag_sequence s = {.tokens = ag_arena_alloc(&d->arena, n, sizeof *s.tokens), .wanted = ag_arena_alloc(&d->arena, n, 1),
-                     .count = (int32_t)n, .answer = (int32_t)answer->len, .weight = weight};
+    if (!ag_grow(&d->sequences, &d->sequence_cap, d->sequence_count + 1, sizeof *d->sequences))
+        return ag_fail_memory(err, "training pairs");
+    ag_sequence s = {.tokens = ag_arena_alloc(&d->arena, n, sizeof *s.tokens),
+                     .wanted = ag_arena_alloc(&d->arena, n, 1),
+                     .count = (int32_t)n,
+                     .answer = (int32_t)answer->len,
+                     .weight = weight};
     if (!s.tokens || !s.wanted) return ag_fail_memory(err, "training pairs");
     memcpy(s.tokens, b->prompt.ids, b->prompt.len * sizeof *s.tokens);
     memcpy(s.tokens + b->prompt.len, answer->ids, answer->len * sizeof *s.tokens);
@@ -100,10 +107,12 @@ static ag_status add_sequence(builder *b, const ag_tokens *answer, const uint8_t
 
 /* Tokens of an answer; wanted marks those of `tier` (0: all others, 1: the tier's, 2: all). Without a complete gold the
  * answer ends behind its tier. */
-static ag_status encode_answer(builder *b, const ag_pair *pair, const ag_answer *answer, bool complete, int which, uint8_t **wanted, ag_error *err)
+static ag_status encode_answer(builder *b, const ag_pair *pair, const ag_answer *answer, bool complete,
+                               int which, uint8_t **wanted, ag_error *err)
 {
     size_t max = (size_t)ag_answer_segment_max(b->o->book, pair->asked.count);
-    if (!ag_grow(&b->segments, &b->segment_cap, max, sizeof *b->segments)) return ag_fail_memory(err, "answer");
+    if (!ag_grow(&b->segments, &b->segment_cap, max, sizeof *b->segments))
+        return ag_fail_memory(err, "answer");
     int n = ag_answer_segments(b->o->book, &pair->asked, answer, b->segments);
     if (!complete) {
         int last = -1;
@@ -122,10 +131,14 @@ static ag_status encode_answer(builder *b, const ag_pair *pair, const ag_answer 
     return AG_OK;
 }
 
-static ag_status add_answer(builder *b, const ag_pair *pair, const teaching *lesson, int tier, bool complete, int which, double weight, ag_error *err)
+static ag_status add_answer(builder *b, const ag_pair *pair, const teaching *lesson, int tier, bool complete,
+                            int which, double weight, ag_error *err)
 {
-    ag_answer answer = {.tier = tier, .rule = complete ? lesson->gold.rule : -1, .verdicts = lesson->gold.verdicts,
-                        .why = complete ? lesson->gold.why : NULL, .why_len = complete && lesson->gold.why ? strlen(lesson->gold.why) : 0};
+    ag_answer answer = {.tier = tier,
+                        .rule = complete ? lesson->gold.rule : -1,
+                        .verdicts = lesson->gold.verdicts,
+                        .why = complete ? lesson->gold.why : NULL,
+                        .why_len = complete && lesson->gold.why ? strlen(lesson->gold.why) : 0};
     uint8_t *wanted = NULL;
     if (!complete) ag_verdicts_clear(&answer.verdicts);
     ag_status status = encode_answer(b, pair, &answer, complete, which, &wanted, err);
@@ -146,21 +159,25 @@ static ag_status add_example(builder *b, const ag_pair *pair, size_t index, ag_e
     }
     AG_TRY(choose_hint(b, pair, index, &lesson, err));
     b->prompt.len = 0;
-    AG_TRY(ag_prompt_encode(&b->prompt, b->o->book, b->o->tokenizer, &b->o->prompt, pair->query, &pair->item, &pair->asked, lesson.hint, &loss, err));
+    AG_TRY(ag_prompt_encode(&b->prompt, b->o->book, b->o->tokenizer, &b->o->prompt, pair->query, &pair->item,
+                            &pair->asked, lesson.hint, &loss, err));
     d->truncated += loss.attributes > 0 || loss.description_tokens > 0 || loss.title_tokens > 0;
     d->tier_only += !lesson.complete;
-    if (!ag_grow(&d->examples, &d->cap, d->count + 1, sizeof *d->examples)) return ag_fail_memory(err, "training pairs");
+    if (!ag_grow(&d->examples, &d->cap, d->count + 1, sizeof *d->examples))
+        return ag_fail_memory(err, "training pairs");
     d->examples[d->count] = (ag_example){.first = d->sequence_count};
     const double *soft = lesson.hint ? NULL : pair->gold.soft;
     for (int t = 0; soft && tier_first && t < b->o->book->tier_count; t++)
         if (soft[t] > 0) AG_TRY(add_answer(b, pair, &lesson, t, false, 1, soft[t], err));
     bool soft_tier = soft && tier_first;
-    if (!soft_tier || lesson.complete) AG_TRY(add_answer(b, pair, &lesson, lesson.gold.tier, lesson.complete, soft_tier ? 0 : 2, 1, err));
+    if (!soft_tier || lesson.complete)
+        AG_TRY(add_answer(b, pair, &lesson, lesson.gold.tier, lesson.complete, soft_tier ? 0 : 2, 1, err));
     d->count++;
     return AG_OK;
 }
 
-ag_status ag_dataset_build(ag_dataset *d, const ag_pair_list *pairs, const ag_dataset_options *options, ag_error *err)
+ag_status ag_dataset_build(ag_dataset *d, const ag_pair_list *pairs, const ag_dataset_options *options,
+                           ag_error *err)
 {
     *d = (ag_dataset){.arena = {.name = "training pairs"}};
     builder b = {.d = d, .o = options};
@@ -220,7 +237,10 @@ static ag_status next_text(void *user, const char **text, size_t *len, ag_error 
     ag_str_clear(&s->text);
     AG_TRY(ag_prompt_text(&s->text, s->book, s->prompt, p->query, &p->item, &p->asked, NULL, err));
     if (gold_complete(s->book, p)) {
-        ag_answer answer = {.tier = p->gold.tier, .rule = p->gold.rule, .verdicts = p->gold.verdicts, .why = p->gold.why,
+        ag_answer answer = {.tier = p->gold.tier,
+                            .rule = p->gold.rule,
+                            .verdicts = p->gold.verdicts,
+                            .why = p->gold.why,
                             .why_len = p->gold.why ? strlen(p->gold.why) : 0};
         ag_str_addc(&s->text, '\n');
         AG_TRY(ag_answer_render(&s->text, s->book, &p->asked, &answer, err));
@@ -230,8 +250,8 @@ static ag_status next_text(void *user, const char **text, size_t *len, ag_error 
     return ag_str_ok(&s->text, err);
 }
 
-ag_status ag_dataset_tokenizer(ag_tokenizer **tokenizer, const ag_pair_list *pairs, const ag_book *book, const ag_prompt_options *prompt,
-                               int vocab, ag_error *err)
+ag_status ag_dataset_tokenizer(ag_tokenizer **tokenizer, const ag_pair_list *pairs, const ag_book *book,
+                               const ag_prompt_options *prompt, int vocab, ag_error *err)
 {
     static const char *const special[] = {"<|endoftext|>", "<|im_start|>", "<|im_end|>"};
     text_source source = {.pairs = pairs, .book = book, .prompt = prompt};

@@ -13,15 +13,15 @@
 
 typedef struct ag_sequence {
     int32_t *tokens;
-    uint8_t *wanted;   /* 1: answer token that is trained; 2: prompt token that is (ag_dataset_want_prompts) */
+    uint8_t *wanted; /* 1: answer token that is trained; 2: prompt token that is (ag_dataset_want_prompts) */
     int32_t count;
-    int32_t answer;    /* how many of the last tokens are the answer */
-    double weight;     /* of each trained answer token */
+    int32_t answer; /* how many of the last tokens are the answer */
+    double weight;  /* of each trained answer token */
 } ag_sequence;
 
 typedef struct ag_example {
-    size_t first, count; /* sequences */
-    double gold_tokens;  /* sum of weights of trained answer tokens: its part of their denominator */
+    size_t first, count;  /* sequences */
+    double gold_tokens;   /* sum of weights of trained answer tokens: its part of their denominator */
     double prompt_tokens; /* trained prompt tokens: its part of theirs */
 } ag_example;
 
@@ -31,7 +31,8 @@ typedef struct ag_dataset {
     size_t sequence_count, sequence_cap;
     ag_example *examples;
     size_t count, cap;
-    size_t tier_only, dropped, hinted, truncated; /* pairs: tier tokens only; no usable gold; with hint; text lost */
+    size_t tier_only, dropped, hinted,
+        truncated; /* pairs: tier tokens only; no usable gold; with hint; text lost */
     int32_t longest;
 } ag_dataset;
 
@@ -45,7 +46,8 @@ typedef struct ag_dataset_options {
 } ag_dataset_options;
 
 /* Encodes all pairs (asked must be filled). */
-ag_status ag_dataset_build(ag_dataset *dataset, const ag_pair_list *pairs, const ag_dataset_options *options, ag_error *err);
+ag_status ag_dataset_build(ag_dataset *dataset, const ag_pair_list *pairs, const ag_dataset_options *options,
+                           ag_error *err);
 /* Marks the prompt tokens of each example as trained, but for the beginning that all prompts share. */
 void ag_dataset_want_prompts(ag_dataset *dataset);
 void ag_dataset_free(ag_dataset *dataset);

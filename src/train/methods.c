@@ -19,8 +19,10 @@ const ag_method *ag_method_find(const char *name)
 ag_status ag_method_unknown(const char *name, const char *where, ag_error *err)
 {
     ag_str known = {0};
-    for (const ag_method *m = ag_methods; m->name; m++) ag_str_addf(&known, "%s%s", m == ag_methods ? "" : ", ", m->name);
-    ag_status status = ag_fail(err, AG_ERR_USAGE, "%s: unknown method '%s'; known: %s", where, name, ag_str_text(&known));
+    for (const ag_method *m = ag_methods; m->name; m++)
+        ag_str_addf(&known, "%s%s", m == ag_methods ? "" : ", ", m->name);
+    ag_status status = ag_fail(err, AG_ERR_USAGE, "%s: unknown method '%s'; known: %s", where, name,
+                               ag_str_text(&known));
     ag_str_free(&known);
     return status;
 }

@@ -10,7 +10,7 @@ typedef struct ag_method {
 
 extern const ag_method ag_methods[]; /* ends with name NULL */
 const ag_method *ag_method_find(const char *name);
-/* AG_ERR_USAGE that lists the known methods and the nearest. */
+/* AG_ERR_USAGE that lists the known methods. */
 ag_status ag_method_unknown(const char *name, const char *where, ag_error *err);
 
 #endif

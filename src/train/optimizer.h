@@ -10,9 +10,9 @@
 
 typedef struct ag_optimizer {
     ag_model *model;
-    void *master;   /* device real [train_count]; the weights in full precision */
-    void *m, *v;    /* device real [train_count] */
-    int64_t step;   /* updates made */
+    void *master; /* device real [train_count]; the weights in full precision */
+    void *m, *v;  /* device real [train_count] */
+    int64_t step; /* updates made */
 } ag_optimizer;
 
 typedef struct ag_adamw {
@@ -26,7 +26,8 @@ void ag_optimizer_free(ag_optimizer *optimizer);
 ag_status ag_optimizer_reset(ag_optimizer *optimizer, ag_error *err);
 /* Sums gradients over ranks, clips their norm, updates masters and weights, zeroes the gradients. *norm: before clipping. A norm that
  * is not finite is AG_ERR_INTERNAL and changes nothing. */
-ag_status ag_optimizer_update(ag_optimizer *optimizer, ag_comm *comm, const ag_adamw *adamw, double lr, double *norm, ag_error *err);
+ag_status ag_optimizer_update(ag_optimizer *optimizer, ag_comm *comm, const ag_adamw *adamw, double lr,
+                              double *norm, ag_error *err);
 /* state/optimizer.safetensors: moments, and masters where the weights file cannot hold them. */
 ag_status ag_optimizer_save(const ag_optimizer *optimizer, const char *dir, ag_error *err);
 ag_status ag_optimizer_load(ag_optimizer *optimizer, const char *dir, int64_t step, ag_error *err);

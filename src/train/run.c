@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include "base/digest.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rng.h"
@@ -34,7 +33,8 @@ static ag_status open_rules(ag_trainer *t, ag_error *err)
 {
     const ag_settings *s = t->settings;
     AG_TRY(ag_book_load(&t->book, s->rules, err));
-    AG_TRY(t->book->facts_path ? ag_facts_load(&t->facts, t->book->facts_path, err) : ag_facts_empty(&t->facts, err));
+    AG_TRY(t->book->facts_path ? ag_facts_load(&t->facts, t->book->facts_path, err)
+                               : ag_facts_empty(&t->facts, err));
     if (*s->lexicon) return ag_lexicon_load(&t->lexicon, t->facts, t->book, s->lexicon, err);
     return ag_lexicon_create(&t->lexicon, t->facts, t->book, err);
 }
@@ -62,8 +62,10 @@ static ag_status choose_valid(ag_trainer *t, ag_error *err)
         for (size_t i = 0; i < list->count; i++) order[i] = (uint32_t)i;
         ag_rng_shuffle(&r, order, (uint32_t)list->count);
         for (size_t i = 0; i < list->count; i++) {
-            if (i < keep) chosen[i] = list->items[order[i]];
-            else ag_pair_free(list->items[order[i]]);
+            if (i < keep)
+                chosen[i] = list->items[order[i]];
+            else
+                ag_pair_free(list->items[order[i]]);
         }
         memcpy(list->items, chosen, keep * sizeof *chosen);
         list->count = keep;
@@ -90,7 +92,11 @@ static ag_status open_data(ag_trainer *t, ag_error *err)
 static ag_model_options model_options(const ag_trainer *t, ag_dtype type)
 {
     const ag_settings *s = t->settings;
-    return (ag_model_options){.type = type, .max_positions = (int)s->max_positions, .train = true, .lora_rank = (int)s->lora_rank, .lora_alpha = s->lora_alpha};
+    return (ag_model_options){.type = type,
+                              .max_positions = (int)s->max_positions,
+                              .train = true,
+                              .lora_rank = (int)s->lora_rank,
+                              .lora_alpha = s->lora_alpha};
 }
 
 /* A shape by preset, a tokenizer from the pairs, random weights. */
@@ -100,7 +106,8 @@ static ag_status open_scratch(ag_trainer *t, const ag_model_options *options, ag
     ag_config config;
     AG_TRY(ag_config_preset(&config, s->scratch_preset, err));
     say(t, "training a tokenizer of %ld tokens", s->scratch_vocab);
-    AG_TRY(ag_dataset_tokenizer(&t->opened.tokenizer, &t->train_pairs, t->book, &t->format.prompt, (int)s->scratch_vocab, err));
+    AG_TRY(ag_dataset_tokenizer(&t->opened.tokenizer, &t->train_pairs, t->book, &t->format.prompt,
+                                (int)s->scratch_vocab, err));
     config.vocab = ag_tokenizer_vocab(t->opened.tokenizer);
     config.bos = ag_tokenizer_bos(t->opened.tokenizer);
     config.eos = ag_tokenizer_eos(t->opened.tokenizer);
@@ -122,32 +129,46 @@ static ag_status open_model(ag_trainer *t, ag_error *err)
     t->format.prompt.repeat_query = s->repeat_query;
     t->format.prompt.rules = s->rules_in_prompt;
     bool scratch = !*s->model;
-    if (scratch) AG_TRY(open_scratch(t, &options, err));
-    else AG_TRY(ag_model_open(&t->opened, s->model, t->device, &options, err));
+    if (scratch)
+        AG_TRY(open_scratch(t, &options, err));
+    else
+        AG_TRY(ag_model_open(&t->opened, s->model, t->device, &options, err));
     t->model = t->opened.model;
     const char *chat = scratch && ag_streq(s->chat, "auto") ? "chatml" : s->chat;
     AG_TRY(ag_chat_choose(&t->format.prompt.chat, chat, t->opened.tokenizer, err));
     AG_TRY(ag_chat_end(t->opened.tokenizer, t->format.prompt.chat, &t->end_id, err));
     say(t, "%s, %.1f million weights%s, %s on %s", scratch ? s->scratch_preset : s->model,
-        (double)(t->model->matrix_count + t->model->vector_count) / 1e6, t->model->lora_rank ? " (LoRA)" : "", ag_dtype_name(type), s->device);
+        (double)(t->model->matrix_count + t->model->vector_count) / 1e6, t->model->lora_rank ? " (LoRA)" : "",
+        ag_dtype_name(type), s->device);
     return AG_OK;
 }
 
 static ag_status encode_pairs(ag_trainer *t, ag_error *err)
 {
-    const ag_stage *first = &t->settings->stages[0];
-    ag_dataset_options o = {.book = t->book, .tokenizer = t->opened.tokenizer, .prompt = t->format.prompt, .end_id = t->end_id,
-                            .hint_share = first->hint_share, .hint_counterfactual = first->hint_counterfactual, .seed = (uint64_t)t->settings->seed};
+    ag_dataset_options o = {.book = t->book,
+                            .tokenizer = t->opened.tokenizer,
+                            .prompt = t->format.prompt,
+                            .end_id = t->end_id,
+                            .hint_share = t->settings->hint_share,
+                            .hint_counterfactual = t->settings->hint_counterfactual,
+                            .seed = (uint64_t)t->settings->seed};
     AG_TRY(ag_dataset_build(&t->train, &t->train_pairs, &o, err));
-    if (t->train.count == 0) return ag_fail(err, AG_ERR_INPUT, "%s: no pair has a gold tier that can be trained", t->settings->train);
+    if (t->train.count == 0)
+        return ag_fail(err, AG_ERR_INPUT, "%s: no pair has a gold tier that can be trained",
+                       t->settings->train);
     for (int i = 0; i < t->settings->stage_count; i++)
         if (t->settings->stages[i].prompt_loss > 0) ag_dataset_want_prompts(&t->train);
     o.hint_share = 0;
     AG_TRY(ag_dataset_build(&t->valid, &t->valid_pairs, &o, err));
-    say(t, "%zu examples (%zu tier only, %zu hinted, %zu without gold left out, %zu with text cut), longest %d tokens", t->train.count,
-        t->train.tier_only, t->train.hinted, t->train.dropped, t->train.truncated, t->train.longest);
+    say(t,
+        "%zu examples (%zu tier only, %zu hinted, %zu without gold left out, %zu with text cut), longest %d "
+        "tokens",
+        t->train.count, t->train.tier_only, t->train.hinted, t->train.dropped, t->train.truncated,
+        t->train.longest);
     if (t->train.longest > t->model->rope_positions)
-        return ag_fail(err, AG_ERR_INPUT, "the longest example has %d tokens, the model takes %d; lower prompt.item_tokens or raise max_positions",
+        return ag_fail(err, AG_ERR_INPUT,
+                       "the longest example has %d tokens, the model takes %d; lower prompt.item_tokens or "
+                       "raise max_positions",
                        t->train.longest, t->model->rope_positions);
     return AG_OK;
 }
@@ -160,14 +181,21 @@ static ag_status plan_memory(const ag_trainer *t, ag_error *err)
     ag_pass_options po = {t->max_rows, t->max_targets, true, ag_streq(s->recompute, "layer")};
     mo.lora_rank = t->model->lora_rank;
     ag_memory_need n = ag_model_memory(&t->model->config, &mo, &po, t->device->real);
-    double mb = 1.0 / (1 << 20), kv = (double)ag_session_bytes(&t->model->config, (int32_t)s->kv_slots, t->device->real) * mb;
+    double mb = 1.0 / (1 << 20),
+           kv = (double)ag_session_bytes(&t->model->config, (int32_t)s->kv_slots, t->device->real) * mb;
     double optimizer = 3.0 * (double)t->model->train_count * (double)ag_dtype_size(t->device->real) * mb;
     double total = (double)(n.weights + n.gradients + n.activations + n.head + n.other) * mb + kv + optimizer;
-    say(t, "memory: weights %.0f MiB, gradients %.0f, optimizer %.0f, activations %.0f, head %.0f, keys and values %.0f; total %.0f MiB",
-        (double)n.weights * mb, (double)n.gradients * mb, optimizer, (double)n.activations * mb, (double)n.head * mb, kv, total);
-    double free = (double)sysconf(_SC_AVPHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) * mb, have = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) * mb;
+    say(t,
+        "memory: weights %.0f MiB, gradients %.0f, optimizer %.0f, activations %.0f, head %.0f, keys and "
+        "values %.0f; total %.0f MiB",
+        (double)n.weights * mb, (double)n.gradients * mb, optimizer, (double)n.activations * mb,
+        (double)n.head * mb, kv, total);
+    double free = (double)sysconf(_SC_AVPHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) * mb,
+           have = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) * mb;
     if (total > 0.95 * have)
-        return ag_fail(err, AG_ERR_MEMORY, "the run needs %.0f MiB and the machine has %.0f (%.0f free); lower micro_tokens (%ld) or kv_slots (%ld), or set recompute: layer",
+        return ag_fail(err, AG_ERR_MEMORY,
+                       "the run needs %.0f MiB and the machine has %.0f (%.0f free); lower micro_tokens "
+                       "(%ld) or kv_slots (%ld), or set recompute: layer",
                        total, have, free, s->micro_tokens, s->kv_slots);
     return AG_OK;
 }
@@ -178,7 +206,8 @@ static ag_status open_engine(ag_trainer *t, ag_error *err)
     t->max_rows = (int32_t)(s->micro_tokens > t->train.longest ? s->micro_tokens : t->train.longest);
     t->max_targets = t->max_rows;
     for (int i = 0; i < s->stage_count; i++)
-        if (s->stages[i].prompt_loss > 0) t->max_targets = 2 * t->max_rows; /* a shared token is a target of each who shares it */
+        if (s->stages[i].prompt_loss > 0)
+            t->max_targets = 2 * t->max_rows; /* a shared token is a target of each who shares it */
     AG_TRY(plan_memory(t, err));
     ag_pass_options po = {t->max_rows, t->max_targets, true, ag_streq(s->recompute, "layer")};
     AG_TRY(ag_pass_create(&t->pass, t->model, &po, err));
@@ -221,30 +250,20 @@ static ag_status write_file(const char *dir, const char *name, const ag_str *tex
     return status;
 }
 
-/* A digest of the resolved settings without the lines that results do not depend on. */
-static void digest_settings(const ag_str *yaml, char hex[65])
-{
-    ag_sha256 sha;
-    unsigned char digest[32];
-    ag_sha256_begin(&sha);
-    for (const char *line = ag_str_text(yaml); *line;) {
-        const char *end = strchr(line, '\n');
-        size_t n = end ? (size_t)(end - line) + 1 : strlen(line);
-        if (strncmp(line, "out:", 4) != 0 && strncmp(line, "threads:", 8) != 0) ag_sha256_add(&sha, line, n);
-        line += n;
-    }
-    ag_sha256_end(&sha, digest);
-    ag_sha256_hex(digest, hex);
-}
-
-static ag_status check_resume(ag_trainer *t, const ag_train_options *o, const char *digest, int threads, ag_error *err)
+static ag_status check_resume(ag_trainer *t, const ag_train_options *o, const char *digest, int threads,
+                              ag_error *err)
 {
     const char *out = t->settings->out;
     if (strcmp(t->state.settings, digest) != 0)
-        return ag_fail(err, AG_ERR_USAGE, "%s: the settings differ from those of the run that is to be continued (see its config.yaml); use another out", out);
+        return ag_fail(err, AG_ERR_USAGE,
+                       "%s: the settings differ from those of the run that is to be continued (see its "
+                       "config.yaml); use another out",
+                       out);
     if (t->state.threads != threads && !o->allow_inexact)
-        return ag_fail(err, AG_ERR_USAGE, "%s: the run had %d threads and now has %d: its bytes would differ; set threads: %d or pass --allow-inexact", out,
-                       t->state.threads, threads, t->state.threads);
+        return ag_fail(err, AG_ERR_USAGE,
+                       "%s: the run had %d threads and now has %d: its bytes would differ; set threads: %d "
+                       "or pass --allow-inexact",
+                       out, t->state.threads, threads, t->state.threads);
     return AG_OK;
 }
 
@@ -257,9 +276,10 @@ static ag_status open_folder(ag_trainer *t, const ag_train_options *o, ag_error 
     int threads = t->settings->threads > 0 ? (int)t->settings->threads : omp_get_num_procs();
     int64_t newest = -1;
     ag_status status = logs ? ag_settings_write(&yaml, t->settings, err) : ag_fail_memory(err, "run folder");
-    if (status == AG_OK) digest_settings(&yaml, digest);
+    if (status == AG_OK) status = ag_settings_digest(digest, t->settings, err);
     if (status == AG_OK && !o->resume && ag_path_exists(logs))
-        status = ag_fail(err, AG_ERR_USAGE, "%s already holds a run; continue it with --resume or choose another out", out);
+        status = ag_fail(err, AG_ERR_USAGE,
+                         "%s already holds a run; continue it with --resume or choose another out", out);
     if (status == AG_OK) status = ag_dir_make(out, err);
     if (status == AG_OK) status = ag_checkpoint_newest(out, &newest, err);
     if (status == AG_OK && newest >= 0) {
@@ -284,14 +304,18 @@ static ag_status open_folder(ag_trainer *t, const ag_train_options *o, ag_error 
 
 /* --- steps ---------------------------------------------------------------------------------------------------------- */
 
-static ag_status log_step(ag_trainer *t, const ag_stage *stage, const ag_step_result *r, double seconds, ag_error *err)
+static ag_status log_step(ag_trainer *t, const ag_stage *stage, const ag_step_result *r, double seconds,
+                          ag_error *err)
 {
-    json_t *line = json_pack("{s:I, s:s, s:f, s:f, s:f, s:f, s:I, s:I}", "step", (json_int_t)t->state.step, "method", stage->method, "loss", r->loss,
-                             "lr", r->lr, "grad_norm", r->grad_norm, "gold_tokens", r->gold_tokens, "tokens", (json_int_t)r->tokens,
+    json_t *line = json_pack("{s:I, s:s, s:f, s:f, s:f, s:f, s:I, s:I}", "step", (json_int_t)t->state.step,
+                             "method", stage->method, "loss", r->loss, "lr", r->lr, "grad_norm", r->grad_norm,
+                             "gold_tokens", r->gold_tokens, "tokens", (json_int_t)r->tokens,
                              "unshared_tokens", (json_int_t)r->unshared);
     if (line && stage->prompt_loss > 0) json_object_set_new(line, "prompt_loss", json_real(r->prompt_loss));
-    ag_status status = line ? ag_runlog_metrics(t->log, t->state.step, line, err) : ag_fail_memory(err, "log");
-    if (status == AG_OK) status = ag_runlog_timing(t->log, t->state.step, seconds, (double)r->tokens / seconds, err);
+    ag_status status = line ? ag_runlog_metrics(t->log, t->state.step, line, err)
+                            : ag_fail_memory(err, "log");
+    if (status == AG_OK)
+        status = ag_runlog_timing(t->log, t->state.step, seconds, (double)r->tokens / seconds, err);
     json_decref(line);
     return status;
 }
@@ -300,7 +324,8 @@ static ag_status save_checkpoint(ag_trainer *t, ag_error *err)
 {
     t->state.optimizer_step = t->optimizer.step;
     AG_TRY(ag_runlog_sync(t->log, &t->state.logs, err));
-    ag_checkpoint_parts parts = {t->model, &t->optimizer, t->opened.tokenizer, &t->format, t->book, t->lexicon, t->opened.base};
+    ag_checkpoint_parts parts = {t->model, &t->optimizer, t->opened.tokenizer, &t->format,
+                                 t->book,  t->lexicon,    t->opened.base};
     return ag_checkpoint_save(t->settings->out, &parts, &t->state, err);
 }
 
@@ -314,15 +339,16 @@ static ag_status validate(ag_trainer *t, ag_error *err)
     }
     AG_TRY(ag_validate(t, &v, err));
     json_t *line = json_pack("{s:I, s:O}", "step", (json_int_t)t->state.step, "valid", v.json);
-    ag_status status = line ? ag_runlog_metrics(t->log, t->state.step, line, err) : ag_fail_memory(err, "log");
+    ag_status status = line ? ag_runlog_metrics(t->log, t->state.step, line, err)
+                            : ag_fail_memory(err, "log");
     double value = isfinite(v.value) ? v.value : 0, tie = isfinite(v.tie) ? v.tie : 0;
     if (value > t->state.best_value || (value == t->state.best_value && tie >= t->state.best_tie)) {
         t->state.best_value = value;
         t->state.best_tie = tie;
         t->state.best_step = t->state.step;
     }
-    say(t, "step %" PRId64 ": validation loss %.4f, macro-F1 %.3f, self-consistency %.3f%s", t->state.step, v.nll, value, tie,
-        t->state.best_step == t->state.step ? " (best so far)" : "");
+    say(t, "step %" PRId64 ": validation loss %.4f, macro-F1 %.3f, self-consistency %.3f%s", t->state.step,
+        v.nll, value, tie, t->state.best_step == t->state.step ? " (best so far)" : "");
     json_decref(line);
     json_decref(v.json);
     return status;
@@ -335,18 +361,23 @@ static bool is_due(long step, long steps, long every)
 
 static ag_status after_step(ag_trainer *t, const ag_stage *stage, long steps, ag_error *err)
 {
-    long step = (long)t->state.stage_step, every = stage->checkpoint_every > 0 ? stage->checkpoint_every : stage->valid_every;
+    long step = (long)t->state.stage_step,
+         every = stage->checkpoint_every > 0 ? stage->checkpoint_every : stage->valid_every;
     bool stop = t->hooks && t->hooks->stop && t->hooks->stop(t->hooks->user);
     bool last = step == steps;
     if (is_due(step, steps, stage->valid_every)) AG_TRY(validate(t, err));
-    if (last && t->state.stage + 1 < t->settings->stage_count) { /* the next stage starts from here, with fresh moments */
+    if (last && t->state.stage + 1 <
+                    t->settings->stage_count) { /* the next stage starts from here, with fresh moments */
         t->state.stage++;
         t->state.stage_step = 0;
         AG_TRY(ag_optimizer_reset(&t->optimizer, err));
     }
     if (stop || is_due(step, steps, every)) AG_TRY(save_checkpoint(t, err));
-    if (stop && !last)
-        return ag_fail(err, AG_ERR_INTERRUPTED, "stopped at step %" PRId64 "; continue with: agrl train %s/config.yaml --resume", t->state.step, t->settings->out);
+    bool ended = last && t->state.stage_step == steps; /* of the last stage: there is nothing left to stop */
+    if (stop && !ended)
+        return ag_fail(err, AG_ERR_INTERRUPTED,
+                       "stopped at step %" PRId64 "; continue with: agrl train %s/config.yaml --resume",
+                       t->state.step, t->settings->out);
     return AG_OK;
 }
 
@@ -389,7 +420,8 @@ static ag_status run_stages(ag_trainer *t, ag_error *err)
     }
 }
 
-ag_status ag_train_run(const ag_settings *settings, const ag_train_options *options, const ag_train_hooks *hooks, ag_error *err)
+ag_status ag_train_run(const ag_settings *settings, const ag_train_options *options,
+                       const ag_train_hooks *hooks, ag_error *err)
 {
     ag_trainer t = {.settings = settings, .hooks = hooks, .comm = ag_comm_self(), .order_epoch = -1};
     ag_status status = open_rules(&t, err);

@@ -15,7 +15,8 @@ typedef struct ag_train_hooks {
     void (*begin)(void *user, const char *label, double total, double done);
     void (*progress)(void *user, double done, const char *note);
     void (*end)(void *user);
-    bool (*stop)(void *user); /* asked after each step: true writes a checkpoint and returns AG_ERR_INTERRUPTED */
+    bool (*stop)(
+        void *user); /* asked after each step: true writes a checkpoint and returns AG_ERR_INTERRUPTED */
 } ag_train_hooks;
 
 typedef struct ag_train_options {
@@ -24,6 +25,7 @@ typedef struct ag_train_options {
     bool plan_only;     /* print the memory plan and stop before anything is loaded to train */
 } ag_train_options;
 
-ag_status ag_train_run(const ag_settings *settings, const ag_train_options *options, const ag_train_hooks *hooks, ag_error *err);
+ag_status ag_train_run(const ag_settings *settings, const ag_train_options *options,
+                       const ag_train_hooks *hooks, ag_error *err);
 
 #endif

@@ -28,6 +28,10 @@ static ag_status open_stream(stream *s, const char *dir, const char *name, int64
     if (!s->path) return ag_fail_memory(err, "log");
     s->file = fopen(s->path, "ab");
     if (!s->file) return ag_fail_errno(err, "cannot open", s->path);
+    if (fseeko(s->file, 0, SEEK_END) != 0) return ag_fail_errno(err, "cannot seek in", s->path);
+    if (ftello(s->file) < place)
+        return ag_fail(err, AG_ERR_INPUT,
+                       "%s is shorter than the checkpoint says: part of the log was removed", s->path);
     if (ftruncate(fileno(s->file), place) != 0) return ag_fail_errno(err, "cannot cut", s->path);
     if (fseeko(s->file, 0, SEEK_END) != 0) return ag_fail_errno(err, "cannot seek in", s->path);
     return AG_OK;
@@ -35,7 +39,8 @@ static ag_status open_stream(stream *s, const char *dir, const char *name, int64
 
 static ag_status append(stream *s, const void *bytes, size_t n, ag_error *err)
 {
-    if (fwrite(bytes, 1, n, s->file) != n || fflush(s->file) != 0) return ag_fail_errno(err, "cannot write", s->path);
+    if (fwrite(bytes, 1, n, s->file) != n || fflush(s->file) != 0)
+        return ag_fail_errno(err, "cannot write", s->path);
     return AG_OK;
 }
 
@@ -71,7 +76,8 @@ static void put_bytes(ag_str *out, int field, const void *bytes, size_t n)
     ag_str_addn(out, bytes, n);
 }
 
-static ag_status put_event(ag_runlog *log, int64_t step, const char *version, const ag_str *summary, ag_error *err)
+static ag_status put_event(ag_runlog *log, int64_t step, const char *version, const ag_str *summary,
+                           ag_error *err)
 {
     ag_str event = {0}, record = {0};
     struct timespec now;
@@ -118,8 +124,10 @@ static void put_members(ag_str *summary, const char *prefix, const json_t *objec
     {
         char tag[256];
         snprintf(tag, sizeof tag, "%s%s%s", prefix, *prefix ? "/" : "", key);
-        if (json_is_object(value)) put_members(summary, tag, value);
-        else if (json_is_number(value) && strcmp(tag, "step") != 0) put_scalar(summary, tag, json_number_value(value));
+        if (json_is_object(value))
+            put_members(summary, tag, value);
+        else if (json_is_number(value) && strcmp(tag, "step") != 0)
+            put_scalar(summary, tag, json_number_value(value));
     }
 }
 
@@ -160,16 +168,22 @@ ag_status ag_runlog_metrics(ag_runlog *log, int64_t step, const json_t *line, ag
     return status;
 }
 
-ag_status ag_runlog_timing(ag_runlog *log, int64_t step, double seconds, double tokens_per_second, ag_error *err)
+ag_status ag_runlog_timing(ag_runlog *log, int64_t step, double seconds, double tokens_per_second,
+                           ag_error *err)
 {
     char line[128];
-    int n = snprintf(line, sizeof line, "{\"step\":%" PRId64 ",\"seconds\":%.6e,\"tokens_per_second\":%.6e}\n", step, seconds, tokens_per_second);
+    if (!(seconds >= 0 && seconds < 1e99)) seconds = 0; /* two digits of exponent */
+    if (!(tokens_per_second >= 0 && tokens_per_second < 1e99)) tokens_per_second = 0;
+    int n = snprintf(line, sizeof line,
+                     "{\"step\":%" PRId64 ",\"seconds\":%.6e,\"tokens_per_second\":%.6e}\n", step, seconds,
+                     tokens_per_second);
     return append(&log->timing, line, (size_t)n, err);
 }
 
 static ag_status sync_stream(const stream *s, int64_t *place, ag_error *err)
 {
-    if (fflush(s->file) != 0 || fsync(fileno(s->file)) != 0) return ag_fail_errno(err, "cannot sync", s->path);
+    if (fflush(s->file) != 0 || fsync(fileno(s->file)) != 0)
+        return ag_fail_errno(err, "cannot sync", s->path);
     *place = ftello(s->file);
     return *place < 0 ? ag_fail_errno(err, "cannot tell the end of", s->path) : AG_OK;
 }

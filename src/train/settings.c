@@ -6,7 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#include "base/digest.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "train/methods.h"
 
 typedef enum kind { TEXT, PATH, CHOICE, WHOLE, NUMBER, SWITCH } kind;
@@ -25,32 +28,51 @@ typedef struct row {
 #define STAGE(member) offsetof(ag_stage, member)
 
 static const row run_rows[] = {
-    {"model", TEXT, RUN(model), "", 0, 0, NULL, "what to start from: a folder, a .gguf file or a pulled model's name; empty: from scratch"},
-    {"scratch.preset", TEXT, RUN(scratch_preset), "mini", 0, 0, NULL, "shape of a model trained from scratch: nano, micro, mini, small"},
-    {"scratch.vocab", WHOLE, RUN(scratch_vocab), "2048", 300, 262144, NULL, "vocabulary of the tokenizer trained on the training pairs"},
+    {"model", TEXT, RUN(model), "", 0, 0, NULL,
+     "what to start from: a folder, a .gguf file or a pulled model's name; empty: from scratch"},
+    {"scratch.preset", TEXT, RUN(scratch_preset), "mini", 0, 0, NULL,
+     "shape of a model trained from scratch: nano, micro, mini, small"},
+    {"scratch.vocab", WHOLE, RUN(scratch_vocab), "2048", 300, 262144, NULL,
+     "vocabulary of the tokenizer trained on the training pairs"},
     {"rules", PATH, RUN(rules), NULL, 0, 0, NULL, "the rulebook"},
     {"data.train", PATH, RUN(train), NULL, 0, 0, NULL, "training pairs (JSONL, CSV, gz)"},
-    {"data.valid", PATH, RUN(valid), "", 0, 0, NULL, "validation pairs; empty: none, and the last checkpoint is the best"},
-    {"data.lexicon", PATH, RUN(lexicon), "", 0, 0, NULL, "what the parser of asked knows of the catalogue (agrl synth writes one)"},
-    {"data.aggregate", CHOICE, RUN(aggregate), "given", 0, 0, "given|majority|median|soft", "how ratings become gold"},
+    {"data.valid", PATH, RUN(valid), "", 0, 0, NULL,
+     "validation pairs; empty: none, and the last checkpoint is the best"},
+    {"data.lexicon", PATH, RUN(lexicon), "", 0, 0, NULL,
+     "what the parser of asked knows of the catalogue (agrl synth writes one)"},
+    {"data.aggregate", CHOICE, RUN(aggregate), "given", 0, 0, "given|majority|median|soft",
+     "how ratings become gold"},
     {"prompt.chat", CHOICE, RUN(chat), "auto", 0, 0, "auto|chatml|llama3|none", "chat template"},
     {"prompt.item_tokens", WHOLE, RUN(item_tokens), "300", 8, 100000, NULL, "token budget of an item"},
     {"prompt.max_tokens", WHOLE, RUN(max_tokens), "0", 0, 1000000, NULL, "token budget of a prompt; 0: none"},
-    {"prompt.repeat_query", SWITCH, RUN(repeat_query), "true", 0, 0, NULL, "write the query again after the item"},
+    {"prompt.repeat_query", SWITCH, RUN(repeat_query), "true", 0, 0, NULL,
+     "write the query again after the item"},
     {"prompt.rules", SWITCH, RUN(rules_in_prompt), "true", 0, 0, NULL, "write the rules into the prompt"},
     {"out", PATH, RUN(out), NULL, 0, 0, NULL, "the run's folder"},
     {"seed", WHOLE, RUN(seed), "1", 0, 9e15, NULL, "every random choice follows from it"},
     {"device", CHOICE, RUN(device), "cpu", 0, 0, "cpu|cuda|ref", "where tensors live"},
-    {"dtype", CHOICE, RUN(dtype), "auto", 0, 0, "auto|fp32|bf16", "type of weights in products; auto: bf16 where the device has such products"},
+    {"dtype", CHOICE, RUN(dtype), "auto", 0, 0, "auto|fp32|bf16",
+     "type of weights in products; auto: bf16 where the device has such products"},
     {"threads", WHOLE, RUN(threads), "0", 0, 1024, NULL, "processor threads; 0: all"},
-    {"micro_tokens", WHOLE, RUN(micro_tokens), "4096", 16, 1e8, NULL, "tokens of one forward and backward; a batch is cut into as many as it takes"},
-    {"max_positions", WHOLE, RUN(max_positions), "0", 0, 1e7, NULL, "longest sequence; 0: 4096 or the model's own, the smaller"},
-    {"kv_slots", WHOLE, RUN(kv_slots), "8192", 64, 1e8, NULL, "tokens kept at once while generating and judging"},
-    {"recompute", CHOICE, RUN(recompute), "none", 0, 0, "none|layer", "layer: keep only each layer's input and compute the rest again in backward"},
-    {"lora.rank", WHOLE, RUN(lora_rank), "0", 0, 1024, NULL, "rank of LoRA pairs on all linear layers; 0: full fine-tuning"},
+    {"micro_tokens", WHOLE, RUN(micro_tokens), "4096", 16, 1e8, NULL,
+     "tokens of one forward and backward; a batch is cut into as many as it takes"},
+    {"max_positions", WHOLE, RUN(max_positions), "0", 0, 1e7, NULL,
+     "longest sequence; 0: 4096 or the model's own, the smaller"},
+    {"kv_slots", WHOLE, RUN(kv_slots), "8192", 64, 1e8, NULL,
+     "tokens kept at once while generating and judging"},
+    {"recompute", CHOICE, RUN(recompute), "none", 0, 0, "none|layer",
+     "layer: keep only each layer's input and compute the rest again in backward"},
+    {"lora.rank", WHOLE, RUN(lora_rank), "0", 0, 1024, NULL,
+     "rank of LoRA pairs on all linear layers; 0: full fine-tuning"},
     {"lora.alpha", NUMBER, RUN(lora_alpha), "16", 1e-6, 1e6, NULL, "scale of LoRA: alpha / rank"},
-    {"valid.pairs", WHOLE, RUN(valid_pairs), "400", 1, 1e8, NULL, "validation pairs judged each time (the first of a fixed shuffle)"},
-    {"valid.answers", WHOLE, RUN(valid_answers), "200", 0, 1e8, NULL, "of those, how many also write whole answers (format, self-consistency)"},
+    {"valid.pairs", WHOLE, RUN(valid_pairs), "400", 1, 1e8, NULL,
+     "validation pairs judged each time (the first of a fixed shuffle)"},
+    {"valid.answers", WHOLE, RUN(valid_answers), "200", 0, 1e8, NULL,
+     "of those, how many also write whole answers (format, self-consistency)"},
+    {"hints.share", NUMBER, RUN(hint_share), "0", 0, 1, NULL,
+     "share of prompts that carry a hint (so that replay can be understood later)"},
+    {"hints.counterfactual", NUMBER, RUN(hint_counterfactual), "0.7", 0, 1, NULL,
+     "of the hinted prompts, the share with invented verdicts that the answer follows"},
 };
 
 static const row stage_rows[] = {
@@ -60,32 +82,39 @@ static const row stage_rows[] = {
     {"batch", WHOLE, STAGE(batch), "32", 1, 1e6, NULL, "pairs an update"},
     {"lr", NUMBER, STAGE(lr), "1e-4", 0, 10, NULL, "learning rate at its highest"},
     {"min_lr", NUMBER, STAGE(min_lr), "0.1", 0, 1, NULL, "share of lr that is left at the end"},
-    {"warmup", NUMBER, STAGE(warmup), "0.05", 0, 1, NULL, "share of the steps in which the rate rises from 0"},
-    {"schedule", CHOICE, STAGE(schedule), "cosine", 0, 0, "cosine|linear|constant", "how the rate falls after warm-up"},
-    {"weight_decay", NUMBER, STAGE(weight_decay), "0", 0, 10, NULL, "decoupled decay of matrices (never of norms and biases)"},
+    {"warmup", NUMBER, STAGE(warmup), "0.05", 0, 1, NULL,
+     "share of the steps in which the rate rises from 0"},
+    {"schedule", CHOICE, STAGE(schedule), "cosine", 0, 0, "cosine|linear|constant",
+     "how the rate falls after warm-up"},
+    {"weight_decay", NUMBER, STAGE(weight_decay), "0", 0, 10, NULL,
+     "decoupled decay of matrices (never of norms and biases)"},
     {"beta1", NUMBER, STAGE(beta1), "0.9", 0, 0.99999, NULL, "AdamW: decay of the first moment"},
     {"beta2", NUMBER, STAGE(beta2), "0.999", 0, 0.9999999, NULL, "AdamW: decay of the second moment"},
     {"eps", NUMBER, STAGE(eps), "1e-8", 1e-20, 1, NULL, "AdamW: keeps the division finite"},
     {"clip", NUMBER, STAGE(clip), "1", 0, 1e9, NULL, "largest norm of the gradient; 0: no clipping"},
-    {"prompt_loss", NUMBER, STAGE(prompt_loss), "0", 0, 1, NULL, "weight of the prompt's own tokens (behind what all prompts share) in the loss: for models trained from scratch; 0: answers only"},
-    {"hint_share", NUMBER, STAGE(hint_share), "0", 0, 1, NULL, "share of prompts that carry a hint (so that replay can be understood later)"},
-    {"hint_counterfactual", NUMBER, STAGE(hint_counterfactual), "0.7", 0, 1, NULL, "of the hinted prompts, the share with invented verdicts that the answer follows"},
-    {"valid_every", WHOLE, STAGE(valid_every), "0", 0, 1e9, NULL, "steps between validations; 0: at the end of the stage"},
-    {"checkpoint_every", WHOLE, STAGE(checkpoint_every), "0", 0, 1e9, NULL, "steps between checkpoints; 0: at each validation"},
+    {"prompt_loss", NUMBER, STAGE(prompt_loss), "0", 0, 1, NULL,
+     "weight of the prompt's own tokens (behind what all prompts share) in the loss: for models trained from "
+     "scratch; 0: answers only"},
+    {"valid_every", WHOLE, STAGE(valid_every), "0", 0, 1e9, NULL,
+     "steps between validations; 0: at the end of the stage"},
+    {"checkpoint_every", WHOLE, STAGE(checkpoint_every), "0", 0, 1e9, NULL,
+     "steps between checkpoints; 0: at each validation"},
 };
 
 enum { RUN_ROWS = sizeof run_rows / sizeof *run_rows, STAGE_ROWS = sizeof stage_rows / sizeof *stage_rows };
 
 static bool in_choices(const char *choices, const char *value)
 {
-    size_t n = strlen(value);
+    size_t n = strcspn(value, "|");
+    if (value[n]) return false;
     for (const char *c = choices; c; c = strchr(c, '|') ? strchr(c, '|') + 1 : NULL)
         if (strncmp(c, value, n) == 0 && (c[n] == '|' || c[n] == 0)) return true;
     return false;
 }
 
 /* Paths are kept relative to the run file's folder unless absolute. */
-static ag_status set_text(ag_settings *s, const row *r, char *at, const char *value, const char *base, ag_error *err)
+static ag_status set_text(ag_settings *s, const row *r, char *at, const char *value, const char *base,
+                          ag_error *err)
 {
     char *joined = NULL;
     if (r->kind == PATH && *value && *value != '/' && !ag_streq(value, "-") && base && !ag_streq(base, ".")) {
@@ -101,30 +130,39 @@ static ag_status set_text(ag_settings *s, const row *r, char *at, const char *va
 }
 
 /* The one place where text becomes a value. `where` says which file and line, or --set. */
-static ag_status set_value(ag_settings *s, const row *r, char *base_address, const char *value, const char *base, const char *where, ag_error *err)
+static ag_status set_value(ag_settings *s, const row *r, char *base_address, const char *value,
+                           const char *base, const char *where, ag_error *err)
 {
     char *at = base_address + r->offset;
     double number;
     switch (r->kind) {
     case CHOICE:
-        if (!in_choices(r->choices, value)) return ag_fail(err, AG_ERR_USAGE, "%s: %s must be one of %s, not '%s'", where, r->name, r->choices, value);
+        if (!in_choices(r->choices, value))
+            return ag_fail(err, AG_ERR_USAGE, "%s: %s must be one of %s, not '%s'", where, r->name,
+                           r->choices, value);
         return set_text(s, r, at, value, base, err);
     case TEXT:
     case PATH: return set_text(s, r, at, value, base, err);
     case SWITCH:
         if (!ag_streq(value, "true") && !ag_streq(value, "false"))
-            return ag_fail(err, AG_ERR_USAGE, "%s: %s must be true or false, not '%s'", where, r->name, value);
+            return ag_fail(err, AG_ERR_USAGE, "%s: %s must be true or false, not '%s'", where, r->name,
+                           value);
         *(bool *)(void *)at = ag_streq(value, "true");
         return AG_OK;
     case WHOLE:
     case NUMBER: break;
     }
-    if (!ag_number_parse(value, &number)) return ag_fail(err, AG_ERR_USAGE, "%s: %s must be a number, not '%s'", where, r->name, value);
+    if (!ag_number_parse(value, &number))
+        return ag_fail(err, AG_ERR_USAGE, "%s: %s must be a number, not '%s'", where, r->name, value);
     if (number < r->lo || number > r->hi)
-        return ag_fail(err, AG_ERR_USAGE, "%s: %s must be between %g and %g, not %s", where, r->name, r->lo, r->hi, value);
-    if (r->kind == NUMBER) *(double *)(void *)at = number;
-    else if (number != floor(number)) return ag_fail(err, AG_ERR_USAGE, "%s: %s must be a whole number, not %s", where, r->name, value);
-    else *(long *)(void *)at = (long)number;
+        return ag_fail(err, AG_ERR_USAGE, "%s: %s must be between %g and %g, not %s", where, r->name, r->lo,
+                       r->hi, value);
+    if (r->kind == NUMBER)
+        *(double *)(void *)at = number;
+    else if (number != floor(number))
+        return ag_fail(err, AG_ERR_USAGE, "%s: %s must be a whole number, not %s", where, r->name, value);
+    else
+        *(long *)(void *)at = (long)number;
     return AG_OK;
 }
 
@@ -141,37 +179,45 @@ static ag_status unknown_key(const row *rows, size_t n, const char *name, const 
     for (size_t i = 0; i < n; i++) names[i] = rows[i].name;
     if (rows == run_rows) names[n++] = "stages";
     const char *near = ag_nearest(name, names, n);
-    return ag_fail(err, AG_ERR_USAGE, "%s: unknown setting '%s'%s%s%s", where, name, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return ag_fail(err, AG_ERR_USAGE, "%s: unknown setting '%s'%s%s%s", where, name,
+                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
 static ag_status set_defaults(ag_settings *s, const row *rows, size_t n, char *base, ag_error *err)
 {
     for (size_t i = 0; i < n; i++) {
-        ag_status status = rows[i].standard ? set_value(s, &rows[i], base, rows[i].standard, NULL, "default", err) : AG_OK;
+        ag_status status = rows[i].standard
+                               ? set_value(s, &rows[i], base, rows[i].standard, NULL, "default", err)
+                               : AG_OK;
         if (status != AG_OK) return status;
     }
     return AG_OK;
 }
 
-static ag_status read_map(ag_settings *s, const row *rows, size_t n, char *base, const ag_yaml *map, const char *prefix, const char *path,
-                          const char *dir, ag_error *err);
+static ag_status read_map(ag_settings *s, const row *rows, size_t n, char *base, const ag_yaml *map,
+                          const char *prefix, const char *path, const char *dir, ag_error *err);
 
-static ag_status read_stages(ag_settings *s, const ag_yaml *list, const char *path, const char *dir, ag_error *err)
+static ag_status read_stages(ag_settings *s, const ag_yaml *list, const char *path, const char *dir,
+                             ag_error *err)
 {
     if (list->kind != AG_YAML_LIST) return ag_yaml_fail(err, path, list, "stages must be a list");
-    if (list->count > AG_MAX_STAGES) return ag_yaml_fail(err, path, list, "more than %d stages", AG_MAX_STAGES);
+    if (s->stage_count > 0) return ag_yaml_fail(err, path, list, "stages are given twice");
+    if (list->count > AG_MAX_STAGES)
+        return ag_yaml_fail(err, path, list, "more than %d stages", AG_MAX_STAGES);
     for (int i = 0; i < list->count; i++) {
         ag_stage *stage = &s->stages[s->stage_count++];
         ag_status status = set_defaults(s, stage_rows, STAGE_ROWS, (char *)stage, err);
-        if (status == AG_OK && list->values[i]->kind != AG_YAML_MAP) status = ag_yaml_fail(err, path, list->values[i], "a stage must be a map with a method");
-        if (status == AG_OK) status = read_map(s, stage_rows, STAGE_ROWS, (char *)stage, list->values[i], "", path, dir, err);
+        if (status == AG_OK && list->values[i]->kind != AG_YAML_MAP)
+            status = ag_yaml_fail(err, path, list->values[i], "a stage must be a map with a method");
+        if (status == AG_OK)
+            status = read_map(s, stage_rows, STAGE_ROWS, (char *)stage, list->values[i], "", path, dir, err);
         if (status != AG_OK) return status;
     }
     return AG_OK;
 }
 
-static ag_status read_map(ag_settings *s, const row *rows, size_t n, char *base, const ag_yaml *map, const char *prefix, const char *path,
-                          const char *dir, ag_error *err)
+static ag_status read_map(ag_settings *s, const row *rows, size_t n, char *base, const ag_yaml *map,
+                          const char *prefix, const char *path, const char *dir, ag_error *err)
 {
     for (int i = 0; i < map->count; i++) {
         char name[256], where[1200];
@@ -180,11 +226,17 @@ static ag_status read_map(ag_settings *s, const row *rows, size_t n, char *base,
         snprintf(where, sizeof where, "%s:%d:%d", path, map->keys[i]->line, map->keys[i]->column);
         const row *r = find_row(rows, n, name);
         ag_status status = AG_OK;
-        if (r && value->kind == AG_YAML_SCALAR) status = set_value(s, r, base, value->text, dir, where, err);
-        else if (r) status = ag_yaml_fail(err, path, value, "%s must be one value", name);
-        else if (rows == run_rows && ag_streq(name, "stages")) status = read_stages(s, value, path, dir, err);
-        else if (value->kind == AG_YAML_MAP) status = read_map(s, rows, n, base, value, name, path, dir, err);
-        else status = unknown_key(rows, n, name, where, err);
+        if (r && ag_yaml_is_null(value)) continue; /* the default stays */
+        if (r && value->kind == AG_YAML_SCALAR)
+            status = set_value(s, r, base, value->text, dir, where, err);
+        else if (r)
+            status = ag_yaml_fail(err, path, value, "%s must be one value", name);
+        else if (rows == run_rows && ag_streq(name, "stages"))
+            status = read_stages(s, value, path, dir, err);
+        else if (value->kind == AG_YAML_MAP)
+            status = read_map(s, rows, n, base, value, name, path, dir, err);
+        else
+            status = unknown_key(rows, n, name, where, err);
         if (status != AG_OK) return status;
     }
     return AG_OK;
@@ -203,38 +255,55 @@ static ag_status apply_set(ag_settings *s, const char *text, ag_error *err)
         char *end;
         long i = strtol(name + 7, &end, 10);
         if (end == name + 7 || *end != '.' || i < 0 || i >= s->stage_count)
-            return ag_fail(err, AG_ERR_USAGE, "--set %s: there is no such stage (0 to %d)", text, s->stage_count - 1);
+            return ag_fail(err, AG_ERR_USAGE, "--set %s: there is no such stage (0 to %d)", text,
+                           s->stage_count - 1);
         const row *r = find_row(stage_rows, STAGE_ROWS, end + 1);
-        return r ? set_value(s, r, (char *)&s->stages[i], equals + 1, NULL, "--set", err) : unknown_key(stage_rows, STAGE_ROWS, end + 1, "--set", err);
+        return r ? set_value(s, r, (char *)&s->stages[i], equals + 1, NULL, "--set", err)
+                 : unknown_key(stage_rows, STAGE_ROWS, end + 1, "--set", err);
     }
     const row *r = find_row(run_rows, RUN_ROWS, name);
-    return r ? set_value(s, r, (char *)s, equals + 1, NULL, "--set", err) : unknown_key(run_rows, RUN_ROWS, name, "--set", err);
+    return r ? set_value(s, r, (char *)s, equals + 1, NULL, "--set", err)
+             : unknown_key(run_rows, RUN_ROWS, name, "--set", err);
+}
+
+static const char *text_of(const void *base, const row *r)
+{
+    return *(const char *const *)(const void *)((const char *)base + r->offset);
 }
 
 static ag_status check(const ag_settings *s, const char *path, ag_error *err)
 {
-    for (size_t i = 0; i < RUN_ROWS; i++)
-        if (!run_rows[i].standard && !*(const char *const *)(const void *)((const char *)s + run_rows[i].offset))
-            return ag_fail(err, AG_ERR_USAGE, "%s: '%s' is missing: %s", path, run_rows[i].name, run_rows[i].help);
-    if (s->stage_count == 0) return ag_fail(err, AG_ERR_USAGE, "%s: 'stages' is missing: a list of methods, for example - {method: sft}", path);
+    for (size_t i = 0; i < RUN_ROWS; i++) {
+        const char *value = run_rows[i].standard ? "given" : text_of(s, &run_rows[i]);
+        if (!value || !*value)
+            return ag_fail(err, AG_ERR_USAGE, "%s: '%s' is missing: %s", path, run_rows[i].name,
+                           run_rows[i].help);
+    }
+    if (s->stage_count == 0)
+        return ag_fail(err, AG_ERR_USAGE,
+                       "%s: 'stages' is missing: a list of methods, for example - {method: sft}", path);
     for (int i = 0; i < s->stage_count; i++) {
         const ag_stage *stage = &s->stages[i];
         if (!stage->method) return ag_fail(err, AG_ERR_USAGE, "%s: stage %d has no method", path, i);
         if (!ag_method_find(stage->method)) return ag_method_unknown(stage->method, path, err);
-        if (stage->steps == 0 && stage->epochs == 0) return ag_fail(err, AG_ERR_USAGE, "%s: stage %d has neither steps nor epochs", path, i);
+        if (stage->steps == 0 && stage->epochs == 0)
+            return ag_fail(err, AG_ERR_USAGE, "%s: stage %d has neither steps nor epochs", path, i);
     }
     return AG_OK;
 }
 
-ag_status ag_settings_load(ag_settings *s, const char *path, const char *const *set, int set_count, ag_error *err)
+ag_status ag_settings_load(ag_settings *s, const char *path, const char *const *set, int set_count,
+                           ag_error *err)
 {
     *s = (ag_settings){.arena = {.name = "settings"}};
     ag_arena yaml = {.name = "run file"};
     ag_yaml *root = NULL;
     char *dir = ag_path_dir(path);
-    ag_status status = dir ? set_defaults(s, run_rows, RUN_ROWS, (char *)s, err) : ag_fail_memory(err, "settings");
+    ag_status status = dir ? set_defaults(s, run_rows, RUN_ROWS, (char *)s, err)
+                           : ag_fail_memory(err, "settings");
     if (status == AG_OK) status = ag_yaml_load(&root, &yaml, path, err);
-    if (status == AG_OK && root->kind != AG_YAML_MAP) status = ag_yaml_fail(err, path, root, "a run file is a map of settings");
+    if (status == AG_OK && root->kind != AG_YAML_MAP)
+        status = ag_yaml_fail(err, path, root, "a run file is a map of settings");
     if (status == AG_OK) status = read_map(s, run_rows, RUN_ROWS, (char *)s, root, "", path, dir, err);
     for (int i = 0; i < set_count && status == AG_OK; i++) status = apply_set(s, set[i], err);
     if (status == AG_OK) status = check(s, path, err);
@@ -250,33 +319,80 @@ void ag_settings_free(ag_settings *s)
     *s = (ag_settings){0};
 }
 
-static void write_value(ag_str *out, const row *r, const char *base)
+/* A path as it is found from anywhere. */
+static void write_path(ag_str *out, const char *path)
 {
-    const char *at = base + r->offset;
+    char here[4096];
+    ag_str whole = {0};
+    if (*path && *path != '/' && strcmp(path, "-") != 0 && getcwd(here, sizeof here))
+        ag_str_addf(&whole, "%s/", here);
+    ag_str_add(&whole, path);
+    ag_yaml_quote(out, ag_str_text(&whole));
+    out->failed = out->failed || whole.failed;
+    ag_str_free(&whole);
+}
+
+static void write_value(ag_str *out, const row *r, const void *base)
+{
+    const char *at = (const char *)base + r->offset;
     switch (r->kind) {
     case WHOLE: ag_str_addf(out, "%ld", *(const long *)(const void *)at); break;
     case SWITCH: ag_str_add(out, *(const bool *)(const void *)at ? "true" : "false"); break;
-    case NUMBER: ag_str_addf(out, "%.15g", *(const double *)(const void *)at); break;
-    default: ag_yaml_quote(out, *(const char *const *)(const void *)at); break;
+    case NUMBER: ag_json_number(out, *(const double *)(const void *)at); break;
+    case PATH: write_path(out, text_of(base, r)); break;
+    case TEXT:
+    case CHOICE: ag_yaml_quote(out, text_of(base, r)); break;
     }
 }
 
-ag_status ag_settings_write(ag_str *out, const ag_settings *s, ag_error *err)
+/* Which rows to write: all of them, or those that results depend on. */
+static void write_rows(ag_str *out, const ag_settings *s, bool (*wanted)(const row *))
 {
     for (size_t i = 0; i < RUN_ROWS; i++) {
+        if (!wanted(&run_rows[i])) continue;
         ag_str_addf(out, "%s: ", run_rows[i].name);
-        write_value(out, &run_rows[i], (const char *)s);
+        write_value(out, &run_rows[i], s);
         ag_str_addc(out, '\n');
     }
     ag_str_add(out, "stages:\n");
     for (int k = 0; k < s->stage_count; k++) {
         for (size_t i = 0; i < STAGE_ROWS; i++) {
             ag_str_addf(out, "%s%s: ", i == 0 ? "  - " : "    ", stage_rows[i].name);
-            write_value(out, &stage_rows[i], (const char *)&s->stages[k]);
+            write_value(out, &stage_rows[i], &s->stages[k]);
             ag_str_addc(out, '\n');
         }
     }
+}
+
+static bool any_row(const row *r)
+{
+    return r != NULL;
+}
+
+static bool decides_results(const row *r)
+{
+    return r->kind != PATH && strcmp(r->name, "threads") != 0;
+}
+
+ag_status ag_settings_write(ag_str *out, const ag_settings *s, ag_error *err)
+{
+    write_rows(out, s, any_row);
     return ag_str_ok(out, err);
+}
+
+ag_status ag_settings_digest(char hex[65], const ag_settings *s, ag_error *err)
+{
+    ag_sha256 sha;
+    unsigned char digest[32];
+    ag_str text = {0};
+    write_rows(&text, s, decides_results);
+    ag_status status = ag_str_ok(&text, err);
+    ag_sha256_begin(&sha);
+    ag_sha256_add(&sha, ag_str_text(&text), text.len);
+    ag_sha256_end(&sha, digest);
+    ag_sha256_hex(digest, hex);
+    ag_str_free(&text);
+    return status;
 }
 
 static void help_rows(ag_str *out, const row *rows, size_t n)
@@ -287,8 +403,10 @@ static void help_rows(ag_str *out, const row *rows, size_t n)
         ag_str_add(out, " (");
         if (r->choices) ag_str_addf(out, "%s; ", r->choices);
         if (r->kind == WHOLE || r->kind == NUMBER) ag_str_addf(out, "%g to %g; ", r->lo, r->hi);
-        if (!r->standard) ag_str_add(out, "required)\n");
-        else ag_str_addf(out, "default %s)\n", *r->standard ? r->standard : "none");
+        if (!r->standard)
+            ag_str_add(out, "required)\n");
+        else
+            ag_str_addf(out, "default %s)\n", *r->standard ? r->standard : "none");
     }
 }
 

@@ -16,20 +16,19 @@
 enum { AG_MAX_STAGES = 16 };
 
 typedef struct ag_stage {
-    const char *method;        /* a row of methods.h */
-    double epochs;             /* passes over the training pairs; steps wins when > 0 */
+    const char *method; /* a row of methods.h */
+    double epochs;      /* passes over the training pairs; steps wins when > 0 */
     long steps;
     long batch;                /* pairs an update */
     double lr, min_lr, warmup; /* min_lr: share of lr at the end; warmup: share of steps */
     const char *schedule;      /* cosine, linear, constant */
     double weight_decay, beta1, beta2, eps, clip;
-    double prompt_loss;        /* weight of prompt tokens in the loss */
-    double hint_share, hint_counterfactual; /* share of prompts with a hint; of those, with invented facts */
+    double prompt_loss;                 /* weight of prompt tokens in the loss */
     long valid_every, checkpoint_every; /* steps; 0: at the end only */
 } ag_stage;
 
 typedef struct ag_settings {
-    const char *model;         /* folder, GGUF or pulled name; empty: from scratch */
+    const char *model; /* folder, GGUF or pulled name; empty: from scratch */
     const char *scratch_preset;
     long scratch_vocab;
     const char *rules, *out, *device, *dtype, *recompute;
@@ -40,6 +39,7 @@ typedef struct ag_settings {
     long seed, threads, micro_tokens, max_positions, kv_slots, lora_rank;
     double lora_alpha;
     long valid_pairs, valid_answers;
+    double hint_share, hint_counterfactual; /* share of prompts with a hint; of those, with invented facts */
     ag_stage stages[AG_MAX_STAGES];
     int stage_count;
     ag_arena arena; /* owns the text */
@@ -47,10 +47,13 @@ typedef struct ag_settings {
 
 /* Reads the run file and applies `set` ("key=value", "stages.0.lr=1e-4"). Unknown keys are errors with the nearest name, values out
  * of bounds name the bound. Then checks what must hold between settings. */
-ag_status ag_settings_load(ag_settings *settings, const char *path, const char *const *set, int set_count, ag_error *err);
+ag_status ag_settings_load(ag_settings *settings, const char *path, const char *const *set, int set_count,
+                           ag_error *err);
 void ag_settings_free(ag_settings *settings);
-/* Every value, as YAML that loads to the same settings. */
+/* Every value, as YAML that loads to the same settings from any folder: paths become absolute. */
 ag_status ag_settings_write(ag_str *out, const ag_settings *settings, ag_error *err);
+/* SHA-256 (hexadecimal) of every setting that results depend on: not of paths, nor of the number of threads. */
+ag_status ag_settings_digest(char hex[65], const ag_settings *settings, ag_error *err);
 /* The tables as text for --settings: name, type, default, bounds, help. */
 void ag_settings_help(ag_str *out);
 

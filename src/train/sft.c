@@ -23,7 +23,8 @@ static ag_status example_at(ag_trainer *t, int64_t position, const ag_example **
     }
     if (t->order_epoch != epoch) {
         for (int64_t i = 0; i < n; i++) t->order[i] = (uint32_t)i;
-        ag_rng r = ag_rng_at((uint64_t)t->settings->seed, AG_RNG_SHUFFLE, (uint64_t)t->state.stage, (uint64_t)epoch, 0, 0);
+        ag_rng r = ag_rng_at((uint64_t)t->settings->seed, AG_RNG_SHUFFLE, (uint64_t)t->state.stage,
+                             (uint64_t)epoch, 0, 0);
         ag_rng_shuffle(&r, t->order, (uint32_t)n);
         t->order_epoch = epoch;
     }
@@ -67,7 +68,8 @@ static int32_t trained_tokens(const ag_sequence *s)
 }
 
 /* Cuts an update's sequences into forests of at most micro_tokens rows (one sequence always fits). */
-static ag_status run_update(ag_trainer *t, const ag_example *const *examples, long n, const denominators *means, ag_step_result *result, ag_error *err)
+static ag_status run_update(ag_trainer *t, const ag_example *const *examples, long n,
+                            const denominators *means, ag_step_result *result, ag_error *err)
 {
     int32_t targets = 0;
     ag_forest_begin(&t->builder);
@@ -76,21 +78,36 @@ static ag_status run_update(ag_trainer *t, const ag_example *const *examples, lo
         for (size_t k = examples[i]->first; k < examples[i]->first + examples[i]->count; k++) {
             const ag_sequence *s = &t->train.sequences[k];
             int32_t rows = ag_forest_rows(&t->builder), more = trained_tokens(s);
-            if (rows > 0 && (rows + ag_forest_cost(&t->builder, s->tokens, s->count, true) > t->settings->micro_tokens || targets + more > t->max_targets)) {
+            if (rows > 0 &&
+                (rows + ag_forest_cost(&t->builder, s->tokens, s->count, true) > t->settings->micro_tokens ||
+                 targets + more > t->max_targets)) {
                 AG_TRY(run_forest(t, means, result, err));
                 ag_forest_begin(&t->builder);
                 targets = 0;
             }
-            AG_TRY(ag_forest_add(&t->builder, s->tokens, s->count, s->wanted, (int32_t)k, true, s->count, err));
+            AG_TRY(
+                ag_forest_add(&t->builder, s->tokens, s->count, s->wanted, (int32_t)k, true, s->count, err));
             targets += more;
         }
     }
     return ag_forest_rows(&t->builder) > 0 ? run_forest(t, means, result, err) : AG_OK;
 }
 
+static ag_status sum_over_ranks(ag_comm *comm, ag_step_result *r, ag_error *err)
+{
+    double sums[] = {r->loss, r->prompt_loss, (double)r->tokens, (double)r->unshared};
+    ag_status status = comm->sum_double(comm, sums, sizeof sums / sizeof *sums, err);
+    r->loss = sums[0];
+    r->prompt_loss = sums[1];
+    r->tokens = (int64_t)sums[2];
+    r->unshared = (int64_t)sums[3];
+    return status;
+}
+
 ag_status ag_sft_step(ag_trainer *t, const ag_stage *stage, long step, ag_step_result *result, ag_error *err)
 {
-    *result = (ag_step_result){.lr = ag_schedule(stage->schedule, stage->lr, stage->min_lr, stage->warmup, step, ag_sft_steps(t, stage))};
+    *result = (ag_step_result){.lr = ag_schedule(stage->schedule, stage->lr, stage->min_lr, stage->warmup,
+                                                 step, ag_sft_steps(t, stage))};
     const ag_example **examples = ag_calloc((size_t)stage->batch, sizeof *examples);
     if (!examples) return ag_fail_memory(err, "batch");
     denominators means = {.prompt_loss = stage->prompt_loss};
@@ -104,8 +121,9 @@ ag_status ag_sft_step(ag_trainer *t, const ag_stage *stage, long step, ag_step_r
     result->gold_tokens = means.gold_tokens;
     /* The denominator is known before the first forward, so any cut into forests or ranks gives the same loss and gradient. */
     if (status == AG_OK) status = run_update(t, examples, stage->batch, &means, result, err);
-    if (status == AG_OK && t->comm->size > 1) status = t->comm->sum_double(t->comm, &result->loss, 1, err);
-    if (status == AG_OK && !isfinite(result->loss)) status = ag_fail(err, AG_ERR_INTERNAL, "the loss is not finite at step %ld; lower lr", step);
+    if (status == AG_OK && t->comm->size > 1) status = sum_over_ranks(t->comm, result, err);
+    if (status == AG_OK && !isfinite(result->loss))
+        status = ag_fail(err, AG_ERR_INTERNAL, "the loss is not finite at step %ld; lower lr", step);
     if (status == AG_OK) {
         ag_adamw adamw = {stage->beta1, stage->beta2, stage->eps, stage->weight_decay, stage->clip};
         status = ag_optimizer_update(&t->optimizer, t->comm, &adamw, result->lr, &result->grad_norm, err);

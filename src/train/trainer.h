@@ -13,7 +13,7 @@ typedef struct ag_trainer {
     const ag_train_hooks *hooks;
     ag_comm *comm;
     ag_device *device;
-    ag_opened opened;          /* model and tokenizer */
+    ag_opened opened; /* model and tokenizer */
     ag_model *model;
     ag_optimizer optimizer;
     ag_pass *pass;
@@ -29,9 +29,9 @@ typedef struct ag_trainer {
     ag_runlog *log;
     ag_train_state state;
     ag_forest_builder builder;
-    uint32_t *order;           /* training examples of an epoch, shuffled */
-    int64_t order_epoch;       /* which epoch `order` is for; -1 none */
-    double rate;               /* unique tokens a second of the last step */
+    uint32_t *order;     /* training examples of an epoch, shuffled */
+    int64_t order_epoch; /* which epoch `order` is for; -1 none */
+    double rate;         /* unique tokens a second of the last step */
 } ag_trainer;
 
 /* What one step came to. */

@@ -13,8 +13,10 @@ static ag_status gold_nll(ag_trainer *t, double *nll, ag_error *err)
     for (size_t i = 0; i < d->sequence_count; i++) total += (size_t)d->sequences[i].count;
     double *values = ag_calloc(total, sizeof *values), weight = 0, sum = 0;
     ag_status status = q && values ? AG_OK : ag_fail_memory(err, "validation");
-    for (size_t i = 0, at = 0; i < d->sequence_count && status == AG_OK; at += (size_t)d->sequences[i++].count)
-        q[i] = (ag_query_sequence){d->sequences[i].tokens, d->sequences[i].wanted, d->sequences[i].count, values + at};
+    for (size_t i = 0, at = 0; i < d->sequence_count && status == AG_OK;
+         at += (size_t)d->sequences[i++].count)
+        q[i] = (ag_query_sequence){d->sequences[i].tokens, d->sequences[i].wanted, d->sequences[i].count,
+                                   values + at};
     if (status == AG_OK) status = ag_judge_score(t->judge, q, d->sequence_count, err);
     for (size_t i = 0; i < d->sequence_count && status == AG_OK; i++) {
         size_t n = 0;
@@ -28,7 +30,8 @@ static ag_status gold_nll(ag_trainer *t, double *nll, ag_error *err)
     return status;
 }
 
-static ag_status set_metric(json_t *json, const ag_records *records, const char *metric, double *value, ag_error *err)
+static ag_status set_metric(json_t *json, const ag_records *records, const char *metric, double *value,
+                            ag_error *err)
 {
     ag_estimate e = {.value = NAN};
     const ag_metric *m = ag_metric_find(metric);
@@ -41,8 +44,10 @@ static ag_status set_metric(json_t *json, const ag_records *records, const char 
 
 static ag_status judge_pairs(ag_trainer *t, ag_validation *v, ag_arena *arena, ag_error *err)
 {
-    static const char *const names[] = {"accuracy", "acc2", "kappa", "ndcg", "format", "adherence", "compliant", "verdicts"};
-    size_t n = t->valid_pairs.count, answers = (size_t)t->settings->valid_answers < n ? (size_t)t->settings->valid_answers : n;
+    static const char *const names[] = {"accuracy", "acc2",      "kappa",     "ndcg",
+                                        "format",   "adherence", "compliant", "verdicts"};
+    size_t n = t->valid_pairs.count,
+           answers = (size_t)t->settings->valid_answers < n ? (size_t)t->settings->valid_answers : n;
     ag_judge_input *inputs = ag_arena_alloc(arena, n, sizeof *inputs);
     ag_record *records = ag_arena_alloc(arena, n, sizeof *records);
     ag_judgement *judged = ag_calloc(n, sizeof *judged);
@@ -51,13 +56,18 @@ static ag_status judge_pairs(ag_trainer *t, ag_validation *v, ag_arena *arena, a
         const ag_pair *p = t->valid_pairs.items[i];
         inputs[i] = (ag_judge_input){p->query, &p->item, &p->asked, NULL};
     }
-    if (status == AG_OK) status = ag_judge_run(t->judge, inputs, answers, AG_ANSWER_GREEDY, NULL, judged, err);
-    if (status == AG_OK) status = ag_judge_run(t->judge, inputs + answers, n - answers, AG_ANSWER_NONE, NULL, judged + answers, err);
-    for (size_t i = 0; i < n && status == AG_OK; i++) status = ag_record_fill(&records[i], t->book, t->valid_pairs.items[i], &judged[i], arena, err);
+    if (status == AG_OK)
+        status = ag_judge_run(t->judge, inputs, answers, AG_ANSWER_GREEDY, NULL, judged, err);
+    if (status == AG_OK)
+        status = ag_judge_run(t->judge, inputs + answers, n - answers, AG_ANSWER_NONE, NULL, judged + answers,
+                              err);
+    for (size_t i = 0; i < n && status == AG_OK; i++)
+        status = ag_record_fill(&records[i], t->book, t->valid_pairs.items[i], &judged[i], arena, err);
     ag_records set = {t->book, records, n};
     if (status == AG_OK) status = set_metric(v->json, &set, "macro_f1", &v->value, err);
     if (status == AG_OK) status = set_metric(v->json, &set, "self_consistency", &v->tie, err);
-    for (size_t i = 0; i < sizeof names / sizeof *names && status == AG_OK; i++) status = set_metric(v->json, &set, names[i], NULL, err);
+    for (size_t i = 0; i < sizeof names / sizeof *names && status == AG_OK; i++)
+        status = set_metric(v->json, &set, names[i], NULL, err);
     ag_judgements_free(judged, judged ? n : 0);
     return status;
 }

@@ -14,9 +14,10 @@ threads: 1
 kv_slots: 4096
 valid: {pairs: 8, answers: 2}
 micro_tokens: 1024
+hints: {share: 0.3}
 stages:
-  - {method: sft, steps: 40, batch: 4, lr: 1.0e-3, checkpoint_every: 3, valid_every: 20, hint_share: 0.3}
-  - {method: sft, steps: 20, batch: 4, lr: 5.0e-4, checkpoint_every: 3}
+  - {method: sft, steps: 80, batch: 4, lr: 1.0e-3, checkpoint_every: 3, valid_every: 20}
+  - {method: sft, steps: 40, batch: 4, lr: 5.0e-4, checkpoint_every: 3}
 YAML
 
 # The bytes that must be the same: checkpoints and metrics.
@@ -47,7 +48,7 @@ while [ $kills -lt 10 ] && [ $attempt -lt 80 ]; do
             i=$((i + 1))
         done
     else # anywhere, later each time so that the run gets on
-        sleep "$(awk "BEGIN { print ($spent * ($attempt % 5 + 2) / 16 + $attempt * 7) / 1000 }")"
+        sleep "$(awk "BEGIN { print $spent * ($attempt % 5 + 2) / 24000 }")"
     fi
     if kill -9 $pid 2> /dev/null; then kills=$((kills + 1)); fi
     wait $pid 2> /dev/null
@@ -55,5 +56,8 @@ done
 run 0 "$AGRL" train run.yaml --set out=killed --resume
 [ $kills -ge 10 ] || wrong "only $kills kills hit the run"
 [ "$(digest whole)" = "$(digest killed)" ] || wrong "a killed run differs: $(diff -rq whole killed | head -5)"
+
+t "the run's own config.yaml continues it"
+run 0 "$AGRL" train killed/config.yaml --resume
 
 finish

@@ -12,7 +12,13 @@
 #include <string.h>
 #include "base/mem.h"
 
-enum { CHUNK = 128, TILE = AG_ATTENTION_TILE };
+enum { CHUNK = 128, TILE = AG_ATTENTION_TILE, VECTORS = 32 };
+
+/* Scores of n keys are computed for a whole number of vectors: columns past n are there (a chunk is wide) and never read. */
+static int padded(int n)
+{
+    return (n + VECTORS - 1) / VECTORS * VECTORS;
+}
 
 static int64_t key_end(const ag_attention_block *block, int64_t q)
 {
@@ -52,8 +58,8 @@ static void forward_chunk(const ag_cpu_kernels *k, const ag_attention_args *x,
 {
     int dim = x->head_dim, rows = (int)(s.r1 - s.r0);
     const float *values = (const float *)x->v + k0 * x->kv_ld + kv * dim;
-    k->gemm(rows, n, dim, (const float *)x->q + s.r0 * x->q_ld + head * dim, x->q_ld, 1, f->keys, CHUNK,
-            f->scores, CHUNK, false);
+    k->gemm(rows, padded(n), dim, (const float *)x->q + s.r0 * x->q_ld + head * dim, x->q_ld, 1, f->keys,
+            CHUNK, f->scores, CHUNK, false);
     for (int i = 0; i < rows; i++) {
         float *score = f->scores + i * CHUNK;
         int64_t at = s.r0 - first + i, live = key_end(block, s.r0 + i) - k0;
@@ -155,8 +161,8 @@ static void backward_chunk(const ag_cpu_kernels *k, const ag_attention_grad_args
     const float *query = (const float *)x->q + s.r0 * x->q_ld + head * dim;
     const float *dout = (const float *)x->dout + s.r0 * x->dout_ld + head * dim;
     const float *lse = (const float *)x->lse + (int64_t)head * x->plan->rows + s.r0;
-    k->gemm(rows, n, dim, query, x->q_ld, 1, f->keys, CHUNK, f->p, CHUNK, false);
-    k->gemm(rows, n, dim, dout, x->dout_ld, 1, f->values, CHUNK, f->dp, CHUNK, false);
+    k->gemm(rows, padded(n), dim, query, x->q_ld, 1, f->keys, CHUNK, f->p, CHUNK, false);
+    k->gemm(rows, padded(n), dim, dout, x->dout_ld, 1, f->values, CHUNK, f->dp, CHUNK, false);
     for (int i = 0; i < rows; i++) {
         int64_t live = key_end(block, s.r0 + i) - k0;
         live = live < 0 ? 0 : live > n ? n : live;
