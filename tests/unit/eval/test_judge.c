@@ -316,6 +316,32 @@ static void test_explained(void **state)
     }
 }
 
+/* Where tiers begin one another, the model may like a longer one better than the end of the judged one. */
+static void test_explained_nested(void **state)
+{
+    (void)state;
+    int temptations = 0;
+    setup s = open_setup(make_book(orders[0], whys[0], nested));
+    ag_judgement *j = run_judge(&s, 0, PAIRS, AG_ANSWER_EXPLAIN);
+    for (int i = 0; i < PAIRS; i++) {
+        ag_answer a;
+        const ag_asked *asked = s.inputs[i].asked;
+        assert_true(ag_answer_parse(s.book, asked, j[i].answer, strlen(j[i].answer), &a, NULL));
+        assert_int_equal(a.tier, j[i].tier);
+        if (j[i].tier == 0) continue;
+        int32_t text[ROWS];
+        const char *id = s.book->tiers[j[i].tier].id;
+        int n = add_text(&s, id, strlen(id), text, prompt_of(&s, i, text));
+        int more = add_text(&s, "0", 1, text, n);
+        double longer = logprob_of(&s, text, n, more);
+        more = add_text(&s, "\n", 1, text, n);
+        temptations += longer > logprob_of(&s, text, n, more);
+    }
+    if (temptations == 0) fail_msg("no pair tells whether the judged tier is ended");
+    ag_judgements_free(j, PAIRS);
+    close_setup(&s);
+}
+
 static void test_greedy(void **state)
 {
     (void)state;
@@ -563,6 +589,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tier_probabilities),
         cmocka_unit_test(test_explained),
+        cmocka_unit_test(test_explained_nested),
         cmocka_unit_test(test_greedy),
         cmocka_unit_test(test_batches),
         cmocka_unit_test(test_progress_stops),

@@ -173,8 +173,9 @@ static void test_asked(void **state)
     f.asked = asks_resolve(&a, f.book);
     char *got = text_of(&f, "q", &boots, NULL);
     assert_non_null(strstr(
-        got, "\nRequested: price at most 50 (minor); price#2 between 10 and 20 (minor); colour is red, \"blue; "
-             "material is leather\" (minor); like like \"Acme 'X'\" (minor); weight at least 3 kg (minor)\n"));
+        got,
+        "\nRequested: price at most 50 (minor); price#2 between 10 and 20 (minor); colour is red, \"blue; "
+        "material is leather\" (minor); like like \"Acme 'X'\" (minor); weight at least 3 kg (minor)\n"));
     ag_free(got);
     /* Two entries that look in the same field: it is written once. */
     asks twice = {0};
@@ -364,7 +365,8 @@ static void test_budget(void **state)
         if (!loss.attributes && !loss.title_tokens) assert_true(abs(lost - loss.description_tokens) <= 1);
         assert_non_null(strstr(got, "R0, at most 4: Else Excellent."));
         assert_non_null(strstr(got, "\nPrice: 49.9\n"));
-        assert_non_null(strstr(got, "\nRequested: colour is red (minor); material not suede (minor)\nQuery: red boots\n"));
+        assert_non_null(strstr(
+            got, "\nRequested: colour is red (minor); material not suede (minor)\nQuery: red boots\n"));
         assert_true(ag_utf8_valid(got, strlen(got), NULL));
         last_description = loss.description_tokens;
         last_attributes = loss.attributes;
