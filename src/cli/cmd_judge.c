@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 #include "base/file.h"
 #include "base/log.h"
@@ -199,10 +200,13 @@ static ag_status read_partial(judging *j, const char *path, ag_error *err)
 
 static ag_status open_out(judging *j, const char *partial, ag_error *err)
 {
-    AG_TRY(read_partial(j, partial, err));
     j->out = fopen(partial, "ab");
     j->out_name = partial;
     if (!j->out) return ag_fail_errno(err, "cannot open", partial);
+    if (flock(fileno(j->out), LOCK_EX | LOCK_NB) != 0)
+        return ag_fail(err, AG_ERR_IO,
+                       "%s: another agrl judge is writing it; wait for it or choose another --out", partial);
+    AG_TRY(read_partial(j, partial, err));
     if (j->done_count) ag_say("%zu pairs are judged already; going on behind them", j->done_count);
     return AG_OK;
 }

@@ -114,8 +114,9 @@ prints 'red leather boots'
 t "judge goes on where it stopped, and judges no line twice"
 run 0 "$AGRL" judge --model one --rules $BOOK --out half.jsonl s/pairs.jsonl
 cmp -s half.jsonl judged || wrong "a file gives something else"
-head -n 4 judged > half.jsonl
-head -n 5 judged | tail -n 1 | head -c 20 >> half.jsonl
+rm half.jsonl
+head -n 4 judged > half.jsonl.partial
+head -n 5 judged | tail -n 1 | head -c 20 >> half.jsonl.partial
 run 0 "$AGRL" judge --model one --rules $BOOK --out half.jsonl s/pairs.jsonl
 cmp -s half.jsonl judged || wrong "$(diff half.jsonl judged | head -c 300)"
 
@@ -156,7 +157,7 @@ last_line
 says 'bad:1'
 run 1 "$AGRL" generate --model "$GGUF" bad
 last_line
-says 999999
+says 'bad:1'
 echo 'in the end' > bad
 run 1 "$AGRL" logprob --model "$GGUF" bad
 last_line
