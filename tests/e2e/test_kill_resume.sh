@@ -36,6 +36,9 @@ run 0 "$AGRL" train run.yaml --set out=again
 [ "$(digest whole)" = "$(digest again)" ] || wrong "two runs differ: $(diff -rq whole again | head -5)"
 
 t "killed ten times and resumed, the same bytes"
+begin=$(now)
+run 0 "$AGRL" train run.yaml --set out=again --resume # nothing is left to do: what starting costs
+start=$((($(now) - begin) / 1000000))
 kills=0 attempt=0
 while [ $kills -lt 10 ] && [ $attempt -lt 80 ]; do
     attempt=$((attempt + 1))
@@ -48,7 +51,7 @@ while [ $kills -lt 10 ] && [ $attempt -lt 80 ]; do
             i=$((i + 1))
         done
     else # anywhere, later each time so that the run gets on
-        sleep "$(awk "BEGIN { print $spent * ($attempt % 5 + 2) / 24000 }")"
+        sleep "$(awk "BEGIN { print ($start + $spent * ($attempt % 5 + 1) / 60) / 1000 }")"
     fi
     if kill -9 $pid 2> /dev/null; then kills=$((kills + 1)); fi
     wait $pid 2> /dev/null
