@@ -74,8 +74,8 @@ typedef struct setup {
 static void make_pairs(setup *s)
 {
     static const char *const asked[] = {"", "{\"name\": \"colour\", \"op\": \"is\", \"value\": \"red\"}",
-                                        "{\"name\": \"colour\", \"op\": \"is\", \"value\": \"red\"}, "
-                                        "{\"name\": \"brand\", \"op\": \"not\", \"value\": \"Acme\"}"};
+                                        ("{\"name\": \"colour\", \"op\": \"is\", \"value\": \"red\"}, "
+                                         "{\"name\": \"brand\", \"op\": \"not\", \"value\": \"Acme\"}")};
     ag_error err = {0};
     for (int i = 0; i < PAIRS; i++) {
         char line[512];
