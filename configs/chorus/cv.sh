@@ -1,7 +1,7 @@
 #!/bin/sh
 # 5-fold cross-validation of configs/chorus/run.yaml over query groups. Safe to stop and start again: folds that are judged are
 # kept, a fold that was stopped goes on from its checkpoint.
-# usage: configs/chorus/cv.sh RATED_PAIRS.jsonl OUT_DIR [agrl train options, for example --set stages.0.epochs=1]
+# usage: configs/chorus/cv.sh RATED_PAIRS.jsonl OUT_DIR [agrl train options, for example --set stages.0.epochs=2]
 set -eu
 [ $# -ge 2 ] || { sed -n '2,4s/^# //p' "$0" >&2; exit 2; }
 rated=$1 out=$2

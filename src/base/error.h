@@ -23,6 +23,13 @@ ag_status ag_fail_errno(ag_error *err, const char *what, const char *path);
 /* Puts "<prefix>: " in front of the message that is already there. */
 void ag_error_prefix(ag_error *err, const char *format, ...) AG_PRINTF(2, 3);
 
+/* Calls and passes a failure up: for straight lines of calls in functions that own nothing at that point. */
+#define AG_TRY(call)                                                                                         \
+    do {                                                                                                     \
+        ag_status try_status_ = (call);                                                                      \
+        if (try_status_ != AG_OK) return try_status_;                                                        \
+    } while (0)
+
 /* A short name of a status, for example "input". */
 const char *ag_status_name(ag_status code);
 

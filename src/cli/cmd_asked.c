@@ -95,12 +95,8 @@ static ag_status run(const char *rules, const char *lexicon, const char *to, cha
     reader r = {0};
     ag_out *out = NULL;
     ag_status status = ag_book_load(&r.book, rules, err);
-    if (status == AG_OK)
-        status = r.book->facts_path ? ag_facts_load(&r.facts, r.book->facts_path, err)
-                                    : ag_facts_empty(&r.facts, err);
-    if (status == AG_OK)
-        status = lexicon ? ag_lexicon_load(&r.lexicon, r.facts, r.book, lexicon, err)
-                         : ag_lexicon_create(&r.lexicon, r.facts, r.book, err);
+    if (status == AG_OK) status = ag_facts_of_book(&r.facts, r.book, err);
+    if (status == AG_OK) status = ag_lexicon_open(&r.lexicon, r.facts, r.book, lexicon, err);
     if (status == AG_OK) status = ag_out_open(&out, to, err);
     for (int i = 0; status == AG_OK && i < (count ? count : 1); i++)
         status = read_file(&r, count ? files[i] : "-", out, err);

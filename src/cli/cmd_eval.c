@@ -8,7 +8,6 @@
 #include "cli/commands.h"
 #include "cli/judge_open.h"
 #include "eval/report.h"
-#include "model/layers.h"
 
 typedef struct evaluation {
     ag_judge_setup setup;
@@ -29,11 +28,8 @@ static ag_status tick(void *user, size_t done, size_t total, ag_error *err)
 /* Pairs without a gold tier cannot be measured: they are left out and counted. */
 static ag_status load_gold(evaluation *e, const char *data, const char *aggregate, long limit, ag_error *err)
 {
-    ag_aggregate how = AG_AGGREGATE_GIVEN;
     size_t kept = 0, without = 0;
-    for (int i = 0; i < 4; i++)
-        if (ag_streq(ag_aggregate_names[i], aggregate)) how = (ag_aggregate)i;
-    AG_TRY(ag_pairs_load(&e->pairs, data, e->setup.book, how, err));
+    AG_TRY(ag_pairs_load(&e->pairs, data, e->setup.book, ag_aggregate_find(aggregate), err));
     for (size_t i = 0; i < e->pairs.count; i++) {
         ag_pair *p = e->pairs.items[i];
         bool keep = p->gold.tier >= 0 && (limit == 0 || kept < (size_t)limit);

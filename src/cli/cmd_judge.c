@@ -15,7 +15,6 @@
 #include "base/rng.h"
 #include "cli/commands.h"
 #include "cli/judge_open.h"
-#include "model/layers.h"
 
 enum { CHUNK = 64 };
 

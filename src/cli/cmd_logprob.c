@@ -7,7 +7,6 @@
 #include "cli/commands.h"
 #include "cli/judge_open.h"
 #include "model/generate.h"
-#include "model/layers.h"
 
 /* The tokens of a JSON line: "tokens" as they are, or "text" (special tokens in it count as such). */
 static ag_status line_tokens(const json_t *json, const ag_tokenizer *tokenizer, const char *where,

@@ -126,9 +126,7 @@ static ag_status open_inputs(inputs *in, const settings *s, ag_error *err)
     shop.text_only = s->text_only;
     in->arena.name = "shop";
     ag_status status = ag_book_load(&in->book, s->rules, err);
-    if (status == AG_OK)
-        status = in->book->facts_path ? ag_facts_load(&in->facts, in->book->facts_path, err)
-                                      : ag_facts_empty(&in->facts, err);
+    if (status == AG_OK) status = ag_facts_of_book(&in->facts, in->book, err);
     if (status == AG_OK) status = ag_shop_invent(&in->items, &in->item_count, &shop, &in->arena, err);
     if (status == AG_OK) status = ag_lexicon_create(&in->lexicon, in->facts, in->book, err);
     for (size_t i = 0; i < in->item_count && status == AG_OK; i++)

@@ -25,11 +25,8 @@ static ag_status open_rules(verifier *v, const char *rules, const char *lexicon,
     ag_status status = ag_book_load(&v->book, rules, err);
     if (status) return status;
     ag_reward_defaults(&v->reward, v->book);
-    status = v->book->facts_path ? ag_facts_load(&v->facts, v->book->facts_path, err)
-                                 : ag_facts_empty(&v->facts, err);
-    if (status) return status;
-    if (lexicon) return ag_lexicon_load(&v->lexicon, v->facts, v->book, lexicon, err);
-    return ag_lexicon_create(&v->lexicon, v->facts, v->book, err);
+    AG_TRY(ag_facts_of_book(&v->facts, v->book, err));
+    return ag_lexicon_open(&v->lexicon, v->facts, v->book, lexicon, err);
 }
 
 static void close_rules(verifier *v)

@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/commands.h"
-#include "model/layers.h"
 #include "model/pullable.h"
 
 /* A known model's first use fetches it, after saying so (agrl pull says what and from where). */
@@ -39,12 +38,10 @@ ag_status ag_setup_rules(ag_judge_setup *s, const char *rules, const char *lexic
 {
     if (!rules) return ag_fail(err, AG_ERR_USAGE, "--rules is missing: a rulebook (see rules/)");
     AG_TRY(ag_book_load(&s->book, rules, err));
-    AG_TRY(s->book->facts_path ? ag_facts_load(&s->facts, s->book->facts_path, err)
-                               : ag_facts_empty(&s->facts, err));
+    AG_TRY(ag_facts_of_book(&s->facts, s->book, err));
     char *own = s->opened.dir ? ag_path_join(s->opened.dir, "lexicon.json") : NULL;
     if (!lexicon && own && ag_path_exists(own)) lexicon = own;
-    ag_status status = lexicon ? ag_lexicon_load(&s->lexicon, s->facts, s->book, lexicon, err)
-                               : ag_lexicon_create(&s->lexicon, s->facts, s->book, err);
+    ag_status status = ag_lexicon_open(&s->lexicon, s->facts, s->book, lexicon, err);
     ag_free(own);
     return status;
 }

@@ -16,6 +16,8 @@ typedef enum ag_aggregate {
     AG_AGGREGATE_SOFT
 } ag_aggregate;
 extern const char *const ag_aggregate_names[4];
+/* The row of this name; GIVEN when there is none. */
+ag_aggregate ag_aggregate_find(const char *name);
 
 typedef struct ag_rating {
     const char *by; /* NULL in a flat list */

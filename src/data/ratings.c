@@ -7,6 +7,13 @@
 
 const char *const ag_aggregate_names[4] = {"given", "majority", "median", "soft"};
 
+ag_aggregate ag_aggregate_find(const char *name)
+{
+    for (int i = 0; i < 4; i++)
+        if (ag_streq(ag_aggregate_names[i], name)) return (ag_aggregate)i;
+    return AG_AGGREGATE_GIVEN;
+}
+
 /* The lower median of a multiset given as counts: with n values, the one at place n / 2 counted from the
  * best. For an even n that is the worse of the two in the middle: in doubt a pair is not praised. */
 static int median_of(const int counts[AG_MAX_TIERS], int tiers)

@@ -238,7 +238,7 @@ typedef struct ag_rows_args {
     int64_t rows, width, dst_ld, src_ld;
 } ag_rows_args;
 
-/* y += alpha * x, n reals. */
+/* y += alpha * x, n reals; x may be y. */
 typedef struct ag_axpy_args {
     void *y;
     const void *x;

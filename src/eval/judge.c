@@ -4,7 +4,6 @@
 #include <math.h>
 #include <string.h>
 #include "base/mem.h"
-#include "model/layers.h"
 
 struct ag_judge {
     ag_model *model;
@@ -360,10 +359,11 @@ ag_status ag_judge_score(ag_judge *j, const ag_query_sequence *sequences, size_t
 ag_status ag_judge_format_save(const ag_judge_format *f, const ag_book *book, const char *dir, ag_error *err)
 {
     const ag_prompt_options *p = &f->prompt;
-    json_t *json = json_pack("{s:s, s:i, s:i, s:b, s:b, s:s, s:s, s:s}", "chat", ag_chat_name(p->chat),
+    json_t *json = json_pack("{s:s, s:i, s:i, s:b, s:b, s:b, s:s, s:s, s:s}", "chat", ag_chat_name(p->chat),
                              "item_tokens", p->item_tokens, "max_tokens", p->max_tokens, "repeat_query",
-                             p->repeat_query, "rules_in_prompt", p->rules, "rulebook", book->name,
-                             "rulebook_version", book->version, "rulebook_digest", book->digest);
+                             p->repeat_query, "rules_in_prompt", p->rules, "mark_matches", p->mark_matches,
+                             "rulebook", book->name, "rulebook_version", book->version, "rulebook_digest",
+                             book->digest);
     char *path = ag_path_join(dir, "agrl.json");
     ag_status status = json && path ? ag_json_save(path, json, err) : ag_fail_memory(err, "agrl.json");
     ag_free(path);
@@ -381,6 +381,7 @@ static ag_status read_format(ag_judge_format *f, const json_t *json, const char 
     AG_TRY(ag_json_get_int(json, "max_tokens", 0, 1 << 20, &max_tokens, path, err));
     AG_TRY(ag_json_get_bool(json, "repeat_query", &f->prompt.repeat_query, path, err));
     AG_TRY(ag_json_get_bool(json, "rules_in_prompt", &f->prompt.rules, path, err));
+    AG_TRY(ag_json_get_bool(json, "mark_matches", &f->prompt.mark_matches, path, err));
     f->prompt.item_tokens = (int)item_tokens;
     f->prompt.max_tokens = (int)max_tokens;
     return ag_chat_choose(&f->prompt.chat, chat, tokenizer, err);

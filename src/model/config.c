@@ -309,7 +309,8 @@ ag_status ag_config_preset(ag_config *config, const char *name, ag_error *err)
     for (int i = 0; i < PRESETS; i++) {
         names[i] = presets[i].name;
         if (strcmp(presets[i].name, name) != 0) continue;
-        *config = (ag_config){.family = AG_FAMILY_LLAMA,
+        *config = (ag_config){.family = AG_FAMILY_QWEN3,
+                              .qk_norm = true,
                               .width = presets[i].width,
                               .layers = presets[i].layers,
                               .heads = presets[i].heads,

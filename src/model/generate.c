@@ -4,7 +4,6 @@
 #include <string.h>
 #include "base/mem.h"
 #include "base/rng.h"
-#include "model/layers.h"
 
 /* A sample that is being written. */
 typedef struct live {

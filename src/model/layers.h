@@ -48,11 +48,4 @@ ag_status ag_lora_scratch_alloc(ag_lora_scratch *s, const ag_model *model, int64
                                 ag_error *err);
 void ag_lora_scratch_release(ag_lora_scratch *s, ag_device *d);
 
-/* Calls and returns on failure: for straight lines of device operations. */
-#define AG_TRY(call)                                                                                         \
-    do {                                                                                                     \
-        ag_status try_status_ = (call);                                                                      \
-        if (try_status_ != AG_OK) return try_status_;                                                        \
-    } while (0)
-
 #endif

@@ -6,7 +6,6 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "model/layers.h"
 
 enum { NAME = 160, CHUNK_VALUES = 1 << 22 };
 

@@ -5,7 +5,6 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "model/layers.h"
 
 ag_status ag_dtype_choose(ag_dtype *type, const char *name, const ag_device *device, ag_error *err)
 {

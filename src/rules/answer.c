@@ -159,7 +159,7 @@ int ag_answer_segments(const ag_book *book, const ag_asked *asked, const ag_answ
                        ag_segment *segments)
 {
     ag_step steps[AG_STEPS_MAX];
-    int n = ag_answer_plan(book, asked->count, answer->why || book->why_required, steps);
+    int n = ag_answer_plan(book, asked->count, book->why_required, steps);
     for (int i = 0; i < n; i++) {
         ag_segment *s = &segments[i];
         ag_step_kind kind = steps[i].kind;

@@ -44,8 +44,8 @@ int ag_answer_segment_max(const ag_book *book, int asked_count);
 /* Writes the segments of an answer (complete verdicts, tier, rule; why may be NULL) and returns their number. Texts point
  * into the book, the asked entries, static storage and answer->why. The last segment is the end.
  * Where a value is absent (-1) the list stops before it, without an end: a pair of which only the tier is known gives the
- * tier's segment first under respond_then_think. A why is written where there is one, and an empty one where the
- * book requires it; it is cut at its first line end or invalid byte and at why_chars, so that the answer is
+ * tier's segment first under respond_then_think. A why is written where the book requires it (an empty one
+ * when answer->why is NULL) and nowhere else; it is cut at its first line end or invalid byte and at why_chars, so that the answer is
  * always one that parse accepts. */
 int ag_answer_segments(const ag_book *book, const ag_asked *asked, const ag_answer *answer,
                        ag_segment *segments);

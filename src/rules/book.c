@@ -137,6 +137,11 @@ const ag_attribute *ag_book_attribute(const ag_book *book, const char *name)
     return &book->attributes[0];
 }
 
+bool ag_book_english(const ag_book *book)
+{
+    return strncmp(book->language, "en", 2) == 0;
+}
+
 /* --- asked entries ------------------------------------------------------------------------------------------ */
 
 /* "name#k": the form of a generated id, which comes back when written pairs are read again. */

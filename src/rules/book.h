@@ -114,6 +114,8 @@ int ag_book_rule(const ag_book *book, const char *id);
 int ag_criterion_verdict(const ag_criterion *criterion, const char *verdict);
 /* The attribute's row, or row 0 ("default") for a name without one. */
 const ag_attribute *ag_book_attribute(const ag_book *book, const char *name);
+/* Is the book's language English? Then words are compared without their plural endings. */
+bool ag_book_english(const ag_book *book);
 
 /* Fills id (name, name#2, ...), core and negated of every entry from the book where the pair did not set them.
  * importance: -1 from the book, 0 minor, 1 core, one an entry (may be NULL: all -1). Ids must be unique and free of

@@ -19,13 +19,6 @@ typedef struct ag_book_reader {
     ag_error *err;
 } ag_book_reader;
 
-/* Passes a failure up; only for functions that own nothing. */
-#define AG_TRY(call)                                                                                         \
-    do {                                                                                                     \
-        ag_status try_status = (call);                                                                       \
-        if (try_status != AG_OK) return try_status;                                                          \
-    } while (0)
-
 /* Everything of the YAML tree into the book; attributes before rules, since conditions name them. */
 ag_status ag_book_read(ag_book_reader *r, const ag_yaml *root);
 ag_status ag_book_read_attributes(ag_book_reader *r, const ag_yaml *node);

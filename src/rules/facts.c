@@ -571,6 +571,11 @@ ag_status ag_facts_parse(ag_facts **facts, const char *text, size_t len, const c
     return build(facts, path, text, len, err);
 }
 
+ag_status ag_facts_of_book(ag_facts **facts, const ag_book *book, ag_error *err)
+{
+    return book->facts_path ? ag_facts_load(facts, book->facts_path, err) : ag_facts_empty(facts, err);
+}
+
 void ag_facts_free(ag_facts *f)
 {
     if (!f) return;

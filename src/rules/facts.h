@@ -17,6 +17,8 @@ ag_status ag_facts_load(ag_facts **facts, const char *path, ag_error *err);
 ag_status ag_facts_parse(ag_facts **facts, const char *text, size_t len, const char *path, ag_error *err);
 /* An empty one (no facts file). */
 ag_status ag_facts_empty(ag_facts **facts, ag_error *err);
+/* The facts file that a book names, or an empty one. */
+ag_status ag_facts_of_book(ag_facts **facts, const ag_book *book, ag_error *err);
 void ag_facts_free(ag_facts *facts);
 
 /* How category `item` stands to the wanted category: SAME, NARROWER, SIBLING, RELATED, ELSE. Synonyms count as the same. */
@@ -41,6 +43,9 @@ ag_status ag_lexicon_add_item(ag_lexicon *lexicon, const ag_item *item, ag_error
 ag_status ag_lexicon_save(const ag_lexicon *lexicon, const char *path,
                           ag_error *err); /* JSON, sorted, stable */
 ag_status ag_lexicon_load(ag_lexicon **lexicon, const ag_facts *facts, const ag_book *book, const char *path,
+                          ag_error *err);
+/* The lexicon in a file, or, with path NULL or "", one that knows only what facts and book say. */
+ag_status ag_lexicon_open(ag_lexicon **lexicon, const ag_facts *facts, const ag_book *book, const char *path,
                           ag_error *err);
 void ag_lexicon_free(ag_lexicon *lexicon);
 

@@ -24,6 +24,13 @@ ag_status ag_lexicon_bare(ag_lexicon **lexicon, const ag_facts *facts, const ag_
     return AG_OK;
 }
 
+ag_status ag_lexicon_open(ag_lexicon **lexicon, const ag_facts *facts, const ag_book *book, const char *path,
+                          ag_error *err)
+{
+    return path && *path ? ag_lexicon_load(lexicon, facts, book, path, err)
+                         : ag_lexicon_create(lexicon, facts, book, err);
+}
+
 void ag_lexicon_free(ag_lexicon *lx)
 {
     if (!lx) return;

@@ -15,7 +15,8 @@
 
 void ag_prompt_defaults(ag_prompt_options *options)
 {
-    *options = (ag_prompt_options){.item_tokens = 300, .repeat_query = true, .rules = true};
+    *options = (ag_prompt_options){
+        .item_tokens = 300, .repeat_query = true, .rules = true, .mark_matches = false};
 }
 
 /* --- the system text --------------------------------------------------------------------------------------- */
@@ -122,11 +123,16 @@ ag_status ag_prompt_system(ag_str *out, const ag_book *book, const ag_prompt_opt
 
 /* --- the user text ------------------------------------------------------------------------------------------ */
 
-/* A value; quoted where its own punctuation would look like the list's. */
-static void add_value(ag_str *out, const char *value)
+/* A value; quoted where its own punctuation would look like the list's; marked where `said` (not NULL) has it. */
+static void add_value(ag_str *out, const char *value, const ag_words *said, bool english)
 {
-    ag_str folded = {0};
+    ag_str folded = {0}, marked = {0};
     ag_prompt_fold(&folded, value, 0);
+    if (said) {
+        ag_prompt_mark(&marked, ag_str_text(&folded), said, english);
+        ag_str_free(&folded);
+        folded = marked;
+    }
     const char *text = ag_str_text(&folded);
     bool quote = strpbrk(text, ",;\"") != NULL;
     if (quote) ag_str_addc(out, '"');
@@ -137,7 +143,7 @@ static void add_value(ag_str *out, const char *value)
 }
 
 /* "Requested: colour is red (minor); material not suede (core)": rules weigh the two differently. */
-static void add_asked(ag_str *out, const ag_asked *asked)
+static void add_asked(ag_str *out, const ag_asked *asked, const ag_words *said, bool english)
 {
     static const char *const words[] = {[AG_OP_IS] = "is",           [AG_OP_NOT] = "not",
                                         [AG_OP_AT_MOST] = "at most", [AG_OP_AT_LEAST] = "at least",
@@ -150,7 +156,7 @@ static void add_asked(ag_str *out, const ag_asked *asked)
         ag_str_addf(out, "%s %s ", ask->id, words[ask->op]);
         for (int v = 0; v < ask->value_count; v++) {
             if (v) ag_str_add(out, ask->op == AG_OP_BETWEEN ? " and " : ", ");
-            add_value(out, ask->values[v]);
+            add_value(out, ask->values[v], said, english);
         }
         ag_str_add(out, ask->core ? " (core)" : " (minor)");
     }
@@ -162,22 +168,28 @@ static void add_query(ag_str *out, const char *query)
     ag_prompt_fold(out, query, 0);
 }
 
-/* The user text around the item's lines (each with its newline). Ends without a newline. */
-static void add_user(ag_str *out, const ag_prompt_options *options, const char *query, const ag_str *item,
-                     const ag_asked *asked, const char *hint)
+/* What a pair's user text is made of, whatever of the item fits. */
+typedef struct pair_parts {
+    const ag_book *book;
+    const ag_prompt_options *options;
+    const char *query, *hint;
+    const ag_asked *asked;
+} pair_parts;
+
+/* The user text around the item's kept lines. Ends without a newline. */
+static void add_user(ag_str *out, const pair_parts *p, const ag_prompt_item *item)
 {
-    add_query(out, query);
+    add_query(out, p->query);
     ag_str_addc(out, '\n');
-    ag_str_addn(out, ag_str_text(item), item->len);
-    out->failed = out->failed || item->failed;
-    add_asked(out, asked);
-    if (options->repeat_query) {
+    ag_prompt_item_text(item, out);
+    add_asked(out, p->asked, item->marking ? &item->said : NULL, ag_book_english(p->book));
+    if (p->options->repeat_query) {
         ag_str_addc(out, '\n');
-        add_query(out, query);
+        add_query(out, p->query);
     }
-    if (hint && *hint) {
+    if (p->hint && *p->hint) {
         ag_str_addc(out, '\n');
-        ag_str_add(out, hint);
+        ag_str_add(out, p->hint);
     }
 }
 
@@ -189,23 +201,27 @@ static ag_status check_asked(const ag_asked *asked, ag_error *err)
                    "making a prompt");
 }
 
+static ag_status make_item(ag_prompt_item *lines, const pair_parts *p, const ag_item *item, ag_error *err)
+{
+    return ag_prompt_item_make(lines, p->book, item, p->asked, p->options->mark_matches ? p->query : NULL,
+                               err);
+}
+
 ag_status ag_prompt_text(ag_str *out, const ag_book *book, const ag_prompt_options *options,
                          const char *query, const ag_item *item, const ag_asked *asked, const char *hint,
                          ag_error *err)
 {
+    const pair_parts parts = {book, options, query, hint, asked};
     ag_prompt_item lines = {0};
-    ag_str text = {0};
     ag_status status = check_asked(asked, err);
-    if (!status) status = ag_prompt_item_make(&lines, book, item, asked, err);
+    if (!status) status = make_item(&lines, &parts, item, err);
     if (!status) status = ag_prompt_system(out, book, options, err);
-    if (status) goto out;
-    ag_prompt_item_text(&lines, &text);
-    ag_str_add(out, "\n\n");
-    add_user(out, options, query, &text, asked, hint);
-    ag_str_addc(out, '\n');
-    status = ag_str_ok(out, err);
-out:
-    ag_str_free(&text);
+    if (!status) {
+        ag_str_add(out, "\n\n");
+        add_user(out, &parts, &lines);
+        ag_str_addc(out, '\n');
+        status = ag_str_ok(out, err);
+    }
     ag_prompt_item_free(&lines);
     return status;
 }
@@ -215,22 +231,20 @@ out:
 /* What all tries of one prompt share. */
 typedef struct maker {
     const ag_tokenizer *tokenizer;
-    const ag_prompt_options *options;
-    const char *query, *hint;
-    const ag_asked *asked;
+    pair_parts parts;
     ag_str system;
 } maker;
 
-/* The whole prompt with these item lines, as tokens in *ids (emptied first). */
-static ag_status encode_once(const maker *m, const ag_str *item, ag_tokens *ids, ag_error *err)
+/* The whole prompt with the item's kept lines, as tokens in *ids (emptied first). */
+static ag_status encode_once(const maker *m, const ag_prompt_item *item, ag_tokens *ids, ag_error *err)
 {
     ag_str user = {0};
-    add_user(&user, m->options, m->query, item, m->asked, m->hint);
+    add_user(&user, &m->parts, item);
     ids->len = 0;
     ag_status status = ag_str_ok(&user, err);
     if (!status) {
-        status = ag_chat_prompt(m->tokenizer, m->options->chat, m->system.data, m->system.len, user.data,
-                                user.len, ids, err);
+        status = ag_chat_prompt(m->tokenizer, m->parts.options->chat, m->system.data, m->system.len,
+                                user.data, user.len, ids, err);
     }
     ag_str_free(&user);
     return status;
@@ -242,20 +256,17 @@ static ag_status fail_too_long(const maker *m, size_t tokens, ag_error *err)
         err, AG_ERR_INPUT,
         "the prompt needs %zu tokens without cutting rules, query or requested attributes, and at most %d "
         "are allowed: raise the limit or shorten the query",
-        tokens, m->options->max_tokens);
+        tokens, m->parts.options->max_tokens);
 }
 
 /* Fits the item into its budget, then, while the whole is too long, into a smaller one. */
 static ag_status encode_within(const maker *m, ag_prompt_item *lines, ag_tokens *ids, ag_error *err)
 {
-    int budget = m->options->item_tokens, limit = m->options->max_tokens;
-    ag_str item = {0};
+    int budget = m->parts.options->item_tokens, limit = m->parts.options->max_tokens;
     ag_status status = AG_OK;
     for (;;) {
         status = ag_prompt_item_fit(lines, m->tokenizer, budget, err);
-        ag_str_clear(&item);
-        ag_prompt_item_text(lines, &item);
-        if (!status) status = encode_once(m, &item, ids, err);
+        if (!status) status = encode_once(m, lines, ids, err);
         if (status || limit <= 0 || ids->len <= (size_t)limit) break;
         int kept = ag_prompt_item_tokens(lines), excess = (int)(ids->len - (size_t)limit);
         if (budget <= 0 || kept <= 0) {
@@ -265,7 +276,6 @@ static ag_status encode_within(const maker *m, ag_prompt_item *lines, ag_tokens 
         budget = kept < budget ? kept - excess : budget - excess;
         if (budget < 0) budget = 0;
     }
-    ag_str_free(&item);
     return status;
 }
 
@@ -273,12 +283,12 @@ ag_status ag_prompt_encode(ag_tokens *out, const ag_book *book, const ag_tokeniz
                            const ag_prompt_options *options, const char *query, const ag_item *item,
                            const ag_asked *asked, const char *hint, ag_prompt_loss *loss, ag_error *err)
 {
-    maker m = {tokenizer, options, query, hint, asked, {0}};
+    maker m = {.tokenizer = tokenizer, .parts = {book, options, query, hint, asked}};
     ag_prompt_item lines = {0};
     ag_tokens ids = {0};
     ag_status status = check_asked(asked, err);
     if (!status) status = ag_prompt_system(&m.system, book, options, err);
-    if (!status) status = ag_prompt_item_make(&lines, book, item, asked, err);
+    if (!status) status = make_item(&lines, &m.parts, item, err);
     if (!status) status = ag_prompt_item_measure(&lines, tokenizer, err);
     if (!status) status = encode_within(&m, &lines, &ids, err);
     if (!status) status = ag_tokens_add(out, ids.ids, ids.len, err);

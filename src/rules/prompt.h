@@ -16,6 +16,9 @@ typedef struct ag_prompt_options {
     int max_tokens;    /* of the whole prompt; 0: no limit beyond the item's */
     bool repeat_query; /* after the item; default true */
     bool rules;        /* the book's rules in the system text; default true */
+    bool
+        mark_matches; /* a * behind each word of the item that the query has, and of a request that the item has
+                          (exact-match cues: Boualili et al., SIGIR 2020); default false */
 } ag_prompt_options;
 void ag_prompt_defaults(ag_prompt_options *options);
 

@@ -82,8 +82,36 @@ static void add_attributes(ag_prompt_item *item, const ag_book *book, const ag_i
     ag_free(used);
 }
 
+/* Writes the lines again with marks behind the words that the query has, and keeps the item's own words. */
+static ag_status mark_lines(ag_prompt_item *item, const char *query, bool english, ag_error *err)
+{
+    ag_str marked = {0}, plain = {0}, values = {0};
+    ag_status status = ag_words_split(&item->query, query, english, err);
+    for (size_t i = 0; i < item->count && status == AG_OK; i++) {
+        ag_prompt_line *line = &item->lines[i];
+        const char *text = item->text.data + line->at;
+        ag_str_clear(&plain);
+        ag_str_addn(&plain, text + line->label, line->len - line->label);
+        ag_str_addf(&values, "%s\n", ag_str_text(&plain));
+        line->at = marked.len;
+        ag_str_addn(&marked, text, line->label);
+        ag_prompt_mark(&marked, ag_str_text(&plain), &item->query, english);
+        line->len = line->kept = marked.len - line->at;
+    }
+    marked.failed = marked.failed || plain.failed;
+    if (status == AG_OK) status = ag_str_ok(&marked, err);
+    if (status == AG_OK) status = ag_str_ok(&values, err);
+    if (status == AG_OK) status = ag_words_split(&item->said, ag_str_text(&values), english, err);
+    ag_str_free(&item->text);
+    item->text = marked;
+    item->marking = true;
+    ag_str_free(&plain);
+    ag_str_free(&values);
+    return status;
+}
+
 ag_status ag_prompt_item_make(ag_prompt_item *item, const ag_book *book, const ag_item *from,
-                              const ag_asked *asked, ag_error *err)
+                              const ag_asked *asked, const char *query, ag_error *err)
 {
     add_text_line(item, AG_LINE_TITLE, "Item: ", from->title);
     add_text_line(item, AG_LINE_BRAND, "Brand: ", from->brand);
@@ -96,12 +124,15 @@ ag_status ag_prompt_item_make(ag_prompt_item *item, const ag_book *book, const a
         end_line(item);
     }
     add_text_line(item, AG_LINE_DESCRIPTION, "Description: ", from->description);
-    return ag_str_ok(&item->text, err);
+    AG_TRY(ag_str_ok(&item->text, err));
+    return query ? mark_lines(item, query, ag_book_english(book), err) : AG_OK;
 }
 
 void ag_prompt_item_free(ag_prompt_item *item)
 {
     ag_str_free(&item->text);
+    ag_words_free(&item->query);
+    ag_words_free(&item->said);
     ag_free(item->lines);
     *item = (ag_prompt_item){0};
 }

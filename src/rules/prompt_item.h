@@ -2,6 +2,7 @@
 #ifndef AG_RULES_PROMPT_ITEM_H
 #define AG_RULES_PROMPT_ITEM_H
 
+#include "rules/facts_text.h"
 #include "rules/prompt.h"
 
 typedef enum ag_line_kind {
@@ -26,11 +27,13 @@ typedef struct ag_prompt_item {
     ag_str text;
     ag_prompt_line *lines;
     size_t count, cap;
+    bool marking;         /* words that the other side has are marked (ag_prompt_options.mark_matches) */
+    ag_words query, said; /* when marking: words of the query; words of the item */
 } ag_prompt_item;
 
-/* All lines, whole. */
+/* All lines, whole. `query` (may be NULL) marks words. */
 ag_status ag_prompt_item_make(ag_prompt_item *item, const ag_book *book, const ag_item *from,
-                              const ag_asked *asked, ag_error *err);
+                              const ag_asked *asked, const char *query, ag_error *err);
 void ag_prompt_item_free(ag_prompt_item *item);
 /* Counts the tokens of each line; before fit. */
 ag_status ag_prompt_item_measure(ag_prompt_item *item, const ag_tokenizer *tokenizer, ag_error *err);

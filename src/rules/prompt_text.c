@@ -35,6 +35,44 @@ void ag_prompt_fold(ag_str *out, const char *text, size_t chars)
     }
 }
 
+/* Does the run hold a word, and nothing but words that `words` has too? */
+static bool shared_run(ag_words *run, const char *text, const ag_words *words, bool english, bool *failed)
+{
+    *failed = *failed || ag_words_split(run, text, english, NULL) != AG_OK;
+    bool any = false;
+    for (size_t i = 0; i < run->count && !*failed; i++) {
+        size_t len;
+        const char *word = ag_words_slice(run, i, 1, &len);
+        if (run->items[i].currency) continue;
+        if (ag_words_find(words, word, len, 0) < 0) return false;
+        any = true;
+    }
+    return any;
+}
+
+void ag_prompt_mark(ag_str *out, const char *text, const ag_words *words, bool english)
+{
+    ag_words run_words = {0};
+    ag_str run = {0};
+    while (*text && !out->failed) {
+        size_t len = strcspn(text, " ");
+        ag_str_clear(&run);
+        for (size_t i = 0; i < len; i++)
+            if (text[i] != AG_PROMPT_MARK) ag_str_addc(&run, text[i]);
+        size_t closing = run.len;
+        while (closing && strchr(",.;:!?)]\"'", run.data[closing - 1])) closing--;
+        bool shared = run.len && shared_run(&run_words, run.data, words, english, &out->failed);
+        ag_str_addn(out, ag_str_text(&run), closing);
+        if (shared) ag_str_addc(out, AG_PROMPT_MARK);
+        ag_str_add(out, ag_str_text(&run) + closing);
+        text += len;
+        if (*text == ' ') ag_str_addc(out, *text++);
+        out->failed = out->failed || run.failed;
+    }
+    ag_str_free(&run);
+    ag_words_free(&run_words);
+}
+
 bool ag_prompt_field_matches(const ag_book *book, const ag_ask *ask, const char *field)
 {
     const ag_attribute *attribute = ag_book_attribute(book, ask->name);

@@ -3,11 +3,18 @@
 #define AG_RULES_PROMPT_TEXT_H
 
 #include "rules/book.h"
+#include "rules/facts_text.h"
 
 /* Appends text as part of one line: control characters, line separators and runs of white space become one space, ends
  * are trimmed, wrong bytes become U+FFFD. Whatever a shopper or a seller typed, it cannot begin a line. At most
  * `chars` characters when that is not 0 (then "..." follows). */
 void ag_prompt_fold(ag_str *out, const char *text, size_t chars);
+
+/* Appends one line of text and marks with AG_PROMPT_MARK each run of characters without blanks whose words are all among
+ * `words` (in their normal form: case and, in English, plurals do not matter); the mark stands before closing punctuation.
+ * Marks that the text brings itself are left out, so nobody can forge one. */
+#define AG_PROMPT_MARK '*'
+void ag_prompt_mark(ag_str *out, const char *text, const ag_words *words, bool english);
 
 /* Is this the name of an item field in which the asked attribute is looked for? Case does not matter (ASCII). */
 bool ag_prompt_field_matches(const ag_book *book, const ag_ask *ask, const char *field);

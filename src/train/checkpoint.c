@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/mem.h"
-#include "model/layers.h"
 
 static char *checkpoints_of(const char *run_dir)
 {

@@ -3,7 +3,6 @@
 
 #include <string.h>
 #include "base/rng.h"
-#include "model/layers.h"
 
 void ag_dataset_free(ag_dataset *d)
 {
@@ -100,7 +99,8 @@ static ag_status add_sequence(builder *b, const ag_tokens *answer, const uint8_t
     d->sequences[d->sequence_count++] = s;
     ag_example *e = &d->examples[d->count];
     e->count++;
-    for (size_t i = 0; i < answer->len; i++) e->gold_tokens += wanted[i] ? weight : 0;
+    for (size_t i = 0; i < answer->len; i++)
+        *(wanted[i] == AG_WANTED_CHOICE ? &e->choice_tokens : &e->form_tokens) += wanted[i] ? weight : 0;
     if (s.count > d->longest) d->longest = s.count;
     return AG_OK;
 }
@@ -125,8 +125,9 @@ static ag_status encode_answer(builder *b, const ag_pair *pair, const ag_answer 
     *wanted = ag_calloc(b->answer.len, 1);
     if (!*wanted) return ag_fail_memory(err, "answer");
     for (size_t i = 0; i < b->answer.len; i++) {
-        bool tier = b->segments[b->segment_of.ids[i]].part == AG_PART_TIER;
-        (*wanted)[i] = which == 2 || (which == 1) == tier;
+        ag_part part = b->segments[b->segment_of.ids[i]].part;
+        bool tier = part == AG_PART_TIER, choice = tier || part == AG_PART_CRITERION || part == AG_PART_RULE;
+        if (which == 2 || (which == 1) == tier) (*wanted)[i] = choice ? AG_WANTED_CHOICE : AG_WANTED_FORM;
     }
     return AG_OK;
 }
@@ -211,7 +212,7 @@ void ag_dataset_want_prompts(ag_dataset *d)
         ag_sequence *s = &d->sequences[d->examples[i].first];
         d->examples[i].prompt_tokens = 0;
         for (int32_t k = shared > 0 ? shared : 1; k < s->count - s->answer; k++) {
-            s->wanted[k] = 2;
+            s->wanted[k] = AG_WANTED_PROMPT;
             d->examples[i].prompt_tokens++;
         }
     }

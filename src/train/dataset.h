@@ -11,17 +11,24 @@
 #include "rules/facts.h"
 #include "rules/prompt.h"
 
+typedef enum ag_wanted {
+    AG_WANTED_FORM = 1, /* of the answer: labels, names, the reason, the end */
+    AG_WANTED_CHOICE,   /* of the answer: tier, verdicts, rule */
+    AG_WANTED_PROMPT    /* of the prompt (ag_dataset_want_prompts) */
+} ag_wanted;
+
 typedef struct ag_sequence {
     int32_t *tokens;
-    uint8_t *wanted; /* 1: answer token that is trained; 2: prompt token that is (ag_dataset_want_prompts) */
+    uint8_t *wanted; /* trained tokens: an ag_wanted each; 0: not trained */
     int32_t count;
     int32_t answer; /* how many of the last tokens are the answer */
     double weight;  /* of each trained answer token */
 } ag_sequence;
 
 typedef struct ag_example {
-    size_t first, count;  /* sequences */
-    double gold_tokens;   /* sum of weights of trained answer tokens: its part of their denominator */
+    size_t first, count; /* sequences */
+    double form_tokens,
+        choice_tokens;    /* sums of weights of trained answer tokens: its part of their denominator */
     double prompt_tokens; /* trained prompt tokens: its part of theirs */
 } ag_example;
 

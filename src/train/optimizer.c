@@ -6,7 +6,6 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "model/layers.h"
 
 static char *at(void *base, const ag_optimizer *o, int64_t element)
 {
@@ -48,6 +47,7 @@ void ag_optimizer_free(ag_optimizer *o)
     d->release(d, o->master);
     d->release(d, o->m);
     d->release(d, o->v);
+    d->release(d, o->scratch);
     *o = (ag_optimizer){0};
 }
 
@@ -77,12 +77,168 @@ static ag_status sum_gradients(ag_optimizer *o, ag_comm *comm, ag_error *err)
     return status;
 }
 
-ag_status ag_optimizer_update(ag_optimizer *o, ag_comm *comm, const ag_adamw *a, double lr, double *norm,
-                              ag_error *err)
+/* --- Muon --------------------------------------------------------------------------------------------------------- */
+
+/* Elements of the largest projection and of the largest product of one with itself. */
+static void muon_sizes(const ag_model *m, int64_t *whole, int64_t *square)
+{
+    *whole = *square = 0;
+    if (m->config.layers == 0) return;
+    const ag_layer *layer = &m->layers[0];
+    const ag_linear *const linears[] = {&layer->qkv, &layer->out, &layer->gate_up, &layer->down};
+    for (size_t k = 0; k < sizeof linears / sizeof *linears; k++)
+        for (int i = 0; i < linears[k]->pieces; i++) {
+            int64_t rows = linears[k]->piece[i].rows, cols = linears[k]->in, s = rows < cols ? rows : cols;
+            if (rows * cols > *whole) *whole = rows * cols;
+            if (s * s > *square) *square = s * s;
+        }
+}
+
+size_t ag_optimizer_muon_bytes(const ag_model *m)
+{
+    int64_t whole, square;
+    muon_sizes(m, &whole, &square);
+    return (size_t)(2 * whole + 2 * square) * ag_dtype_size(m->device->real);
+}
+
+/* y = alpha x, n reals. */
+static ag_status scaled(ag_device *d, void *y, const void *x, double alpha, int64_t n, ag_error *err)
+{
+    AG_TRY(d->zero(d, y, (size_t)n * ag_dtype_size(d->real), err));
+    return d->axpy(d, &(ag_axpy_args){y, x, alpha, n}, err);
+}
+
+/* Five steps x <- (a + b (x x') + c (x x')^2) x push every singular value of a matrix of norm 1 towards 1. The result is in *x;
+ * y, p and q are scratch. */
+static ag_status orthogonalise(ag_device *d, void **x, void **y, void *p, void *q, int64_t rows, int64_t cols,
+                               ag_error *err)
+{
+    static const double a = 3.4445, b = -4.7750, c = 2.0315;
+    int64_t s = rows < cols ? rows : cols;
+    bool wide = rows <= cols; /* the square is x x'; else x' x, from the other side */
+    double squares;
+    AG_TRY(d->sum_squares(d, &(ag_sum_squares_args){*x, rows * cols, &squares}, err));
+    AG_TRY(scaled(d, *y, *x, 1 / (sqrt(squares) + 1e-7), rows * cols, err));
+    for (int i = 0; i < 5; i++) {
+        void *from = *y, *to = *x;
+        ag_matmul_args square = {.c = p,
+                                 .a = from,
+                                 .b = from,
+                                 .type = d->real,
+                                 .m = s,
+                                 .n = s,
+                                 .k = wide ? cols : rows,
+                                 .lda = cols,
+                                 .ldb = cols,
+                                 .ldc = s,
+                                 .transpose_a = !wide,
+                                 .transpose_b = wide,
+                                 .alpha = 1};
+        ag_matmul_args fourth = {.c = q,
+                                 .a = p,
+                                 .b = p,
+                                 .type = d->real,
+                                 .m = s,
+                                 .n = s,
+                                 .k = s,
+                                 .lda = s,
+                                 .ldb = s,
+                                 .ldc = s,
+                                 .alpha = c};
+        ag_matmul_args next = {.c = to,
+                               .a = wide ? q : from,
+                               .b = wide ? from : q,
+                               .type = d->real,
+                               .m = rows,
+                               .n = cols,
+                               .k = s,
+                               .lda = wide ? s : cols,
+                               .ldb = wide ? cols : s,
+                               .ldc = cols,
+                               .alpha = 1};
+        AG_TRY(d->matmul(d, &square, err));
+        AG_TRY(d->matmul(d, &fourth, err));
+        AG_TRY(d->axpy(d, &(ag_axpy_args){q, p, b, s * s}, err));
+        AG_TRY(d->matmul(d, &next, err));
+        AG_TRY(d->axpy(d, &(ag_axpy_args){to, from, a, rows * cols}, err));
+        *x = from;
+        *y = to;
+    }
+    void *result = *y;
+    *y = *x;
+    *x = result;
+    return AG_OK;
+}
+
+/* One projection: `offset` is its first element among the trained ones. */
+static ag_status muon_piece(ag_optimizer *o, const ag_update_rule *u, int64_t offset, int64_t rows,
+                            int64_t cols, double lr, double scale, ag_error *err)
+{
+    ag_model *m = o->model;
+    ag_device *d = m->device;
+    int64_t whole, square, n = rows * cols;
+    muon_sizes(m, &whole, &square);
+    void *x = o->scratch, *y = at(x, o, whole), *p = at(x, o, 2 * whole), *q = at(p, o, square);
+    void *w = at(o->master, o, offset), *moment = at(o->m, o, offset);
+    const void *g = at(m->grads, o, offset);
+    double fresh = (1 - u->momentum) * scale;
+    AG_TRY(d->axpy(d, &(ag_axpy_args){moment, moment, u->momentum - 1, n}, err));
+    AG_TRY(d->axpy(d, &(ag_axpy_args){moment, g, fresh, n}, err));
+    AG_TRY(scaled(d, x, moment, u->momentum, n, err)); /* Nesterov: look ahead by this gradient */
+    AG_TRY(d->axpy(d, &(ag_axpy_args){x, g, fresh, n}, err));
+    AG_TRY(orthogonalise(d, &x, &y, p, q, rows, cols, err));
+    if (u->weight_decay > 0) AG_TRY(d->axpy(d, &(ag_axpy_args){w, w, -lr * u->weight_decay, n}, err));
+    double size = 0.2 * sqrt((double)(rows > cols ? rows : cols));
+    return d->axpy(d, &(ag_axpy_args){w, x, -lr * size, n}, err);
+}
+
+static ag_status muon_linear(ag_optimizer *o, const ag_update_rule *u, const ag_linear *linear, double lr,
+                             double scale, ag_error *err)
+{
+    ag_model *m = o->model;
+    ag_device *d = m->device;
+    const ag_param *p = &m->params[linear->weight];
+    for (int i = 0; i < linear->pieces; i++)
+        AG_TRY(muon_piece(o, u, p->train + linear->piece[i].row * linear->in, linear->piece[i].rows,
+                          linear->in, lr, scale, err));
+    return d->cast(d,
+                   &(ag_cast_args){ag_param_value(m, linear->weight), at(o->master, o, p->train),
+                                   ag_param_type(m, linear->weight), d->real, p->rows * p->cols},
+                   err);
+}
+
+static ag_status muon_update(ag_optimizer *o, const ag_update_rule *u, double lr, double scale, ag_error *err)
+{
+    ag_model *m = o->model;
+    ag_device *d = m->device;
+    if (!o->scratch) AG_TRY(d->alloc(d, &o->scratch, ag_optimizer_muon_bytes(m), "Muon", err));
+    for (int i = 0; i < m->config.layers; i++) {
+        const ag_layer *layer = &m->layers[i];
+        AG_TRY(muon_linear(o, u, &layer->qkv, lr, scale, err));
+        AG_TRY(muon_linear(o, u, &layer->out, lr, scale, err));
+        AG_TRY(muon_linear(o, u, &layer->gate_up, lr, scale, err));
+        AG_TRY(muon_linear(o, u, &layer->down, lr, scale, err));
+    }
+    return AG_OK;
+}
+
+/* Is the parameter a matrix of a layer? */
+static bool of_layer(const ag_model *m, int param)
+{
+    return m->params[param].matrix && param != m->embed && param != m->head;
+}
+
+/* --- updates ------------------------------------------------------------------------------------------------------ */
+
+ag_status ag_optimizer_update(ag_optimizer *o, ag_comm *comm, const ag_update_rule *a, double lr,
+                              double *norm, ag_error *err)
 {
     ag_model *m = o->model;
     ag_device *d = m->device;
     double squares;
+    if (a->muon && m->lora_rank > 0)
+        return ag_fail(err, AG_ERR_UNSUPPORTED,
+                       "Muon updates whole matrices; use optimizer: adamw with LoRA");
     AG_TRY(sum_gradients(o, comm, err));
     AG_TRY(d->sum_squares(d, &(ag_sum_squares_args){m->grads, m->train_count, &squares}, err));
     *norm = sqrt(squares);
@@ -92,7 +248,7 @@ ag_status ag_optimizer_update(ag_optimizer *o, ag_comm *comm, const ag_adamw *a,
     o->step++;
     for (int i = 0; i < m->param_count; i++) {
         const ag_param *p = &m->params[i];
-        if (p->train < 0) continue;
+        if (p->train < 0 || (a->muon && of_layer(m, i))) continue;
         AG_TRY(d->adamw(d,
                         &(ag_adamw_args){.w = at(o->master, o, p->train),
                                          .m = at(o->m, o, p->train),
@@ -110,6 +266,7 @@ ag_status ag_optimizer_update(ag_optimizer *o, ag_comm *comm, const ag_adamw *a,
                                          .step = o->step},
                         err));
     }
+    if (a->muon) AG_TRY(muon_update(o, a, lr, scale, err));
     return d->zero(d, m->grads, (size_t)m->train_count * ag_dtype_size(d->real), err);
 }
 

@@ -11,7 +11,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rng.h"
-#include "model/layers.h"
 #include "train/methods.h"
 #include "train/trainer.h"
 
@@ -33,18 +32,13 @@ static ag_status open_rules(ag_trainer *t, ag_error *err)
 {
     const ag_settings *s = t->settings;
     AG_TRY(ag_book_load(&t->book, s->rules, err));
-    AG_TRY(t->book->facts_path ? ag_facts_load(&t->facts, t->book->facts_path, err)
-                               : ag_facts_empty(&t->facts, err));
-    if (*s->lexicon) return ag_lexicon_load(&t->lexicon, t->facts, t->book, s->lexicon, err);
-    return ag_lexicon_create(&t->lexicon, t->facts, t->book, err);
+    AG_TRY(ag_facts_of_book(&t->facts, t->book, err));
+    return ag_lexicon_open(&t->lexicon, t->facts, t->book, s->lexicon, err);
 }
 
 static ag_status load_pairs(ag_trainer *t, ag_pair_list *list, const char *path, ag_error *err)
 {
-    ag_aggregate aggregate = AG_AGGREGATE_GIVEN;
-    for (int i = 0; i < 4; i++)
-        if (ag_streq(ag_aggregate_names[i], t->settings->aggregate)) aggregate = (ag_aggregate)i;
-    AG_TRY(ag_pairs_load(list, path, t->book, aggregate, err));
+    AG_TRY(ag_pairs_load(list, path, t->book, ag_aggregate_find(t->settings->aggregate), err));
     for (size_t i = 0; i < list->count; i++) AG_TRY(ag_pair_fill_asked(list->items[i], t->lexicon, err));
     return AG_OK;
 }
@@ -128,6 +122,7 @@ static ag_status open_model(ag_trainer *t, ag_error *err)
     t->format.prompt.max_tokens = (int)s->max_tokens;
     t->format.prompt.repeat_query = s->repeat_query;
     t->format.prompt.rules = s->rules_in_prompt;
+    t->format.prompt.mark_matches = s->mark_matches;
     bool scratch = !*s->model;
     if (scratch)
         AG_TRY(open_scratch(t, &options, err));
@@ -184,6 +179,11 @@ static ag_status plan_memory(const ag_trainer *t, ag_error *err)
     double mb = 1.0 / (1 << 20),
            kv = (double)ag_session_bytes(&t->model->config, (int32_t)s->kv_slots, t->device->real) * mb;
     double optimizer = 3.0 * (double)t->model->train_count * (double)ag_dtype_size(t->device->real) * mb;
+    for (int i = 0; i < s->stage_count; i++)
+        if (ag_streq(s->stages[i].optimizer, "muon")) {
+            optimizer += (double)ag_optimizer_muon_bytes(t->model) * mb;
+            break;
+        }
     double total = (double)(n.weights + n.gradients + n.activations + n.head + n.other) * mb + kv + optimizer;
     say(t,
         "memory: weights %.0f MiB, gradients %.0f, optimizer %.0f, activations %.0f, head %.0f, keys and "

@@ -11,7 +11,6 @@
 #include <unistd.h>
 #include "base/file.h"
 #include "base/mem.h"
-#include "model/layers.h"
 
 typedef struct stream {
     FILE *file;

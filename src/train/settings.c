@@ -48,6 +48,8 @@ static const row run_rows[] = {
     {"prompt.repeat_query", SWITCH, RUN(repeat_query), "true", 0, 0, NULL,
      "write the query again after the item"},
     {"prompt.rules", SWITCH, RUN(rules_in_prompt), "true", 0, 0, NULL, "write the rules into the prompt"},
+    {"prompt.mark_matches", SWITCH, RUN(mark_matches), "false", 0, 0, NULL,
+     "put a * behind words that query and item share: a small model need not learn to compare"},
     {"out", PATH, RUN(out), NULL, 0, 0, NULL, "the run's folder"},
     {"seed", WHOLE, RUN(seed), "1", 0, 9e15, NULL, "every random choice follows from it"},
     {"device", CHOICE, RUN(device), "cpu", 0, 0, "cpu|cuda|ref", "where tensors live"},
@@ -86,12 +88,19 @@ static const row stage_rows[] = {
      "share of the steps in which the rate rises from 0"},
     {"schedule", CHOICE, STAGE(schedule), "cosine", 0, 0, "cosine|linear|constant",
      "how the rate falls after warm-up"},
+    {"optimizer", CHOICE, STAGE(optimizer), "adamw", 0, 0, "adamw|muon",
+     "muon: orthogonalised momentum for the layers' matrices (several times fewer steps from scratch), AdamW "
+     "for "
+     "the rest"},
+    {"momentum", NUMBER, STAGE(momentum), "0.95", 0, 0.99999, NULL, "Muon: decay of the momentum"},
     {"weight_decay", NUMBER, STAGE(weight_decay), "0", 0, 10, NULL,
      "decoupled decay of matrices (never of norms and biases)"},
     {"beta1", NUMBER, STAGE(beta1), "0.9", 0, 0.99999, NULL, "AdamW: decay of the first moment"},
     {"beta2", NUMBER, STAGE(beta2), "0.999", 0, 0.9999999, NULL, "AdamW: decay of the second moment"},
     {"eps", NUMBER, STAGE(eps), "1e-8", 1e-20, 1, NULL, "AdamW: keeps the division finite"},
     {"clip", NUMBER, STAGE(clip), "1", 0, 1e9, NULL, "largest norm of the gradient; 0: no clipping"},
+    {"choice_weight", NUMBER, STAGE(choice_weight), "1", 0.01, 100, NULL,
+     "weight of the answer's choices (tier, verdicts, rule) in the loss; its other tokens weigh 1"},
     {"prompt_loss", NUMBER, STAGE(prompt_loss), "0", 0, 1, NULL,
      "weight of the prompt's own tokens (behind what all prompts share) in the loss: for models trained from "
      "scratch; 0: answers only"},
@@ -288,6 +297,10 @@ static ag_status check(const ag_settings *s, const char *path, ag_error *err)
         if (!ag_method_find(stage->method)) return ag_method_unknown(stage->method, path, err);
         if (stage->steps == 0 && stage->epochs == 0)
             return ag_fail(err, AG_ERR_USAGE, "%s: stage %d has neither steps nor epochs", path, i);
+        if (s->lora_rank > 0 && ag_streq(stage->optimizer, "muon"))
+            return ag_fail(err, AG_ERR_USAGE,
+                           "%s: stage %d: optimizer muon updates whole matrices; use adamw with lora.rank",
+                           path, i);
     }
     return AG_OK;
 }

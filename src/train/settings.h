@@ -22,8 +22,9 @@ typedef struct ag_stage {
     long batch;                /* pairs an update */
     double lr, min_lr, warmup; /* min_lr: share of lr at the end; warmup: share of steps */
     const char *schedule;      /* cosine, linear, constant */
-    double weight_decay, beta1, beta2, eps, clip;
-    double prompt_loss;                 /* weight of prompt tokens in the loss */
+    const char *optimizer;     /* adamw, muon */
+    double weight_decay, beta1, beta2, eps, clip, momentum;
+    double choice_weight, prompt_loss;  /* weights of the answer's choices and of prompt tokens in the loss */
     long valid_every, checkpoint_every; /* steps; 0: at the end only */
 } ag_stage;
 
@@ -35,7 +36,7 @@ typedef struct ag_settings {
     const char *train, *valid, *lexicon, *aggregate;
     const char *chat;
     long item_tokens, max_tokens;
-    bool repeat_query, rules_in_prompt;
+    bool repeat_query, rules_in_prompt, mark_matches;
     long seed, threads, micro_tokens, max_positions, kv_slots, lora_rank;
     double lora_alpha;
     long valid_pairs, valid_answers;

@@ -4,7 +4,6 @@
 #include <math.h>
 #include "base/mem.h"
 #include "base/rng.h"
-#include "model/layers.h"
 
 long ag_sft_steps(const ag_trainer *t, const ag_stage *stage)
 {
@@ -32,9 +31,10 @@ static ag_status example_at(ag_trainer *t, int64_t position, const ag_example **
     return AG_OK;
 }
 
-/* The loss is a mean over answer tokens plus prompt_loss times a mean over prompt tokens; each mean has its own denominator. */
+/* The loss is a mean over answer tokens, in which choices weigh choice_weight, plus prompt_loss times a mean over prompt
+ * tokens; each mean has its own denominator. */
 typedef struct denominators {
-    double gold_tokens, prompt_tokens, prompt_loss;
+    double gold_tokens, choice_weight, prompt_tokens, prompt_loss;
 } denominators;
 
 /* Forward and backward of what the builder holds; sequence numbers of its targets index `sequences`. */
@@ -47,8 +47,10 @@ static ag_status run_forest(ag_trainer *t, const denominators *n, ag_step_result
     if (status == AG_OK) status = ag_pass_logprob(t->pass, 1, NULL, logprob, NULL, err);
     for (int32_t i = 0; i < f.target_count && status == AG_OK; i++) {
         const ag_sequence *s = &t->train.sequences[f.targets[i].sample];
-        bool prompt = s->wanted[f.targets[i].index] == 2;
+        uint8_t wanted = s->wanted[f.targets[i].index];
+        bool prompt = wanted == AG_WANTED_PROMPT;
         double weight = prompt ? 1 / n->prompt_tokens : s->weight / n->gold_tokens;
+        if (wanted == AG_WANTED_CHOICE) weight *= n->choice_weight;
         *(prompt ? &result->prompt_loss : &result->loss) -= weight * logprob[i];
         logprob[i] = prompt ? -weight * n->prompt_loss : -weight; /* dL/dlogp */
     }
@@ -110,12 +112,12 @@ ag_status ag_sft_step(ag_trainer *t, const ag_stage *stage, long step, ag_step_r
                                                  step, ag_sft_steps(t, stage))};
     const ag_example **examples = ag_calloc((size_t)stage->batch, sizeof *examples);
     if (!examples) return ag_fail_memory(err, "batch");
-    denominators means = {.prompt_loss = stage->prompt_loss};
+    denominators means = {.choice_weight = stage->choice_weight, .prompt_loss = stage->prompt_loss};
     ag_status status = AG_OK;
     for (long i = 0; i < stage->batch && status == AG_OK; i++) {
         status = example_at(t, (int64_t)(step - 1) * stage->batch + i, &examples[i], err);
         if (status != AG_OK) break;
-        means.gold_tokens += examples[i]->gold_tokens;
+        means.gold_tokens += examples[i]->form_tokens + stage->choice_weight * examples[i]->choice_tokens;
         means.prompt_tokens += examples[i]->prompt_tokens;
     }
     result->gold_tokens = means.gold_tokens;
@@ -125,8 +127,14 @@ ag_status ag_sft_step(ag_trainer *t, const ag_stage *stage, long step, ag_step_r
     if (status == AG_OK && !isfinite(result->loss))
         status = ag_fail(err, AG_ERR_INTERNAL, "the loss is not finite at step %ld; lower lr", step);
     if (status == AG_OK) {
-        ag_adamw adamw = {stage->beta1, stage->beta2, stage->eps, stage->weight_decay, stage->clip};
-        status = ag_optimizer_update(&t->optimizer, t->comm, &adamw, result->lr, &result->grad_norm, err);
+        ag_update_rule rule = {.beta1 = stage->beta1,
+                               .beta2 = stage->beta2,
+                               .eps = stage->eps,
+                               .weight_decay = stage->weight_decay,
+                               .clip = stage->clip,
+                               .muon = ag_streq(stage->optimizer, "muon"),
+                               .momentum = stage->momentum};
+        status = ag_optimizer_update(&t->optimizer, t->comm, &rule, result->lr, &result->grad_norm, err);
     }
     ag_free(examples);
     return status;

@@ -3,7 +3,6 @@
 
 #include <math.h>
 #include "base/mem.h"
-#include "model/layers.h"
 
 static ag_status gold_nll(ag_trainer *t, double *nll, ag_error *err)
 {

@@ -65,7 +65,7 @@ for text in '{' '[]' '"a"' 'null' '{"verdicts": 3}' ''; do
 done
 
 pair='"pair": {"query": "red boots", "item": {"title": "Boots", "category": "boots"}, "asked": [], "gold": {"tier": "4"}}'
-answer='4\ncat=SAME\nattr=-\nrule=R0'
+answer='4\ncat=SAME\nattr=-\nrule=R0\nwhy=As asked.'
 t "verify"
 printf '{%s, "answer": "%s"}\n' "$pair" "$answer" > answers
 run 0 "$AGRL" verify --rules "$BOOK" answers

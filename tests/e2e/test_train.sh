@@ -36,7 +36,25 @@ run 0 "$AGRL" train s/run.yaml $quick --set out=two
 cmp -s one/metrics.jsonl two/metrics.jsonl || wrong "metrics.jsonl differs"
 diff -r one/checkpoints two/checkpoints > difference 2>&1 || wrong "$(head -c 300 difference)"
 
+t "any cut into micro-batches gives the same losses and gradients"
+fields() { # loss, loss of prompts and norm of the gradient of each step
+    sed -n 's/.*"loss": *\([0-9.e-]*\).*"grad_norm": *\([0-9.e-]*\).*"prompt_loss": *\([0-9.e-]*\).*/\1 \2 \3/p' "$1"
+}
+weights='--set stages.0.prompt_loss=0.5 --set stages.0.choice_weight=3 --set stages.0.optimizer=muon'
+# shellcheck disable=SC2086
+run 0 "$AGRL" train s/run.yaml $quick $weights --set out=whole --set micro_tokens=4096
+# shellcheck disable=SC2086
+run 0 "$AGRL" train s/run.yaml $quick $weights --set out=cut --set micro_tokens=16
+fields whole/metrics.jsonl > whole.txt
+fields cut/metrics.jsonl > cut.txt
+[ -s whole.txt ] || wrong "no losses in metrics.jsonl: $(head -n 2 whole/metrics.jsonl)"
+paste -d ' ' whole.txt cut.txt | awk '
+    { for (i = 1; i <= 3; i++) if (($i - $(i + 3)) ^ 2 > (1e-4 * $i) ^ 2) { print "step " NR ": " $0; exit 1 } }' > far.txt ||
+    wrong "$(cat far.txt)"
+
 t "train on wrong settings"
+run 2 "$AGRL" train s/run.yaml --set stages.0.optimizer=muon --set lora.rank=4
+says 'muon.*lora'
 run 2 "$AGRL" train s/run.yaml --set stages.0.epoch=3
 silent
 says "did you mean 'epochs'"

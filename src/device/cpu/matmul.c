@@ -29,12 +29,25 @@ static ag_status widened(ag_device *d, int slot, const void **matrix, int64_t *l
     return AG_OK;
 }
 
+/* The size of C's tiles, from its shape alone: large ones are fastest, but there must be some to share out. */
+static void choose_tile(int64_t m, int64_t n, int64_t *rows, int64_t *cols)
+{
+    enum { LARGEST = 384, SMALLEST = 64, TILES = 8 };
+    *rows = m < LARGEST ? m : LARGEST;
+    *cols = n < LARGEST ? n : LARGEST;
+    while (((m + *rows - 1) / *rows) * ((n + *cols - 1) / *cols) < TILES) {
+        int64_t *larger = *rows > *cols ? rows : cols;
+        if (*larger <= SMALLEST) return;
+        *larger = (*larger + 1) / 2;
+    }
+}
+
 /* All tiles of C = alpha op(A) op(B) (+ C) on floats. */
 static ag_status products(const ag_cpu *cpu, const ag_matmul_args *x, const float *a, int64_t lda,
                           const float *b, int64_t ldb, ag_error *err)
 {
-    enum { TILE = 384, NARROW = 192 /* few rows: more tiles to share out */ };
-    int64_t rows = TILE, cols = x->m <= 128 ? NARROW : TILE;
+    int64_t rows, cols;
+    choose_tile(x->m, x->n, &rows, &cols);
     int64_t down = (x->m + rows - 1) / rows, across = (x->n + cols - 1) / cols;
     dnnl_status_t worst = dnnl_success;
 #pragma omp parallel for schedule(dynamic, 1) num_threads(cpu->threads)

@@ -451,7 +451,8 @@ static void test_format_file(void **state)
                                   .item_tokens = 123,
                                   .max_tokens = 456,
                                   .repeat_query = false,
-                                  .rules = false}};
+                                  .rules = false,
+                                  .mark_matches = true}};
     test_folder(dir);
     must(ag_judge_format_load(&got, dir, s.tokenizer, &err)); /* none there: defaults */
     ag_prompt_options defaults;
@@ -465,6 +466,7 @@ static void test_format_file(void **state)
     assert_int_equal(got.prompt.max_tokens, 456);
     assert_false(got.prompt.repeat_query);
     assert_false(got.prompt.rules);
+    assert_true(got.prompt.mark_matches);
     snprintf(path, sizeof path, "%s/agrl.json", dir);
     put_file(path, "{\"chat\": \"chat\"}", 16);
     assert_int_not_equal(ag_judge_format_load(&got, dir, s.tokenizer, &err), AG_OK);

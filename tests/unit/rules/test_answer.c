@@ -2,6 +2,7 @@
 #include "unit/rules/answer_help.h"
 
 static const char *const respond = BOOK("respond_then_think", "none", FOUR);
+static const char *const respond_why = BOOK("respond_then_think", "required", FOUR);
 static const char *const think = BOOK("think_then_respond", "required\nwhy_chars: 20", FOUR);
 static const char *const verdicts_first_book = BOOK("verdicts_then_tier", "required\nwhy_chars: 20", FOUR);
 
@@ -46,7 +47,8 @@ static void test_render(void **state)
 {
     (void)state;
     check_render(respond, NULL, "2\ncat=SAME\nattr=colour:MATCH;material:CONFLICT\nrule=R5");
-    check_render(respond, "It is suede.",
+    check_render(respond, "It is suede.", "2\ncat=SAME\nattr=colour:MATCH;material:CONFLICT\nrule=R5");
+    check_render(respond_why, "It is suede.",
                  "2\ncat=SAME\nattr=colour:MATCH;material:CONFLICT\nrule=R5\nwhy=It is suede.");
     check_render(think, "It is suede.",
                  "cat=SAME\nattr=colour:MATCH;material:CONFLICT\nrule=R5\nwhy=It is suede.\n2");

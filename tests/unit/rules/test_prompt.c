@@ -130,6 +130,43 @@ static void test_text(void **state)
     teardown(&f);
 }
 
+/* Words that both sides have are marked on the item's and the request's side, and nobody can bring marks along. */
+static void test_marks(void **state)
+{
+    (void)state;
+    fixture f;
+    setup(&f);
+    f.options.mark_matches = true;
+    ag_item shoes = boots;
+    shoes.title = "Ankle BOOTS* (sandals*), sized 38.";
+    char *got = text_of(&f, "red boot size 38 *winter", &shoes, NULL), *user = strstr(got, "\n\nQuery:");
+    assert_non_null(user);
+    assert_string_equal(user,
+                        "\n\nQuery: red boot size 38 *winter\nItem: Ankle BOOTS* (sandals), sized 38*.\n"
+                        "Brand: Acme\nCategory: Boots*\n- Product_Colour: red*, dark red*\n"
+                        "- material: suede\n- size: 38*\nPrice: 49.9\n"
+                        "Description: Warm boots* for winter* days and long walks in the snow.\n"
+                        "Requested: colour is red* (minor); material not suede* (minor)\n"
+                        "Query: red boot size 38 *winter\n");
+    ag_free(got);
+    shoes = (ag_item){
+        .title = "49.90 \xe9\x9d\xb4 sued\xc3\xa9"}; /* nothing else; other scripts; no requested value */
+    got = text_of(&f, "49.9 \xe9\x9d\xb4 Sued\xc3\x89", &shoes, NULL);
+    assert_non_null(strstr(got, "Item: 49.90* \xe9\x9d\xb4* sued\xc3\xa9*\n"));
+    assert_non_null(strstr(got, "colour is red (minor); material not suede (minor)"));
+    ag_free(got);
+    /* Tokens are those of the same text, also where the item is cut. */
+    ag_tokens ids = {0};
+    f.options.item_tokens = 100;
+    encode(&f, "red boots", &boots, NULL, &ids, NULL);
+    got = decoded(&f, &ids);
+    assert_non_null(strstr(got, "Item: Ankle boots*\n"));
+    assert_non_null(strstr(got, "colour is red* (minor)"));
+    ag_free(got);
+    ag_tokens_free(&ids);
+    teardown(&f);
+}
+
 static void test_orders(void **state)
 {
     (void)state;
@@ -466,9 +503,10 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_text),      cmocka_unit_test(test_orders),   cmocka_unit_test(test_asked),
-        cmocka_unit_test(test_injection), cmocka_unit_test(test_specials), cmocka_unit_test(test_prefix),
-        cmocka_unit_test(test_budget),    cmocka_unit_test(test_huge),     cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_text),   cmocka_unit_test(test_marks),     cmocka_unit_test(test_orders),
+        cmocka_unit_test(test_asked),  cmocka_unit_test(test_injection), cmocka_unit_test(test_specials),
+        cmocka_unit_test(test_prefix), cmocka_unit_test(test_budget),    cmocka_unit_test(test_huge),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,7 @@
 #define ASK  "\"asked\":[{\"name\":\"colour\",\"value\":\"red\"}],"
 static const char *const lines[] = {
     HEAD ASK "\"gold\":{\"tier\":\"4\",\"verdicts\":{\"cat\":\"SAME\",\"attr\":{\"colour\":\"MATCH\"}},"
-             "\"rule\":\"R0\"}}",
+             "\"rule\":\"R0\",\"why\":\"Red.\"}}",
     HEAD ASK "\"gold\":{\"tier\":\"2\"}}",
     HEAD ASK "\"x\":1}",
     HEAD ASK "\"gold\":{\"tier\":\"3\",\"verdicts\":{\"cat\":\"SUBSTITUTE\",\"attr\":{\"colour\":\"MATCH\"}},"
@@ -50,14 +50,18 @@ static void close_rig(rig *r)
     ag_book_free(r->book);
 }
 
-/* The text of tokens that are wanted (prompt: of those before the answer). */
-static void text_of(const rig *r, size_t sequence, bool prompt, ag_str *out)
+typedef enum piece { ANSWER, CHOICES, PROMPT } piece;
+
+/* The text of the answer's trained tokens, of its choices among them, or of all tokens before the answer. */
+static void text_of(const rig *r, size_t sequence, piece which, ag_str *out)
 {
     ag_error err = {0};
     const ag_sequence *s = &r->d.sequences[sequence];
     ag_str_clear(out);
     for (int32_t i = 0; i < s->count; i++)
-        if (prompt ? i < s->count - s->answer : s->wanted[i] == 1)
+        if (which == PROMPT    ? i < s->count - s->answer
+            : which == CHOICES ? s->wanted[i] == AG_WANTED_CHOICE
+                               : s->wanted[i] == AG_WANTED_CHOICE || s->wanted[i] == AG_WANTED_FORM)
             assert_ok(ag_tokenizer_decode(r->tokenizer, &s->tokens[i], 1, false, out, &err));
 }
 
@@ -70,11 +74,15 @@ static void test_answers(void **state)
     assert_int_equal(r.d.count, 3);
     assert_int_equal(r.d.dropped, 1);
     assert_int_equal(r.d.tier_only, 1);
-    text_of(&r, 0, false, &text);
-    assert_string_equal(ag_str_text(&text), "4\ncat=SAME\nattr=colour:MATCH\nrule=R0<|im_end|>");
-    text_of(&r, 1, false, &text);
+    text_of(&r, 0, ANSWER, &text);
+    assert_string_equal(ag_str_text(&text), "4\ncat=SAME\nattr=colour:MATCH\nrule=R0\nwhy=Red.<|im_end|>");
+    text_of(&r, 0, CHOICES, &text);
+    assert_string_equal(ag_str_text(&text), "4SAMEMATCHR0");
+    const ag_sequence *s = &r.d.sequences[0];
+    assert_true(r.d.examples[0].form_tokens + r.d.examples[0].choice_tokens == s->answer);
+    text_of(&r, 1, ANSWER, &text);
     assert_string_equal(ag_str_text(&text), "2");
-    assert_true(r.d.examples[1].gold_tokens == 1);
+    assert_true(r.d.examples[1].choice_tokens == 1 && r.d.examples[1].form_tokens == 0);
     ag_dataset_want_prompts(&r.d); /* the prompts are the same: nothing differs before the answer */
     assert_true(r.d.examples[0].prompt_tokens == 0);
     ag_str_free(&text);
@@ -89,11 +97,11 @@ static void test_soft(void **state)
     open_rig(&r, AG_AGGREGATE_SOFT, 0);
     const ag_example *e = &r.d.examples[r.d.count - 1];
     assert_int_equal(e->count, 3);
-    text_of(&r, e->first, false, &text);
+    text_of(&r, e->first, ANSWER, &text);
     assert_string_equal(ag_str_text(&text), "4");
     assert_true(r.d.sequences[e->first].weight == 0.25 && r.d.sequences[e->first + 1].weight == 0.75);
-    text_of(&r, e->first + 2, false, &text);
-    assert_string_equal(ag_str_text(&text), "\ncat=SUBSTITUTE\nattr=colour:MATCH\nrule=R3<|im_end|>");
+    text_of(&r, e->first + 2, ANSWER, &text);
+    assert_string_equal(ag_str_text(&text), "\ncat=SUBSTITUTE\nattr=colour:MATCH\nrule=R3\nwhy=<|im_end|>");
     ag_str_free(&text);
     close_rig(&r);
 }
@@ -108,14 +116,14 @@ static void test_hints(void **state)
     for (size_t i = 0; i < r.d.count; i += 2) {
         ag_answer a;
         int tier, rule;
-        text_of(&r, i, false, &text);
+        text_of(&r, i, ANSWER, &text);
         text.data[text.len -= strlen("<|im_end|>")] = 0;
         assert_true(ag_answer_parse(r.book, &r.pairs[0]->asked, text.data, text.len, &a, NULL));
         ag_derive(r.book, &r.pairs[0]->asked, &a.verdicts, &tier, &rule);
         assert_true(a.tier == tier && a.rule == rule);
         const char *id = r.book->rules[rule].id; /* only rules that the data shows */
         assert_true(!strcmp(id, "R0") || !strcmp(id, "R3"));
-        text_of(&r, i, true, &hint);
+        text_of(&r, i, PROMPT, &hint);
         char want[128];
         snprintf(want, sizeof want, "Verdicts: cat=%s; attr=colour:%s",
                  r.book->criteria[0].verdicts[a.verdicts.v[0][0]],
