@@ -1,4 +1,5 @@
-/* layers.c: the linear layers and one transformer layer forward, in terms of device operations alone. */
+/* layers.c: the linear layers, one transformer layer forward and what passes and sessions share, in terms of device
+ * operations alone. */
 #include "model/layers.h"
 
 #include <math.h>
@@ -19,63 +20,75 @@ static ag_status cast(ag_device *d, void *dst, ag_dtype dst_type, const void *sr
     return d->cast(d, &(ag_cast_args){dst, src, dst_type, src_type, n}, err);
 }
 
+/* A matrix as an operand: rows x cols as it is stored, and whether its transpose is meant. */
+typedef struct operand {
+    const void *values;
+    int64_t rows, cols, ld;
+    bool transposed;
+} operand;
+
+static operand whole(const void *values, int64_t rows, int64_t cols)
+{
+    return (operand){values, rows, cols, cols, false};
+}
+
+static operand transposed(operand x)
+{
+    x.transposed = !x.transposed;
+    return x;
+}
+
+/* c = alpha a b, or c += alpha a b: operands of the model's type, c real. */
+static ag_status product(const ag_model *m, void *c, int64_t ldc, operand a, operand b, double alpha,
+                         bool accumulate, ag_error *err)
+{
+    return m->device->matmul(m->device,
+                             &(ag_matmul_args){.c = c,
+                                               .a = a.values,
+                                               .b = b.values,
+                                               .type = m->type,
+                                               .m = a.transposed ? a.cols : a.rows,
+                                               .n = b.transposed ? b.rows : b.cols,
+                                               .k = a.transposed ? a.rows : a.cols,
+                                               .lda = a.ld,
+                                               .ldb = b.ld,
+                                               .ldc = ldc,
+                                               .transpose_a = a.transposed,
+                                               .transpose_b = b.transposed,
+                                               .accumulate = accumulate,
+                                               .alpha = alpha},
+                             err);
+}
+
+/* One piece's LoRA pair: A [rank, in] and B [out, rank]. */
+static operand lora_a(const ag_model *m, const ag_linear *l, int piece)
+{
+    return whole(ag_param_value(m, l->lora_a[piece]), m->lora_rank, l->in);
+}
+
+static operand lora_b(const ag_model *m, const ag_linear *l, int piece)
+{
+    return whole(ag_param_value(m, l->lora_b[piece]), l->piece[piece].rows, m->lora_rank);
+}
+
 /* u = x A^T, then y[:, piece] += scale * u B^T. */
 static ag_status lora_forward(const ag_model *m, const ag_linear *l, int piece, int64_t rows, const void *x,
                               void *y, const ag_lora_scratch *s, ag_error *err)
 {
     ag_device *d = m->device;
     int64_t rank = m->lora_rank;
-    AG_TRY(d->matmul(d,
-                     &(ag_matmul_args){.c = s->wide,
-                                       .a = x,
-                                       .b = ag_param_value(m, l->lora_a[piece]),
-                                       .type = m->type,
-                                       .m = rows,
-                                       .n = rank,
-                                       .k = l->in,
-                                       .lda = l->in,
-                                       .ldb = l->in,
-                                       .ldc = rank,
-                                       .transpose_b = true,
-                                       .alpha = 1},
-                     err));
+    AG_TRY(product(m, s->wide, rank, whole(x, rows, l->in), transposed(lora_a(m, l, piece)), 1, false, err));
     AG_TRY(cast(d, s->narrow, m->type, s->wide, d->real, rows * rank, err));
-    return d->matmul(d,
-                     &(ag_matmul_args){.c = at_mut(y, d->real, l->piece[piece].row),
-                                       .a = s->narrow,
-                                       .b = ag_param_value(m, l->lora_b[piece]),
-                                       .type = m->type,
-                                       .m = rows,
-                                       .n = l->piece[piece].rows,
-                                       .k = rank,
-                                       .lda = rank,
-                                       .ldb = rank,
-                                       .ldc = l->out,
-                                       .transpose_b = true,
-                                       .accumulate = true,
-                                       .alpha = m->lora_alpha / (double)rank},
-                     err);
+    return product(m, at_mut(y, d->real, l->piece[piece].row), l->out, whole(s->narrow, rows, rank),
+                   transposed(lora_b(m, l, piece)), m->lora_alpha / (double)rank, true, err);
 }
 
 ag_status ag_linear_forward(const ag_model *m, const ag_linear *l, int64_t rows, const void *x, void *y,
                             bool accumulate, const ag_lora_scratch *lora, ag_error *err)
 {
     ag_device *d = m->device;
-    AG_TRY(d->matmul(d,
-                     &(ag_matmul_args){.c = y,
-                                       .a = x,
-                                       .b = ag_param_value(m, l->weight),
-                                       .type = m->type,
-                                       .m = rows,
-                                       .n = l->out,
-                                       .k = l->in,
-                                       .lda = l->in,
-                                       .ldb = l->in,
-                                       .ldc = l->out,
-                                       .transpose_b = true,
-                                       .accumulate = accumulate,
-                                       .alpha = 1},
-                     err));
+    operand weight = whole(ag_param_value(m, l->weight), l->out, l->in);
+    AG_TRY(product(m, y, l->out, whole(x, rows, l->in), transposed(weight), 1, accumulate, err));
     if (l->bias >= 0)
         AG_TRY(d->bias(d, &(ag_bias_args){y, ag_param_value(m, l->bias), rows, l->out, l->out}, err));
     for (int p = 0; m->lora_rank > 0 && p < l->pieces; p++)
@@ -88,120 +101,28 @@ static ag_status lora_backward(const ag_model *m, const ag_linear *l, int piece,
                                const void *dy, void *dx, const ag_lora_scratch *s, ag_error *err)
 {
     ag_device *d = m->device;
-    int64_t rank = m->lora_rank, out = l->piece[piece].rows;
+    int64_t rank = m->lora_rank;
     double scale = m->lora_alpha / (double)rank;
-    const void *g = at(dy, m->type, l->piece[piece].row);
-    AG_TRY(d->matmul(d,
-                     &(ag_matmul_args){.c = s->wide,
-                                       .a = x,
-                                       .b = ag_param_value(m, l->lora_a[piece]),
-                                       .type = m->type,
-                                       .m = rows,
-                                       .n = rank,
-                                       .k = l->in,
-                                       .lda = l->in,
-                                       .ldb = l->in,
-                                       .ldc = rank,
-                                       .transpose_b = true,
-                                       .alpha = 1},
-                     err));
+    operand a = lora_a(m, l, piece), b = lora_b(m, l, piece), in = whole(x, rows, l->in),
+            u = whole(s->narrow, rows, rank), du = whole(s->grad_narrow, rows, rank);
+    operand g = {at(dy, m->type, l->piece[piece].row), rows, l->piece[piece].rows, l->out, false};
+    AG_TRY(product(m, s->wide, rank, in, transposed(a), 1, false, err));
     AG_TRY(cast(d, s->narrow, m->type, s->wide, d->real, rows * rank, err));
-    AG_TRY(d->matmul(d,
-                     &(ag_matmul_args){.c = ag_param_grad(m, l->lora_b[piece]),
-                                       .a = g,
-                                       .b = s->narrow,
-                                       .type = m->type,
-                                       .m = out,
-                                       .n = rank,
-                                       .k = rows,
-                                       .lda = l->out,
-                                       .ldb = rank,
-                                       .ldc = rank,
-                                       .transpose_a = true,
-                                       .accumulate = true,
-                                       .alpha = scale},
-                     err));
-    AG_TRY(d->matmul(d,
-                     &(ag_matmul_args){.c = s->grad_wide,
-                                       .a = g,
-                                       .b = ag_param_value(m, l->lora_b[piece]),
-                                       .type = m->type,
-                                       .m = rows,
-                                       .n = rank,
-                                       .k = out,
-                                       .lda = l->out,
-                                       .ldb = rank,
-                                       .ldc = rank,
-                                       .alpha = scale},
-                     err));
+    AG_TRY(product(m, ag_param_grad(m, l->lora_b[piece]), rank, transposed(g), u, scale, true, err));
+    AG_TRY(product(m, s->grad_wide, rank, g, b, scale, false, err));
     AG_TRY(cast(d, s->grad_narrow, m->type, s->grad_wide, d->real, rows * rank, err));
-    AG_TRY(d->matmul(d,
-                     &(ag_matmul_args){.c = ag_param_grad(m, l->lora_a[piece]),
-                                       .a = s->grad_narrow,
-                                       .b = x,
-                                       .type = m->type,
-                                       .m = rank,
-                                       .n = l->in,
-                                       .k = rows,
-                                       .lda = rank,
-                                       .ldb = l->in,
-                                       .ldc = l->in,
-                                       .transpose_a = true,
-                                       .accumulate = true,
-                                       .alpha = 1},
-                     err));
-    if (!dx) return AG_OK;
-    return d->matmul(d,
-                     &(ag_matmul_args){.c = dx,
-                                       .a = s->grad_narrow,
-                                       .b = ag_param_value(m, l->lora_a[piece]),
-                                       .type = m->type,
-                                       .m = rows,
-                                       .n = l->in,
-                                       .k = rank,
-                                       .lda = rank,
-                                       .ldb = l->in,
-                                       .ldc = l->in,
-                                       .accumulate = true,
-                                       .alpha = 1},
-                     err);
+    AG_TRY(product(m, ag_param_grad(m, l->lora_a[piece]), l->in, transposed(du), in, 1, true, err));
+    return dx ? product(m, dx, l->in, du, a, 1, true, err) : AG_OK;
 }
 
 ag_status ag_linear_backward(const ag_model *m, const ag_linear *l, int64_t rows, const void *x,
                              const void *dy, void *dx, const ag_lora_scratch *lora, ag_error *err)
 {
-    ag_device *d = m->device;
     void *dw = ag_param_grad(m, l->weight);
-    if (dw)
-        AG_TRY(d->matmul(d,
-                         &(ag_matmul_args){.c = dw,
-                                           .a = dy,
-                                           .b = x,
-                                           .type = m->type,
-                                           .m = l->out,
-                                           .n = l->in,
-                                           .k = rows,
-                                           .lda = l->out,
-                                           .ldb = l->in,
-                                           .ldc = l->in,
-                                           .transpose_a = true,
-                                           .accumulate = true,
-                                           .alpha = 1},
-                         err));
+    operand g = whole(dy, rows, l->out);
+    if (dw) AG_TRY(product(m, dw, l->in, transposed(g), whole(x, rows, l->in), 1, true, err));
     if (dx)
-        AG_TRY(d->matmul(d,
-                         &(ag_matmul_args){.c = dx,
-                                           .a = dy,
-                                           .b = ag_param_value(m, l->weight),
-                                           .type = m->type,
-                                           .m = rows,
-                                           .n = l->in,
-                                           .k = l->out,
-                                           .lda = l->out,
-                                           .ldb = l->in,
-                                           .ldc = l->in,
-                                           .alpha = 1},
-                         err));
+        AG_TRY(product(m, dx, l->in, g, whole(ag_param_value(m, l->weight), l->out, l->in), 1, false, err));
     for (int p = 0; m->lora_rank > 0 && p < l->pieces; p++)
         AG_TRY(lora_backward(m, l, p, rows, x, dy, dx, lora, err));
     return AG_OK;
@@ -406,4 +327,19 @@ void ag_lora_scratch_release(ag_lora_scratch *s, ag_device *d)
     d->release(d, s->grad_wide);
     d->release(d, s->grad_narrow);
     *s = (ag_lora_scratch){0};
+}
+
+ag_status ag_masks_upload(ag_mask_store *s, ag_device *d, const ag_masks *masks, int64_t rows, int64_t vocab,
+                          ag_error *err)
+{
+    if (!masks) return AG_OK;
+    size_t bytes = (size_t)masks->count * (size_t)((vocab + 31) / 32) * sizeof *masks->bits;
+    if (bytes > s->bytes) {
+        d->release(d, s->bits);
+        *s = (ag_mask_store){.of_row = s->of_row};
+        AG_TRY(d->alloc(d, &s->bits, bytes, "grammar masks", err));
+        s->bytes = bytes;
+    }
+    AG_TRY(d->upload(d, s->of_row, masks->of_row, (size_t)rows * sizeof *masks->of_row, err));
+    return d->upload(d, s->bits, masks->bits, bytes, err);
 }

@@ -48,4 +48,13 @@ ag_status ag_lora_scratch_alloc(ag_lora_scratch *s, const ag_model *model, int64
                                 ag_error *err);
 void ag_lora_scratch_release(ag_lora_scratch *s, ag_device *d);
 
+/* Grammar masks on the device. of_row is allocated by the owner, one entry a row; bits grow here. Both are the owner's to release. */
+typedef struct ag_mask_store {
+    void *of_row, *bits;
+    size_t bytes; /* of bits */
+} ag_mask_store;
+/* Masks of the first `rows` rows; NULL: nothing to do. */
+ag_status ag_masks_upload(ag_mask_store *s, ag_device *d, const ag_masks *masks, int64_t rows, int64_t vocab,
+                          ag_error *err);
+
 #endif

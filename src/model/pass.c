@@ -22,8 +22,7 @@ struct ag_pass {
     void *row_index, *first, *token;        /* device int32: rows with targets, CSR of their targets */
     void *x_rows, *h, *rstd, *dh, *dx_rows; /* gathered residual, its norm */
     void *logprob, *lse, *entropy, *dlogprob;
-    void *mask_of, *mask_bits;
-    size_t mask_capacity;
+    ag_mask_store masks;
     /* backward */
     void *dx, *dtmp, *dnarrow, *dqkv, *dqkv_narrow, *dattention, *dhidden, *dgate_up;
     /* of the last forward */
@@ -57,7 +56,7 @@ static ag_status alloc_head(ag_pass *p, ag_error *err)
     AG_TRY(own(p, &p->logprob, n, real, "targets", err));
     AG_TRY(own(p, &p->lse, n, real, "targets", err));
     AG_TRY(own(p, &p->entropy, n, real, "targets", err));
-    AG_TRY(own(p, &p->mask_of, n, 4, "targets", err));
+    AG_TRY(own(p, &p->masks.of_row, n, 4, "targets", err));
     if (!p->options.train) return AG_OK;
     AG_TRY(own(p, &p->dlogprob, n, real, "targets", err));
     AG_TRY(own(p, &p->dh, n * width, real, "head rows", err));
@@ -128,7 +127,7 @@ void ag_pass_free(ag_pass *p)
     for (int i = 0; p->layers && i < p->layer_sets; i++) ag_layer_buffers_release(&p->layers[i], d);
     for (int i = 0; p->x && i < p->x_sets; i++) d->release(d, p->x[i]);
     for (int i = 0; i < p->owned_count; i++) d->release(d, *p->owned[i]);
-    d->release(d, p->mask_bits);
+    d->release(d, p->masks.bits);
     ag_lora_scratch_release(&p->lora, d);
     ag_plan_free(&p->plan);
     ag_free(p->layers);
@@ -251,25 +250,8 @@ static ag_head_args head_args(const ag_pass *p)
                           .first = p->first,
                           .target = p->token,
                           .targets = p->targets,
-                          .mask_of = p->masked ? p->mask_of : NULL,
-                          .masks = p->mask_bits};
-}
-
-static ag_status upload_masks(ag_pass *p, const ag_masks *masks, ag_error *err)
-{
-    ag_device *d = p->model->device;
-    p->masked = masks != NULL;
-    if (!masks) return AG_OK;
-    size_t bytes = (size_t)masks->count * (size_t)((p->model->config.vocab + 31) / 32) * sizeof *masks->bits;
-    if (bytes > p->mask_capacity) {
-        d->release(d, p->mask_bits);
-        p->mask_bits = NULL;
-        p->mask_capacity = 0;
-        AG_TRY(d->alloc(d, &p->mask_bits, bytes, "grammar masks", err));
-        p->mask_capacity = bytes;
-    }
-    AG_TRY(d->upload(d, p->mask_of, masks->of_row, (size_t)p->target_rows * sizeof *masks->of_row, err));
-    return d->upload(d, p->mask_bits, masks->bits, bytes, err);
+                          .mask_of = p->masked ? p->masks.of_row : NULL,
+                          .masks = p->masks.bits};
 }
 
 ag_status ag_pass_logprob(ag_pass *p, double temperature, const ag_masks *masks, double *logprob,
@@ -278,7 +260,8 @@ ag_status ag_pass_logprob(ag_pass *p, double temperature, const ag_masks *masks,
     ag_device *d = p->model->device;
     p->temperature = temperature;
     if (p->targets == 0) return AG_OK;
-    AG_TRY(upload_masks(p, masks, err));
+    p->masked = masks != NULL;
+    AG_TRY(ag_masks_upload(&p->masks, d, masks, p->target_rows, p->model->config.vocab, err));
     AG_TRY(d->head_logprob(
         d, &(ag_head_logprob_args){head_args(p), p->logprob, p->lse, entropy ? p->entropy : NULL}, err));
     AG_TRY(ag_device_get(d, logprob, p->logprob, (size_t)p->targets, err));

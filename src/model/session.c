@@ -26,8 +26,9 @@ struct ag_session {
     ag_lora_scratch lora;
     ag_plan plan;
     void *x, *ids, *positions, *slot_of, *row_index; /* device */
-    void *kept_x, *h, *logprob, *lse, *entropy, *first, *token, *mask_of, *mask_bits, *uniform;
-    size_t token_cap, mask_cap;
+    void *kept_x, *h, *logprob, *lse, *entropy, *first, *token, *uniform;
+    ag_mask_store masks;
+    size_t token_cap;
     int32_t *host; /* [4 * max_rows]: ids, positions, slots, wanted rows */
     piece *pieces;
     int32_t *path, *path_row; /* open ancestors while blocks are made */
@@ -83,7 +84,7 @@ ag_status ag_session_create(ag_session **session, ag_model *model, int32_t slots
 static void release_kept(ag_session *s)
 {
     ag_device *d = s->model->device;
-    void **all[] = {&s->kept_x, &s->h, &s->lse, &s->entropy, &s->first, &s->mask_of, &s->uniform};
+    void **all[] = {&s->kept_x, &s->h, &s->lse, &s->entropy, &s->first, &s->masks.of_row, &s->uniform};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         d->release(d, *all[i]);
         *all[i] = NULL;
@@ -109,7 +110,7 @@ static ag_status alloc_kept(ag_session *s, int32_t rows, ag_error *err)
     if (status == AG_OK) status = d->alloc(d, &s->lse, n * real, "kept rows", err);
     if (status == AG_OK) status = d->alloc(d, &s->entropy, n * real, "kept rows", err);
     if (status == AG_OK) status = d->alloc(d, &s->first, (n + 1) * 4, "kept rows", err);
-    if (status == AG_OK) status = d->alloc(d, &s->mask_of, n * 4, "kept rows", err);
+    if (status == AG_OK) status = d->alloc(d, &s->masks.of_row, n * 4, "kept rows", err);
     if (status == AG_OK) status = d->alloc(d, &s->uniform, n * sizeof(double), "kept rows", err);
     s->kept_cap = status == AG_OK ? rows : 0;
     return status;
@@ -124,7 +125,7 @@ void ag_session_free(ag_session *s)
     ag_lora_scratch_release(&s->lora, d);
     ag_plan_free(&s->plan);
     release_kept(s);
-    void *all[] = {s->x, s->ids, s->positions, s->slot_of, s->row_index, s->logprob, s->token, s->mask_bits};
+    void *all[] = {s->x, s->ids, s->positions, s->slot_of, s->row_index, s->logprob, s->token, s->masks.bits};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) d->release(d, all[i]);
     ag_free(s->store);
     ag_free(s->host);
@@ -346,22 +347,6 @@ ag_status ag_session_run(ag_session *s, const ag_run *runs, int32_t n, int32_t *
     return norm_kept(s, err);
 }
 
-static ag_status upload_masks(ag_session *s, const ag_masks *masks, ag_error *err)
-{
-    ag_device *d = s->model->device;
-    if (!masks) return AG_OK;
-    size_t bytes = (size_t)masks->count * (size_t)((s->model->config.vocab + 31) / 32) * sizeof *masks->bits;
-    if (bytes > s->mask_cap) {
-        d->release(d, s->mask_bits);
-        s->mask_bits = NULL;
-        s->mask_cap = 0;
-        AG_TRY(d->alloc(d, &s->mask_bits, bytes, "grammar masks", err));
-        s->mask_cap = bytes;
-    }
-    AG_TRY(d->upload(d, s->mask_of, masks->of_row, (size_t)s->kept * sizeof *masks->of_row, err));
-    return d->upload(d, s->mask_bits, masks->bits, bytes, err);
-}
-
 /* token and logprob arrays hold one entry a target. */
 static ag_status reserve_targets(ag_session *s, size_t n, ag_error *err)
 {
@@ -390,8 +375,8 @@ static ag_head_args head_args(const ag_session *s, double temperature, const ag_
                           .temperature = temperature,
                           .first = s->first,
                           .target = s->token,
-                          .mask_of = masks ? s->mask_of : NULL,
-                          .masks = s->mask_bits};
+                          .mask_of = masks ? s->masks.of_row : NULL,
+                          .masks = s->masks.bits};
 }
 
 ag_status ag_session_logprob(ag_session *s, double temperature, const int32_t *first, const int32_t *token,
@@ -401,7 +386,7 @@ ag_status ag_session_logprob(ag_session *s, double temperature, const int32_t *f
     size_t targets = (size_t)first[s->kept];
     if (s->kept == 0) return AG_OK;
     AG_TRY(reserve_targets(s, targets, err));
-    AG_TRY(upload_masks(s, masks, err));
+    AG_TRY(ag_masks_upload(&s->masks, d, masks, s->kept, s->model->config.vocab, err));
     AG_TRY(d->upload(d, s->first, first, ((size_t)s->kept + 1) * sizeof *first, err));
     AG_TRY(d->upload(d, s->token, token, targets * sizeof *token, err));
     ag_head_args head = head_args(s, temperature, masks);
@@ -418,7 +403,7 @@ ag_status ag_session_sample(ag_session *s, const ag_draw *draw, int32_t *id, dou
     size_t n = (size_t)s->kept;
     if (n == 0) return AG_OK;
     AG_TRY(reserve_targets(s, n, err));
-    AG_TRY(upload_masks(s, draw->masks, err));
+    AG_TRY(ag_masks_upload(&s->masks, d, draw->masks, s->kept, s->model->config.vocab, err));
     AG_TRY(d->upload(d, s->uniform, draw->uniform, n * sizeof *draw->uniform, err));
     AG_TRY(d->sample(d,
                      &(ag_sample_args){.head = head_args(s, draw->temperature, draw->masks),

@@ -111,6 +111,7 @@ static const row stage_rows[] = {
 };
 
 enum { RUN_ROWS = sizeof run_rows / sizeof *run_rows, STAGE_ROWS = sizeof stage_rows / sizeof *stage_rows };
+_Static_assert(RUN_ROWS <= 64 && STAGE_ROWS <= 64, "read_map counts rows in the bits of a word");
 
 static bool in_choices(const char *choices, const char *value)
 {
@@ -204,7 +205,8 @@ static ag_status set_defaults(ag_settings *s, const row *rows, size_t n, char *b
 }
 
 static ag_status read_map(ag_settings *s, const row *rows, size_t n, char *base, const ag_yaml *map,
-                          const char *prefix, const char *path, const char *dir, ag_error *err);
+                          const char *prefix, const char *path, const char *dir, uint64_t *seen,
+                          ag_error *err);
 
 static ag_status read_stages(ag_settings *s, const ag_yaml *list, const char *path, const char *dir,
                              ag_error *err)
@@ -215,18 +217,22 @@ static ag_status read_stages(ag_settings *s, const ag_yaml *list, const char *pa
         return ag_yaml_fail(err, path, list, "more than %d stages", AG_MAX_STAGES);
     for (int i = 0; i < list->count; i++) {
         ag_stage *stage = &s->stages[s->stage_count++];
+        uint64_t seen = 0;
         ag_status status = set_defaults(s, stage_rows, STAGE_ROWS, (char *)stage, err);
         if (status == AG_OK && list->values[i]->kind != AG_YAML_MAP)
             status = ag_yaml_fail(err, path, list->values[i], "a stage must be a map with a method");
         if (status == AG_OK)
-            status = read_map(s, stage_rows, STAGE_ROWS, (char *)stage, list->values[i], "", path, dir, err);
+            status = read_map(s, stage_rows, STAGE_ROWS, (char *)stage, list->values[i], "", path, dir, &seen,
+                              err);
         if (status != AG_OK) return status;
     }
     return AG_OK;
 }
 
+/* Fills rows from a map. seen has a bit for each row that the file gave: data.train and data: {train: ...} are the same key. */
 static ag_status read_map(ag_settings *s, const row *rows, size_t n, char *base, const ag_yaml *map,
-                          const char *prefix, const char *path, const char *dir, ag_error *err)
+                          const char *prefix, const char *path, const char *dir, uint64_t *seen,
+                          ag_error *err)
 {
     for (int i = 0; i < map->count; i++) {
         char name[256], where[1200];
@@ -235,6 +241,9 @@ static ag_status read_map(ag_settings *s, const row *rows, size_t n, char *base,
         snprintf(where, sizeof where, "%s:%d:%d", path, map->keys[i]->line, map->keys[i]->column);
         const row *r = find_row(rows, n, name);
         ag_status status = AG_OK;
+        if (r && *seen >> (r - rows) & 1)
+            return ag_fail(err, AG_ERR_USAGE, "%s: %s is given twice", where, name);
+        if (r) *seen |= (uint64_t)1 << (r - rows);
         if (r && ag_yaml_is_null(value)) continue; /* the default stays */
         if (r && value->kind == AG_YAML_SCALAR)
             status = set_value(s, r, base, value->text, dir, where, err);
@@ -243,7 +252,7 @@ static ag_status read_map(ag_settings *s, const row *rows, size_t n, char *base,
         else if (rows == run_rows && ag_streq(name, "stages"))
             status = read_stages(s, value, path, dir, err);
         else if (value->kind == AG_YAML_MAP)
-            status = read_map(s, rows, n, base, value, name, path, dir, err);
+            status = read_map(s, rows, n, base, value, name, path, dir, seen, err);
         else
             status = unknown_key(rows, n, name, where, err);
         if (status != AG_OK) return status;
@@ -317,7 +326,8 @@ ag_status ag_settings_load(ag_settings *s, const char *path, const char *const *
     if (status == AG_OK) status = ag_yaml_load(&root, &yaml, path, err);
     if (status == AG_OK && root->kind != AG_YAML_MAP)
         status = ag_yaml_fail(err, path, root, "a run file is a map of settings");
-    if (status == AG_OK) status = read_map(s, run_rows, RUN_ROWS, (char *)s, root, "", path, dir, err);
+    uint64_t seen = 0;
+    if (status == AG_OK) status = read_map(s, run_rows, RUN_ROWS, (char *)s, root, "", path, dir, &seen, err);
     for (int i = 0; i < set_count && status == AG_OK; i++) status = apply_set(s, set[i], err);
     if (status == AG_OK) status = check(s, path, err);
     ag_arena_free(&yaml);

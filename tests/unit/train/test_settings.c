@@ -98,6 +98,10 @@ static void test_refusals(void **state)
     refuse(NEEDED "stages:\n  - method: sft\n    bach: 2\n", NULL, "run.yaml:6:5: unknown setting 'bach'");
     refuse(ONE "prompt: {chatt: none}\n", NULL, "run.yaml:6:10: unknown setting 'prompt.chatt'");
     refuse(ONE "seed: -1\n", NULL, "between 0 and");
+    refuse(ONE "prompt.rules: true\nprompt: {rules: false}\n", NULL,
+           "run.yaml:7:10: prompt.rules is given twice");
+    refuse(NEEDED "lora.rank: 2\nstages: [{method: sft, optimizer: muon}]\n", NULL,
+           "use adamw with lora.rank");
     refuse(ONE "seed: 1.5\n", NULL, "whole number");
     refuse(ONE "seed: x\n", NULL, "must be a number");
     refuse(ONE "seed: .nan\n", NULL, "must be a number");
