@@ -85,6 +85,8 @@ void ag_holm(double *p, size_t n);
  * agreement (each rater against the label and the model, rater-rater, the median of raters), seen and
  * unseen. New reference. */
 ag_status ag_metrics_json(json_t **json, const ag_records *records, int draws, uint64_t seed, ag_error *err);
+/* Has every pair the same value of this slice? Its figures are those of the whole set: tables only name it. */
+bool ag_slice_common(const json_t *metrics, const json_t *slice);
 /* The table for a terminal (UTF-8, at most 100 columns). */
 ag_status ag_metrics_table(ag_str *out, const json_t *metrics, ag_error *err);
 

@@ -102,6 +102,14 @@ static ag_status name_json(json_t *slices, const ag_records *records, const slic
     return status;
 }
 
+bool ag_slice_common(const json_t *metrics, const json_t *slice)
+{
+    const json_t *values = json_object_get(slice, "values");
+    return json_array_size(values) == 1 &&
+           json_integer_value(json_object_get(json_array_get(values, 0), "records")) ==
+               json_integer_value(json_object_get(metrics, "records"));
+}
+
 ag_status ag_slices_json(json_t **json, const ag_records *records, int draws, uint64_t seed, ag_error *err)
 {
     slice_entry *entries = NULL;

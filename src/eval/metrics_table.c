@@ -201,6 +201,7 @@ static void slice_tables(ag_str *out, const json_t *metrics)
     json_t *slice, *value;
     json_array_foreach(json_object_get(metrics, "slices"), i, slice)
     {
+        if (ag_slice_common(metrics, slice)) continue;
         ag_str_addc(out, '\n');
         cell(out, text_of(slice, "name"), 30);
         ag_str_add(out, "       n  groups accuracy macro F1    kappa    Acc@2  NDCG@10\n");
@@ -215,6 +216,17 @@ static void slice_tables(ag_str *out, const json_t *metrics)
         }
         json_int_t left = json_integer_value(json_object_get(slice, "left_out"));
         if (left) ag_str_addf(out, "  %" JSON_INTEGER_FORMAT " more values with fewer pairs\n", left);
+    }
+    const char *title = "\nAll pairs\n";
+    json_array_foreach(json_object_get(metrics, "slices"), i, slice)
+    {
+        if (!ag_slice_common(metrics, slice)) continue;
+        ag_str_addf(out, "%s  ", title);
+        cell(out, text_of(slice, "name"), 28);
+        ag_str_addc(out, ' ');
+        cell(out, text_of(json_array_get(json_object_get(slice, "values"), 0), "value"), 60);
+        ag_str_addc(out, '\n');
+        title = "";
     }
 }
 

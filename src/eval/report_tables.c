@@ -439,6 +439,27 @@ void ag_page_slices(ag_page *page)
     ag_str_add(&page->out, "<section id=\"slices\"><h2>Slices</h2><p class=\"note\">\u25b2 and \u25bc mark "
                            "values whose interval "
                            "leaves out the value of the whole set.</p>\n");
-    json_array_foreach(slices, s, slice) slice_table(page, slice, s);
+    json_array_foreach(slices, s, slice)
+    {
+        if (!ag_slice_common(page->metrics, slice)) slice_table(page, slice, s);
+    }
+    const char *before = "<p class=\"note\">All pairs: ", *after = "";
+    json_array_foreach(slices, s, slice)
+    {
+        const json_t *value = json_array_get(json_object_get(slice, "values"), 0);
+        char key[40];
+        if (!ag_slice_common(page->metrics, slice)) continue;
+        snprintf(key, sizeof key, "slice-%u-0", (unsigned)s);
+        ag_str_add(&page->out, before);
+        ag_page_text(page, ag_page_string(slice, "name"));
+        ag_str_addc(&page->out, ' ');
+        ag_page_text(page, ag_page_string(value, "value"));
+        ag_str_add(&page->out, " (");
+        ag_page_count(page, ag_page_real(value, "records"), key);
+        ag_str_addc(&page->out, ')');
+        before = ", ";
+        after = ".</p>\n";
+    }
+    ag_str_add(&page->out, after);
     ag_str_add(&page->out, "</section>\n");
 }
