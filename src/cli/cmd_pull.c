@@ -22,6 +22,8 @@
 #include "base/str.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/pull.h"
+#include "model/open.h"
 #include "model/pullable.h"
 
 #define HAND "or put the file there by hand: %s"
@@ -208,6 +210,20 @@ out:
     ag_free(place);
     ag_free(unpacked);
     ag_free(file);
+    return status;
+}
+
+ag_status ag_pull_if_needed(const char *name, ag_error *err)
+{
+    char *path = NULL;
+    const ag_pullable *p = ag_pullable_find(name);
+    if (!p) return AG_OK;
+    ag_status status = ag_model_resolve(name, &path, NULL);
+    ag_free(path);
+    if (status == AG_OK) return AG_OK; /* a folder of that name, or pulled before */
+    AG_TRY(ag_pullable_path(p->name, &path, err));
+    status = fetch(p, "python3", path, err);
+    ag_free(path);
     return status;
 }
 

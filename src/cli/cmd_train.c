@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/pull.h"
 #include "train/run.h"
 
 static volatile sig_atomic_t interrupted;
@@ -53,7 +54,8 @@ static ag_status train(const char *path, const ag_option_list *set, const ag_tra
     struct sigaction action = {.sa_handler = on_interrupt};
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    status = ag_train_run(&settings, options, &hooks, err);
+    status = ag_pull_if_needed(settings.model, err);
+    if (status == AG_OK) status = ag_train_run(&settings, options, &hooks, err);
     if (status == AG_OK && !options->plan_only) {
         ag_say("done: %s/checkpoints/best", settings.out);
         printf("%s\n", settings.out);

@@ -3,23 +3,8 @@
 
 #include <string.h>
 #include "base/file.h"
-#include "base/log.h"
 #include "base/mem.h"
-#include "cli/commands.h"
-#include "model/pullable.h"
-
-/* A known model's first use fetches it, after saying so (agrl pull says what and from where). */
-static ag_status pull_if_needed(const char *name, ag_error *err)
-{
-    char *path = NULL, *argv[] = {(char *)"pull", (char *)name, NULL};
-    ag_error missing;
-    if (ag_model_resolve(name, &path, &missing) == AG_OK || !ag_pullable_find(name)) {
-        ag_free(path);
-        return AG_OK; /* opening it says what is wrong, if anything is */
-    }
-    ag_say("model %s is not there yet: fetching it (agrl pull %s)", name, name);
-    return ag_cmd_pull(2, argv) == 0 ? AG_OK : ag_fail(err, AG_ERR_IO, "cannot fetch model '%s'", name);
-}
+#include "cli/pull.h"
 
 ag_status ag_setup_model(ag_judge_setup *s, const ag_model_choice *choice, ag_error *err)
 {
@@ -27,7 +12,7 @@ ag_status ag_setup_model(ag_judge_setup *s, const ag_model_choice *choice, ag_er
     if (!choice->model)
         return ag_fail(err, AG_ERR_USAGE,
                        "--model is missing: a folder, a .gguf file, a run folder or a pulled model's name");
-    AG_TRY(pull_if_needed(choice->model, err));
+    AG_TRY(ag_pull_if_needed(choice->model, err));
     AG_TRY(ag_device_open(&s->device, choice->device, (int)choice->threads, err));
     AG_TRY(ag_dtype_choose(&type, choice->dtype, s->device, err));
     ag_model_options options = {.type = type, .max_positions = (int)choice->max_positions};
