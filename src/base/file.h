@@ -49,6 +49,12 @@ ag_status ag_dir_sync(const char *path, ag_error *err);
 ag_status ag_dir_remove(const char *path, ag_error *err);
 bool ag_path_exists(const char *path);
 bool ag_path_is_dir(const char *path);
+/* Do both exist and are they one file, whatever their names? */
+bool ag_path_same(const char *a, const char *b);
+/* AG_ERR_USAGE when writing `out` would overwrite the input `in` (either may be NULL; "-" is never the same). */
+ag_status ag_path_distinct(const char *out, const char *in, ag_error *err);
+/* Before long work whose result goes to `out` (NULL or "-": fine): its folder must be there and it must not be a folder itself. */
+ag_status ag_path_out_ready(const char *out, ag_error *err);
 /* "dir/name" (one slash between); freed with ag_free; NULL when out of memory. */
 char *ag_path_join(const char *dir, const char *name);
 /* The part of path before its last slash ("." if none); freed with ag_free. */

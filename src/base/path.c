@@ -22,6 +22,34 @@ bool ag_path_is_dir(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+bool ag_path_same(const char *a, const char *b)
+{
+    struct stat x, y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+ag_status ag_path_distinct(const char *out, const char *in, ag_error *err)
+{
+    if (!out || !in || strcmp(out, "-") == 0 || strcmp(in, "-") == 0) return AG_OK;
+    struct stat st;
+    if (!ag_path_same(out, in) || stat(out, &st) != 0 || !S_ISREG(st.st_mode)) return AG_OK;
+    return ag_fail(err, AG_ERR_USAGE,
+                   "'%s' is an input as well: its lines would be lost; choose another name", out);
+}
+
+ag_status ag_path_out_ready(const char *out, ag_error *err)
+{
+    if (!out || strcmp(out, "-") == 0) return AG_OK;
+    char *dir = ag_path_dir(out);
+    ag_status status = dir ? AG_OK : ag_fail_memory(err, "file name");
+    if (status == AG_OK && !ag_path_is_dir(dir))
+        status = ag_fail(err, AG_ERR_IO, "cannot write '%s': there is no folder '%s'", out, dir);
+    if (status == AG_OK && ag_path_is_dir(out))
+        status = ag_fail(err, AG_ERR_IO, "cannot write '%s': it is a folder", out);
+    ag_free(dir);
+    return status;
+}
+
 char *ag_path_join(const char *dir, const char *name)
 {
     size_t nd = strlen(dir), nn;

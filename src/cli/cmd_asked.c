@@ -97,6 +97,7 @@ static ag_status run(const char *rules, const char *lexicon, const char *to, cha
     ag_status status = ag_book_load(&r.book, rules, err);
     if (status == AG_OK) status = ag_facts_of_book(&r.facts, r.book, err);
     if (status == AG_OK) status = ag_lexicon_open(&r.lexicon, r.facts, r.book, lexicon, err);
+    for (int i = 0; i < count && status == AG_OK; i++) status = ag_path_distinct(to, files[i], err);
     if (status == AG_OK) status = ag_out_open(&out, to, err);
     for (int i = 0; status == AG_OK && i < (count ? count : 1); i++)
         status = read_file(&r, count ? files[i] : "-", out, err);

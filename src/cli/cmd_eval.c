@@ -196,6 +196,20 @@ typedef struct eval_options {
     bool json;
 } eval_options;
 
+/* What would fail only when everything is judged is looked at first. */
+static ag_status check_outputs(const eval_options *o, ag_error *err)
+{
+    const char *const outs[] = {o->out, o->report};
+    for (int i = 0; i < 2; i++) {
+        AG_TRY(ag_path_out_ready(outs[i], err));
+        AG_TRY(ag_path_distinct(outs[i], o->data, err));
+        AG_TRY(ag_path_distinct(outs[i], o->judged, err));
+    }
+    if (o->out && o->report && (strcmp(o->out, o->report) == 0 || ag_path_same(o->out, o->report)))
+        return ag_fail(err, AG_ERR_USAGE, "--out and --report are the same file");
+    return AG_OK;
+}
+
 static ag_status evaluate(const eval_options *o, ag_error *err)
 {
     evaluation e = {.arena = {.name = "evaluation"}};
@@ -204,6 +218,7 @@ static ag_status evaluate(const eval_options *o, ag_error *err)
         status = ag_fail(err, AG_ERR_USAGE, "--data is missing: pairs with gold tiers");
     else if (o->judged && o->choice.model)
         status = ag_fail(err, AG_ERR_USAGE, "--judged and --model exclude each other");
+    if (status == AG_OK) status = check_outputs(o, err);
     if (status == AG_OK && !o->judged) status = ag_setup_model(&e.setup, &o->choice, err);
     if (status == AG_OK) status = ag_setup_rules(&e.setup, o->rules, o->lexicon, err);
     if (status == AG_OK && !o->judged) status = ag_setup_judge(&e.setup, &o->choice, err);

@@ -126,6 +126,20 @@ static ag_status deal_lines(job *j, const uint8_t *part, ag_out **outs, long *co
     return status;
 }
 
+/* Has every part a query? Asked of all parts before the first file is touched. */
+static ag_status parts_filled(const job *j, const ag_split *split, const char *prefix, const uint8_t *part,
+                              ag_error *err)
+{
+    bool filled[256] = {false};
+    for (size_t q = 0; q < j->query_count; q++) filled[part[q]] = true;
+    for (int p = 0; p < split->count; p++)
+        if (!filled[p])
+            return ag_fail(err, AG_ERR_INPUT,
+                           "part '%s%s' gets no pair: too few query groups for these shares", prefix,
+                           split->names[p]);
+    return AG_OK;
+}
+
 /* Writes one file a part; `prefix` stands before the parts' names. Says what went where. */
 static ag_status write_parts(job *j, const ag_split *split, const char *prefix, const uint8_t *part,
                              ag_error *err)
@@ -143,10 +157,6 @@ static ag_status write_parts(job *j, const ag_split *split, const char *prefix, 
     }
     if (status == AG_OK) status = deal_lines(j, part, outs, counts, err);
     for (int p = 0; p < split->count && status == AG_OK; p++) {
-        if (counts[p] == 0)
-            status = ag_fail(err, AG_ERR_INPUT,
-                             "part '%s%s' gets no pair: too few query groups for these shares", prefix,
-                             split->names[p]);
         ag_str_addf(&said, "%s%s%s %ld", p ? ", " : "", prefix, split->names[p], counts[p]);
     }
     for (int p = 0; p < split->count && status == AG_OK; p++) {
@@ -161,8 +171,9 @@ static ag_status write_parts(job *j, const ag_split *split, const char *prefix, 
     return status;
 }
 
-/* One fold: its queries are the test part, the others are split as --split says. */
-static ag_status write_fold(job *j, int fold, const uint8_t *fold_of, const ag_split *rest, ag_error *err)
+/* One fold: its queries are the test part, the others are split as --split says. dry: only looks whether every part gets pairs. */
+static ag_status write_fold(job *j, int fold, const uint8_t *fold_of, const ag_split *rest, bool dry,
+                            ag_error *err)
 {
     char prefix[32];
     ag_split named = *rest;
@@ -188,7 +199,7 @@ static ag_status write_fold(job *j, int fold, const uint8_t *fold_of, const ag_s
     named.count++;
     strcpy(named.names[named.count - 1], "test");
     snprintf(prefix, sizeof prefix, "fold%d.", fold + 1);
-    status = write_parts(j, &named, prefix, part, err);
+    status = dry ? parts_filled(j, &named, prefix, part, err) : write_parts(j, &named, prefix, part, err);
 out:
     ag_free(queries);
     ag_free(weights);
@@ -208,8 +219,12 @@ static ag_status write_split(job *j, const ag_split *split, const ag_split *fold
     if (status == AG_OK)
         ag_say("split: %zu queries in %zu groups, seed %ld%s", j->query_count, groups, j->set.seed,
                j->set.stable ? ", stable" : "");
+    if (status == AG_OK && folds->count == 0) status = parts_filled(j, split, "", part, err);
     if (status == AG_OK && folds->count == 0) status = write_parts(j, split, "", part, err);
-    for (int f = 0; f < folds->count && status == AG_OK; f++) status = write_fold(j, f, part, split, err);
+    for (int f = 0; f < folds->count && status == AG_OK; f++)
+        status = write_fold(j, f, part, split, true, err);
+    for (int f = 0; f < folds->count && status == AG_OK; f++)
+        status = write_fold(j, f, part, split, false, err);
     ag_free(part);
     return status;
 }

@@ -1,13 +1,15 @@
 /* cmd_judge.c: `agrl judge`: pairs in, tier, probabilities and (with --explain) verdicts, rule and reason out, one line a pair.
  *
  * With --out, lines go to OUT.partial and the file takes its name when all are there; a run that was stopped goes on behind the
- * last whole line, writes no pair twice and ends with the same bytes.
+ * last whole line, writes no pair twice and ends with the same bytes. OUT.partial.of says what was being judged by what, so that
+ * no run goes on with another's lines. A pipe or a device is written as it is, without going on.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/file.h"
 #include "base/log.h"
@@ -197,6 +199,57 @@ static ag_status read_partial(judging *j, const char *path, ag_error *err)
     return status;
 }
 
+/* What a partial file's lines came from: another model, book, input or mode would give other lines. */
+static ag_status write_origin(const judging *j, const ag_model_choice *choice, const char *in, ag_str *text,
+                              ag_error *err)
+{
+    struct stat st;
+    ag_str_addf(text, "model %s\ndtype %s\nrulebook %s\nexplain %d\ninput %s", choice->model, choice->dtype,
+                j->setup.book->digest, j->explain, in);
+    if (stat(in, &st) == 0 && S_ISREG(st.st_mode)) ag_str_addf(text, " of %lld bytes", (long long)st.st_size);
+    ag_str_addc(text, '\n');
+    return ag_str_ok(text, err);
+}
+
+/* Begins the file that names the origin, or compares with the one that an earlier run left. */
+static ag_status check_origin(const char *partial, const char *origin, const ag_str *text, ag_error *err)
+{
+    ag_out *out = NULL;
+    char *old = NULL;
+    size_t len;
+    if (ag_path_exists(partial) && ag_path_exists(origin)) {
+        AG_TRY(ag_file_read(origin, 1 << 20, &old, &len, err));
+        bool same = strcmp(old, ag_str_text(text)) == 0;
+        ag_free(old);
+        if (same) return AG_OK;
+        return ag_fail(
+            err, AG_ERR_USAGE,
+            "%s was begun with another model, rulebook, input or option (%s says which); finish that run, or "
+            "remove both files",
+            partial, origin);
+    }
+    AG_TRY(ag_out_open(&out, origin, err));
+    ag_out_write(out, text->data, text->len);
+    return ag_out_commit(out, err);
+}
+
+/* A link is followed, so that its target is what gets the lines. *path is freed with free. */
+static ag_status resolve_out(const char *out, char **path, bool *in_place, ag_error *err)
+{
+    struct stat st;
+    bool there = stat(out, &st) == 0;
+    *in_place = there && !S_ISREG(st.st_mode);
+    *path = there ? realpath(out, NULL) : strdup(out);
+    return *path ? AG_OK : ag_fail_errno(err, "cannot open", out);
+}
+
+static ag_status open_in_place(judging *j, const char *path, ag_error *err)
+{
+    j->out = fopen(path, "wb");
+    j->out_name = path;
+    return j->out ? AG_OK : ag_fail_errno(err, "cannot open", path);
+}
+
 static ag_status open_out(judging *j, const char *partial, ag_error *err)
 {
     j->out = fopen(partial, "ab");
@@ -210,29 +263,38 @@ static ag_status open_out(judging *j, const char *partial, ag_error *err)
     return AG_OK;
 }
 
-static ag_status close_out(judging *j, const char *partial, const char *path, ag_error *err)
+/* partial NULL: the file was written in place. */
+static ag_status close_out(judging *j, const char *partial, const char *origin, const char *path,
+                           ag_error *err)
 {
-    bool failed = fflush(j->out) != 0 || fsync(fileno(j->out)) != 0;
-    ag_status status = failed ? ag_fail_errno(err, "cannot write", partial) : AG_OK;
-    if (fclose(j->out) != 0 && status == AG_OK) status = ag_fail_errno(err, "cannot write", partial);
+    bool failed = fflush(j->out) != 0 || (partial && fsync(fileno(j->out)) != 0);
+    ag_status status = failed ? ag_fail_errno(err, "cannot write", j->out_name) : AG_OK;
+    if (fclose(j->out) != 0 && status == AG_OK) status = ag_fail_errno(err, "cannot write", j->out_name);
     j->out = NULL;
-    if (status == AG_OK && rename(partial, path) != 0)
-        status = ag_fail_errno(err, "cannot rename into", path);
-    return status;
+    if (status != AG_OK || !partial) return status;
+    if (rename(partial, path) != 0) return ag_fail_errno(err, "cannot rename into", path);
+    remove(origin);
+    return AG_OK;
 }
 
-static ag_status run(judging *j, const ag_model_choice *choice, const char *rules, const char *lexicon,
-                     const char *in, const char *out, ag_error *err)
+static ag_status judge_into(judging *j, const ag_model_choice *choice, const char *in, const char *out,
+                            ag_error *err)
 {
+    ag_str partial = {0}, origin = {0}, text = {0};
+    char *path = NULL;
+    bool in_place = false;
     ag_progress bar;
-    ag_str partial = {0};
-    ag_status status = ag_setup_model(&j->setup, choice, err);
-    if (status == AG_OK) status = ag_setup_rules(&j->setup, rules, lexicon, err);
-    if (status == AG_OK) status = ag_setup_judge(&j->setup, choice, err);
-    if (status == AG_OK && out) {
-        ag_str_addf(&partial, "%s.partial", out);
+    ag_status status = out ? resolve_out(out, &path, &in_place, err) : AG_OK;
+    if (status == AG_OK && out && !in_place) {
+        ag_str_addf(&partial, "%s.partial", path);
+        ag_str_addf(&origin, "%s.partial.of", path);
         status = ag_str_ok(&partial, err);
-        if (status == AG_OK) status = open_out(j, ag_str_text(&partial), err);
+        if (status == AG_OK) status = ag_str_ok(&origin, err);
+        if (status == AG_OK) status = write_origin(j, choice, in, &text, err);
+        if (status == AG_OK) status = check_origin(partial.data, origin.data, &text, err);
+        if (status == AG_OK) status = open_out(j, partial.data, err);
+    } else if (status == AG_OK && out) {
+        status = open_in_place(j, path, err);
     }
     if (status == AG_OK) {
         ag_progress_begin(&bar, "judging", 0, 0);
@@ -240,10 +302,25 @@ static ag_status run(judging *j, const ag_model_choice *choice, const char *rule
         ag_progress_end(&bar, NULL);
     }
     if (status == AG_OK && out)
-        status = close_out(j, ag_str_text(&partial), out, err);
+        status = close_out(j, in_place ? NULL : partial.data, ag_str_text(&origin), path, err);
     else if (out && j->out)
         fclose(j->out);
     ag_str_free(&partial);
+    ag_str_free(&origin);
+    ag_str_free(&text);
+    free(path);
+    return status;
+}
+
+static ag_status run(judging *j, const ag_model_choice *choice, const char *rules, const char *lexicon,
+                     const char *in, const char *out, ag_error *err)
+{
+    ag_status status = ag_path_out_ready(out, err);
+    if (status == AG_OK) status = ag_path_distinct(out, in, err);
+    if (status == AG_OK) status = ag_setup_model(&j->setup, choice, err);
+    if (status == AG_OK) status = ag_setup_rules(&j->setup, rules, lexicon, err);
+    if (status == AG_OK) status = ag_setup_judge(&j->setup, choice, err);
+    if (status == AG_OK) status = judge_into(j, choice, in, out, err);
     ag_setup_close(&j->setup);
     ag_free(j->done);
     return status;

@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "data/pair.h"
+#include "rules/facts.h"
 #include "rules/prompt.h"
 
 /* The book named by --rules or, for commands about the book itself, by the only argument. */
@@ -78,9 +79,12 @@ static int run_check(int argc, char **argv)
     if (code >= 0) return code;
     ag_error err = {0};
     ag_book *book = NULL;
+    ag_facts *facts = NULL;
     ag_str report = {0}, line = {0};
     ag_status status = load_book(&book, rules, args, nargs, &err);
     if (status != AG_OK) goto out;
+    if ((status = ag_facts_of_book(&facts, book, &err)) != AG_OK)
+        goto out; /* its facts file must be right too */
     if ((status = ag_book_check(book, bound, samples, &report, &problems, &err)) != AG_OK) goto out;
     if (json) check_json(&line, book, ag_str_text(&report), problems);
     status = write_out(json ? &line : &report, &err);
@@ -88,6 +92,7 @@ out:
     code = status != AG_OK ? ag_cli_fail(&err) : problems > 0;
     ag_str_free(&report);
     ag_str_free(&line);
+    ag_facts_free(facts);
     ag_book_free(book);
     return code;
 }

@@ -51,7 +51,8 @@ static ag_status train(const char *path, const ag_option_list *set, const ag_tra
     ag_train_hooks hooks = {&bar, say, begin, progress, end, stop};
     ag_status status = ag_settings_load(&settings, path, set->items, set->count, err);
     if (status != AG_OK) return status;
-    struct sigaction action = {.sa_handler = on_interrupt};
+    struct sigaction action = {.sa_handler = on_interrupt,
+                               .sa_flags = (int)SA_RESETHAND}; /* a second one ends it */
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     status = ag_pull_if_needed(settings.model, err);

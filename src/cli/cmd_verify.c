@@ -102,6 +102,7 @@ static ag_status verify_file(const verifier *v, const char *path, const char *to
     char *line;
     size_t len;
     ag_status status = ag_lines_open(&lines, path, err);
+    if (!status) status = ag_path_distinct(to, path, err);
     if (!status) status = ag_out_open(&out, to, err);
     while (!status && !(status = ag_lines_next(lines, &line, &len, err)) && line) {
         if (!line[strspn(line, " \t\r")]) continue;

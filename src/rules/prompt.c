@@ -124,7 +124,7 @@ ag_status ag_prompt_system(ag_str *out, const ag_book *book, const ag_prompt_opt
 /* --- the user text ------------------------------------------------------------------------------------------ */
 
 /* A value; quoted where its own punctuation would look like the list's; marked where `said` (not NULL) has it. */
-static void add_value(ag_str *out, const char *value, const ag_words *said, bool english)
+static void add_value(ag_str *out, const char *value, const ag_word_set *said, bool english)
 {
     ag_str folded = {0}, marked = {0};
     ag_prompt_fold(&folded, value, 0);
@@ -143,7 +143,7 @@ static void add_value(ag_str *out, const char *value, const ag_words *said, bool
 }
 
 /* "Requested: colour is red (minor); material not suede (core)": rules weigh the two differently. */
-static void add_asked(ag_str *out, const ag_asked *asked, const ag_words *said, bool english)
+static void add_asked(ag_str *out, const ag_asked *asked, const ag_word_set *said, bool english)
 {
     static const char *const words[] = {[AG_OP_IS] = "is",           [AG_OP_NOT] = "not",
                                         [AG_OP_AT_MOST] = "at most", [AG_OP_AT_LEAST] = "at least",

@@ -85,27 +85,33 @@ static void add_attributes(ag_prompt_item *item, const ag_book *book, const ag_i
 /* Writes the lines again with marks behind the words that the query has, and keeps the item's own words. */
 static ag_status mark_lines(ag_prompt_item *item, const char *query, bool english, ag_error *err)
 {
-    ag_str marked = {0}, plain = {0}, values = {0};
-    ag_status status = ag_words_split(&item->query, query, english, err);
+    ag_str marked = {0}, value = {0}, values = {0};
+    size_t kept = 0;
+    ag_status status = ag_word_set_make(&item->query, query, english, err);
     for (size_t i = 0; i < item->count && status == AG_OK; i++) {
-        ag_prompt_line *line = &item->lines[i];
-        const char *text = item->text.data + line->at;
-        ag_str_clear(&plain);
-        ag_str_addn(&plain, text + line->label, line->len - line->label);
-        ag_str_addf(&values, "%s\n", ag_str_text(&plain));
-        line->at = marked.len;
-        ag_str_addn(&marked, text, line->label);
-        ag_prompt_mark(&marked, ag_str_text(&plain), &item->query, english);
-        line->len = line->kept = marked.len - line->at;
+        ag_prompt_line line = item->lines[i];
+        const char *text = item->text.data + line.at;
+        ag_str_clear(&value);
+        ag_str_addn(&value, text + line.label, line.len - line.label);
+        ag_str_addf(&values, "%s\n", ag_str_text(&value));
+        line.at = marked.len;
+        ag_prompt_unmarked(&marked, text, line.label); /* an attribute's name is the seller's too */
+        line.label = marked.len - line.at;
+        ag_prompt_mark(&marked, ag_str_text(&value), &item->query, english);
+        line.len = line.kept = marked.len - line.at;
+        if (line.len > line.label || line.kind == AG_LINE_TITLE)
+            item->lines[kept++] = line;
+        else
+            marked.len = line.at; /* nothing but marks of its own */
+        status = marked.failed || value.failed ? ag_fail_memory(err, "prompt") : AG_OK;
     }
-    marked.failed = marked.failed || plain.failed;
-    if (status == AG_OK) status = ag_str_ok(&marked, err);
+    item->count = kept;
     if (status == AG_OK) status = ag_str_ok(&values, err);
-    if (status == AG_OK) status = ag_words_split(&item->said, ag_str_text(&values), english, err);
+    if (status == AG_OK) status = ag_word_set_make(&item->said, ag_str_text(&values), english, err);
     ag_str_free(&item->text);
     item->text = marked;
     item->marking = true;
-    ag_str_free(&plain);
+    ag_str_free(&value);
     ag_str_free(&values);
     return status;
 }
@@ -131,8 +137,8 @@ ag_status ag_prompt_item_make(ag_prompt_item *item, const ag_book *book, const a
 void ag_prompt_item_free(ag_prompt_item *item)
 {
     ag_str_free(&item->text);
-    ag_words_free(&item->query);
-    ag_words_free(&item->said);
+    ag_word_set_free(&item->query);
+    ag_word_set_free(&item->said);
     ag_free(item->lines);
     *item = (ag_prompt_item){0};
 }

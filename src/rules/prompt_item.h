@@ -2,8 +2,8 @@
 #ifndef AG_RULES_PROMPT_ITEM_H
 #define AG_RULES_PROMPT_ITEM_H
 
-#include "rules/facts_text.h"
 #include "rules/prompt.h"
+#include "rules/prompt_text.h"
 
 typedef enum ag_line_kind {
     AG_LINE_TITLE,
@@ -27,8 +27,8 @@ typedef struct ag_prompt_item {
     ag_str text;
     ag_prompt_line *lines;
     size_t count, cap;
-    bool marking;         /* words that the other side has are marked (ag_prompt_options.mark_matches) */
-    ag_words query, said; /* when marking: words of the query; words of the item */
+    bool marking;            /* words that the other side has are marked (ag_prompt_options.mark_matches) */
+    ag_word_set query, said; /* when marking: words of the query; words of the item */
 } ag_prompt_item;
 
 /* All lines, whole. `query` (may be NULL) marks words. */

@@ -1,10 +1,12 @@
 /* prompt_text.c: one-line text out of whatever was typed, and an item's fields by name. See prompt_text.h. */
 #include "rules/prompt_text.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/json.h"
+#include "base/mem.h"
 
 /* White space and anything that a reader or a tokenizer could take for the end of a line. */
 static bool is_blank(uint32_t c)
@@ -35,38 +37,74 @@ void ag_prompt_fold(ag_str *out, const char *text, size_t chars)
     }
 }
 
+/* --- marks ------------------------------------------------------------------------------------------------- */
+
+static int compare_words(const void *pa, const void *pb)
+{
+    const ag_word_ref *a = pa, *b = pb;
+    int order = memcmp(a->text, b->text, a->len < b->len ? a->len : b->len);
+    return order ? order : (a->len > b->len) - (a->len < b->len);
+}
+
+ag_status ag_word_set_make(ag_word_set *set, const char *text, bool english, ag_error *err)
+{
+    AG_TRY(ag_words_split(&set->words, text, english, err));
+    size_t n = set->words.count;
+    if (!(set->sorted = ag_calloc(n, sizeof *set->sorted))) return ag_fail_memory(err, "words");
+    for (size_t i = 0; i < n; i++)
+        set->sorted[i].text = ag_words_slice(&set->words, i, 1, &set->sorted[i].len);
+    if (n) qsort(set->sorted, n, sizeof *set->sorted, compare_words);
+    set->count = n;
+    return AG_OK;
+}
+
+void ag_word_set_free(ag_word_set *set)
+{
+    ag_words_free(&set->words);
+    ag_free(set->sorted);
+    *set = (ag_word_set){0};
+}
+
 /* Does the run hold a word, and nothing but words that `words` has too? */
-static bool shared_run(ag_words *run, const char *text, const ag_words *words, bool english, bool *failed)
+static bool shared_run(ag_words *run, const char *text, const ag_word_set *words, bool english, bool *failed)
 {
     *failed = *failed || ag_words_split(run, text, english, NULL) != AG_OK;
     bool any = false;
     for (size_t i = 0; i < run->count && !*failed; i++) {
         size_t len;
-        const char *word = ag_words_slice(run, i, 1, &len);
+        const char *slice = ag_words_slice(run, i, 1, &len);
+        const ag_word_ref word = {slice, len};
         if (run->items[i].currency) continue;
-        if (ag_words_find(words, word, len, 0) < 0) return false;
+        if (!words->count || !bsearch(&word, words->sorted, words->count, sizeof word, compare_words))
+            return false;
         any = true;
     }
     return any;
 }
 
-void ag_prompt_mark(ag_str *out, const char *text, const ag_words *words, bool english)
+void ag_prompt_unmarked(ag_str *out, const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (text[i] != AG_PROMPT_MARK) ag_str_addc(out, text[i]);
+}
+
+void ag_prompt_mark(ag_str *out, const char *text, const ag_word_set *words, bool english)
 {
     ag_words run_words = {0};
     ag_str run = {0};
     while (*text && !out->failed) {
         size_t len = strcspn(text, " ");
         ag_str_clear(&run);
-        for (size_t i = 0; i < len; i++)
-            if (text[i] != AG_PROMPT_MARK) ag_str_addc(&run, text[i]);
+        ag_prompt_unmarked(&run, text, len);
+        text += len + (text[len] == ' ');
         size_t closing = run.len;
+        if (run.len == 0 && len > 0) continue; /* nothing but marks: its blank goes with it */
         while (closing && strchr(",.;:!?)]\"'", run.data[closing - 1])) closing--;
         bool shared = run.len && shared_run(&run_words, run.data, words, english, &out->failed);
         ag_str_addn(out, ag_str_text(&run), closing);
         if (shared) ag_str_addc(out, AG_PROMPT_MARK);
         ag_str_add(out, ag_str_text(&run) + closing);
-        text += len;
-        if (*text == ' ') ag_str_addc(out, *text++);
+        if (*text) ag_str_addc(out, ' ');
         out->failed = out->failed || run.failed;
     }
     ag_str_free(&run);

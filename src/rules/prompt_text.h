@@ -10,11 +10,26 @@
  * `chars` characters when that is not 0 (then "..." follows). */
 void ag_prompt_fold(ag_str *out, const char *text, size_t chars);
 
-/* Appends one line of text and marks with AG_PROMPT_MARK each run of characters without blanks whose words are all among
- * `words` (in their normal form: case and, in English, plurals do not matter); the mark stands before closing punctuation.
- * Marks that the text brings itself are left out, so nobody can forge one. */
+/* The different words of a text, to be looked up. Zeroed is empty. */
+typedef struct ag_word_ref {
+    const char *text;
+    size_t len;
+} ag_word_ref;
+typedef struct ag_word_set {
+    ag_words words;
+    ag_word_ref *sorted; /* slices of `words`, in order */
+    size_t count;
+} ag_word_set;
+ag_status ag_word_set_make(ag_word_set *set, const char *text, bool english, ag_error *err);
+void ag_word_set_free(ag_word_set *set);
+
+/* Appends one line of text and marks with AG_PROMPT_MARK each run of characters without blanks whose words are all in `words` (in
+ * their normal form: case and, in English, plurals do not matter); the mark stands before closing punctuation. Marks that the
+ * text brings itself are left out, so nobody can forge one. */
 #define AG_PROMPT_MARK '*'
-void ag_prompt_mark(ag_str *out, const char *text, const ag_words *words, bool english);
+void ag_prompt_mark(ag_str *out, const char *text, const ag_word_set *words, bool english);
+/* The text without marks of its own. */
+void ag_prompt_unmarked(ag_str *out, const char *text, size_t len);
 
 /* Is this the name of an item field in which the asked attribute is looked for? Case does not matter (ASCII). */
 bool ag_prompt_field_matches(const ag_book *book, const ag_ask *ask, const char *field);

@@ -208,6 +208,13 @@ static ag_status open_engine(ag_trainer *t, ag_error *err)
     for (int i = 0; i < s->stage_count; i++)
         if (s->stages[i].prompt_loss > 0)
             t->max_targets = 2 * t->max_rows; /* a shared token is a target of each who shares it */
+    enum { LEAVES = 256 }; /* room for the ends of answers that are scored beside each other */
+    if (t->valid.count && t->valid.longest + LEAVES > s->kv_slots)
+        return ag_fail(
+            err, AG_ERR_USAGE,
+            "kv_slots: %ld is too small to judge the validation pairs, the longest of which has %d tokens; "
+            "%d will do",
+            s->kv_slots, t->valid.longest, t->valid.longest + LEAVES);
     AG_TRY(plan_memory(t, err));
     ag_pass_options po = {t->max_rows, t->max_targets, true, ag_streq(s->recompute, "layer")};
     AG_TRY(ag_pass_create(&t->pass, t->model, &po, err));

@@ -115,4 +115,12 @@ if [ -c /dev/full ]; then
     says "standard output"
 fi
 
+t "folds that cannot all be filled touch no file"
+"$AGRL" init folds > /dev/null 2>&1
+echo precious > fx.fold1.test.jsonl
+run 1 "$AGRL" import jsonl folds/pairs.jsonl --rules folds/rulebook.yaml --out fx.jsonl --folds 5
+says 'gets no pair'
+is "$(cat fx.fold1.test.jsonl)" precious
+absent fx.fold2.test.jsonl
+
 finish

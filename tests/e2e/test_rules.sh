@@ -14,6 +14,12 @@ for book in "$SRC"/rules/*.yaml; do
     run 0 "$AGRL" rules show --prompt "$book"
 done
 
+t "a facts file with a mistake"
+sed 's/^facts:.*/facts: nowhere.yaml/' $MINE > lost.yaml
+grep -q '^facts: nowhere' lost.yaml || wrong "the starter's book names no facts"
+run 1 "$AGRL" rules check lost.yaml
+says nowhere.yaml
+
 t "a rulebook with a mistake"
 sed 's/cat == DIFFERENT/cat == DIFERENT/' $MINE > bad.yaml
 cp s/facts.yaml .

@@ -69,6 +69,10 @@ run 2 "$AGRL" train
 says 'RUN'
 absent s/run
 
+run 2 "$AGRL" train s/run.yaml --set data.valid=s/pairs.jsonl --set kv_slots=64 --set out=small
+last_line
+says 'kv_slots: 64 is too small'
+
 t "train on bad pairs"
 {
     head -n 3 s/pairs.jsonl
@@ -137,6 +141,46 @@ head -n 4 judged > half.jsonl.partial
 head -n 5 judged | tail -n 1 | head -c 20 >> half.jsonl.partial
 run 0 "$AGRL" judge --model one --rules $BOOK --out half.jsonl s/pairs.jsonl
 cmp -s half.jsonl judged || wrong "$(diff half.jsonl judged | head -c 300)"
+
+t "judge never goes on with the lines of another run, and writes pipes and links as they are"
+head -n 4 judged > half.jsonl.partial
+printf 'model other\n' > half.jsonl.partial.of
+mv half.jsonl half.before
+run 2 "$AGRL" judge --model one --rules $BOOK --out half.jsonl s/pairs.jsonl
+says 'half.jsonl.partial was begun with another'
+rm half.jsonl.partial half.jsonl.partial.of
+run 0 "$AGRL" judge --model one --rules $BOOK --out half.jsonl s/pairs.jsonl
+absent half.jsonl.partial.of
+mkfifo pipe
+cat pipe > through &
+run 0 "$AGRL" judge --model one --rules $BOOK --out pipe s/pairs.jsonl
+wait
+cmp -s through judged || wrong "a pipe got something else"
+[ -p pipe ] || wrong "the pipe is gone"
+echo old > target
+ln -s target link
+run 0 "$AGRL" judge --model one --rules $BOOK --out link s/pairs.jsonl
+cmp -s target judged || wrong "the link's target is not written"
+[ -L link ] || wrong "the link is gone"
+
+t "no output over an input, and no work for a place that cannot be written"
+cp s/pairs.jsonl mine.jsonl
+run 2 "$AGRL" judge --model one --rules $BOOK --out mine.jsonl mine.jsonl
+says 'mine.jsonl'
+run 2 "$AGRL" eval --model one --rules $BOOK --data mine.jsonl --out mine.jsonl
+run 2 "$AGRL" eval --model one --rules $BOOK --data mine.jsonl --out x --report x
+cmp -s mine.jsonl s/pairs.jsonl || wrong "the labels are lost"
+run 1 "$AGRL" judge --model one --rules $BOOK --out s mine.jsonl
+says 'is a folder'
+run 1 "$AGRL" eval --model one --rules $BOOK --data mine.jsonl --report none/report.html
+says "no folder 'none'"
+
+t "a team of one thread gives the same numbers"
+printf '{"text": "red leather boots for the judge"}\n' > few
+run 0 "$AGRL" logprob --model one --threads 2 few
+cp out many
+OMP_THREAD_LIMIT=1 OMP_DYNAMIC=true "$AGRL" logprob --model one --threads 2 few > out 2> err
+cmp -s out many || wrong "$(cat out many)"
 
 t "judge on bad input"
 {

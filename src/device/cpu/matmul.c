@@ -50,17 +50,22 @@ static ag_status products(const ag_cpu *cpu, const ag_matmul_args *x, const floa
     choose_tile(x->m, x->n, &rows, &cols);
     int64_t down = (x->m + rows - 1) / rows, across = (x->n + cols - 1) / cols;
     dnnl_status_t worst = dnnl_success;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(cpu->threads)
-    for (int64_t t = 0; t < down * across; t++) {
-        int64_t i = t % down * rows, j = t / down * cols;
-        int64_t m = x->m - i < rows ? x->m - i : rows, n = x->n - j < cols ? x->n - j : cols;
-        dnnl_status_t result = dnnl_sgemm(
-            x->transpose_a ? 'T' : 'N', x->transpose_b ? 'T' : 'N', m, n, x->k, (float)x->alpha,
-            x->transpose_a ? a + i : a + i * lda, lda, x->transpose_b ? b + j * ldb : b + j, ldb,
-            x->accumulate ? 1.0f : 0.0f, (float *)x->c + i * x->ldc + j, x->ldc);
-        if (result != dnnl_success) {
+#pragma omp parallel num_threads(cpu->threads)
+    {
+        /* A team of one is no parallel region to oneDNN, which would then count on threads that it may not get. */
+        omp_set_num_threads(1);
+#pragma omp for schedule(dynamic, 1)
+        for (int64_t t = 0; t < down * across; t++) {
+            int64_t i = t % down * rows, j = t / down * cols;
+            int64_t m = x->m - i < rows ? x->m - i : rows, n = x->n - j < cols ? x->n - j : cols;
+            dnnl_status_t result = dnnl_sgemm(
+                x->transpose_a ? 'T' : 'N', x->transpose_b ? 'T' : 'N', m, n, x->k, (float)x->alpha,
+                x->transpose_a ? a + i : a + i * lda, lda, x->transpose_b ? b + j * ldb : b + j, ldb,
+                x->accumulate ? 1.0f : 0.0f, (float *)x->c + i * x->ldc + j, x->ldc);
+            if (result != dnnl_success) {
 #pragma omp critical
-            worst = result;
+                worst = result;
+            }
         }
     }
     if (worst == dnnl_success) return AG_OK;
@@ -81,7 +86,5 @@ ag_status ag_cpu_matmul(ag_device *d, const ag_matmul_args *x, ag_error *err)
             status = widened(d, 1, &b, &ldb, x->transpose_b ? x->n : x->k, x->transpose_b ? x->k : x->n, err);
         if (status != AG_OK) return status;
     }
-    /* A team of one is no parallel region to oneDNN: it would take the threads that the caller is set to. */
-    omp_set_num_threads(ag_cpu_of(d)->threads);
     return products(ag_cpu_of(d), x, a, lda, b, ldb, err);
 }

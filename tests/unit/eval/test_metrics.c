@@ -495,7 +495,8 @@ static void test_table(void **state)
     assert_int_equal(ag_json_dump(&two, again, &err), AG_OK);
     assert_string_equal(ag_str_text(&one), ag_str_text(&two));
     if (ag_metrics_table(&table, json, &err)) fail_msg("%s", err.message);
-    assert_non_null(strstr(ag_str_text(&table), "\nAll pairs\n")); /* a slice with one value is named, not tabled */
+    assert_non_null(
+        strstr(ag_str_text(&table), "\nAll pairs\n")); /* a slice with one value is named, not tabled */
     assert_true(ag_utf8_valid(table.data, table.len, NULL));
     const char *line = ag_str_text(&table);
     while (*line) {
