@@ -54,6 +54,9 @@ ag_status ag_json_parse(json_t **json, const char *text, size_t len, const char 
         return AG_ERR_MEMORY;
     }
     long at = line + (problem.line > 0 ? problem.line - 1 : 0);
+    if (json_error_code(&problem) == json_error_null_character)
+        return ag_fail(err, AG_ERR_INPUT, "%s:%ld:%d: a NUL character (\\u0000) in a text", where, at,
+                       problem.column > 0 ? problem.column : 1);
     return ag_fail(err, AG_ERR_INPUT, "%s:%ld:%d: %s", where, at, problem.column > 0 ? problem.column : 1,
                    problem.text);
 }

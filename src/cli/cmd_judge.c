@@ -138,6 +138,8 @@ static ag_status judge_chunk(judging *j, ag_pair **pairs, size_t n, ag_error *er
     if (status == AG_OK)
         status = ag_judge_run(j->setup.judge, inputs, n, j->explain ? AG_ANSWER_EXPLAIN : AG_ANSWER_NONE,
                               NULL, out, err);
+    if (status != AG_OK && status != AG_ERR_INTERRUPTED)
+        ag_error_prefix(err, "%s to %s", pairs[0]->where, pairs[n - 1]->where);
     for (size_t i = 0; i < n && status == AG_OK; i++)
         if (!done[i])
             status = j->pretty ? write_pretty(j, pairs[i], &out[i]) : write_json(j, pairs[i], &out[i], err);

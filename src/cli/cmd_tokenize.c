@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "model/open.h"
 #include "model/weights.h"
 #include "text/tokenizer.h"
 
@@ -45,7 +46,7 @@ static ag_status open_model(ag_tokenizer **t, const char *name, ag_error *err)
     char *path = NULL;
     ag_weights *weights = NULL;
     ag_config config;
-    ag_status st = ag_model_locate(name, &path, err);
+    ag_status st = ag_model_resolve(name, &path, err);
 
     if (st == AG_OK) st = ag_weights_open(&weights, path, &config, err);
     if (st == AG_OK) st = ag_weights_tokenizer(weights, t, err);

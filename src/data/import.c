@@ -92,8 +92,10 @@ ag_status ag_import_emit(ag_import *import, json_t *json, ag_record_outcome outc
     return status;
 }
 
-ag_status ag_import_where(const ag_import *import, const json_t *record, bool *pass, const char *path,
-                          long line, ag_error *err)
+/* Do the values that --where names stand in the record? A table has all its columns in each record; in JSON an absent key is
+ * another value. */
+static ag_status chosen(const ag_import *import, const json_t *record, bool table, bool *pass,
+                        const char *path, long line, ag_error *err)
 {
     ag_str text = {0};
     ag_status status = AG_OK;
@@ -107,10 +109,10 @@ ag_status ag_import_where(const ag_import *import, const json_t *record, bool *p
         memcpy(column, import->where[i], n);
         column[n] = '\0';
         const json_t *value = json_object_get(record, column);
-        if (!value)
+        if (!value && table)
             return ag_fail(err, AG_ERR_INPUT, "%s:%ld: no column '%.80s' (--where)", path, line, column);
         ag_str_clear(&text);
-        *pass = ag_scalar_text(&text, value) && ag_streq(ag_str_text(&text), eq + 1);
+        *pass = value && ag_scalar_text(&text, value) && ag_streq(ag_str_text(&text), eq + 1);
         status = ag_str_ok(&text, err);
     }
     ag_str_free(&text);
@@ -119,13 +121,13 @@ ag_status ag_import_where(const ag_import *import, const json_t *record, bool *p
 
 /* One way for both kinds of rows: the record that was read goes through --where, the map and the book. */
 static ag_status one_record(ag_import *import, ag_record_map *map, const ag_labels *labels, json_t *record,
-                            const char *path, long line, ag_error *err)
+                            bool table, const char *path, long line, ag_error *err)
 {
     json_t *json = NULL;
     ag_record_outcome outcome;
     bool pass;
     import->stats.read++;
-    ag_status status = ag_import_where(import, record, &pass, path, line, err);
+    ag_status status = chosen(import, record, table, &pass, path, line, err);
     if (status != AG_OK) return status;
     if (!pass) {
         import->stats.filtered++;
@@ -149,7 +151,7 @@ static ag_status rows_of_csv(ag_import *import, ag_record_map *map, const ag_lab
     ag_status status = ag_csv_open(&csv, path, import->delimiter, err);
     if (status == AG_OK) status = ag_record_map_check(map, csv, err);
     while (status == AG_OK && (status = ag_record_from_csv(&record, csv, err)) == AG_OK && record) {
-        status = one_record(import, map, labels, record, ag_csv_path(csv), ag_csv_line(csv), err);
+        status = one_record(import, map, labels, record, true, ag_csv_path(csv), ag_csv_line(csv), err);
         json_decref(record);
     }
     ag_csv_close(csv);
@@ -168,7 +170,7 @@ static ag_status rows_of_jsonl(ag_import *import, ag_record_map *map, const ag_l
         long number = ag_lines_number(lines);
         if (strspn(line, " \t\r") == len) continue;
         if ((status = ag_json_parse(&record, line, len, ag_lines_path(lines), number, err)) != AG_OK) break;
-        status = one_record(import, map, labels, record, ag_lines_path(lines), number, err);
+        status = one_record(import, map, labels, record, false, ag_lines_path(lines), number, err);
         json_decref(record);
     }
     ag_lines_close(lines);
@@ -180,6 +182,7 @@ ag_status ag_import_rows(ag_import *import, const ag_importer *self, ag_error *e
     ag_record_map *map = NULL;
     ag_labels *labels = NULL;
     unsigned flags = import->keep_html ? self->flags & ~(unsigned)AG_RECORD_HTML : self->flags;
+    if (self->labels) flags |= AG_RECORD_LABELLED;
     ag_status status = ag_record_map_create(&map, self->columns, flags, err);
     for (int i = 0; i < import->map_count && status == AG_OK; i++)
         status = ag_record_map_add(map, import->maps[i], err);

@@ -71,9 +71,6 @@ ag_status ag_import_qrels(ag_import *import, const ag_importer *self, ag_error *
 /* Checks and emits one pair's JSON as ag_record_apply made it. */
 ag_status ag_import_emit(ag_import *import, json_t *json, ag_record_outcome outcome, const char *path,
                          long line, ag_error *err);
-/* Does the record pass --where? A column that the record lacks is an error. */
-ag_status ag_import_where(const ag_import *import, const json_t *record, bool *pass, const char *path,
-                          long line, ag_error *err);
 
 /* One judgment that names its product, and its query by text or by id. Texts live until the visit returns. */
 typedef struct ag_judgment {

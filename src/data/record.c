@@ -211,9 +211,11 @@ ag_status ag_record_map_check(const ag_record_map *map, const ag_csv *csv, ag_er
 {
     static const struct {
         field_kind kind, or_kind;
-        bool of_item;
-        const char *name;
-    } needed[] = {{TO_QUERY, TO_QUERY, false, "query"}, {TO_TITLE, TO_TEXT, true, "title"}};
+        unsigned unless, only; /* flags with which it is not asked for; flags without which it is not */
+        const char *name, *field;
+    } needed[] = {{TO_QUERY, TO_QUERY, AG_RECORD_ITEM, 0, "query", "query"},
+                  {TO_TITLE, TO_TEXT, 0, 0, "title", "title"},
+                  {TO_TIER, TO_RATINGS, AG_RECORD_ITEM, AG_RECORD_LABELLED, "label", "tier"}};
     for (int i = 0; i < map->users; i++) {
         const char *column = map->entries[i].column;
         if (ag_csv_column(csv, column) >= 0) continue;
@@ -223,7 +225,7 @@ ag_status ag_record_map_check(const ag_record_map *map, const ag_csv *csv, ag_er
                        nearest ? "'?" : "");
     }
     for (size_t k = 0; k < sizeof needed / sizeof *needed; k++) {
-        if (!needed[k].of_item && (map->flags & AG_RECORD_ITEM)) continue;
+        if ((map->flags & needed[k].unless) || (map->flags & needed[k].only) != needed[k].only) continue;
         if (gives(map, csv, needed[k].kind, needed[k].or_kind)) continue;
         ag_str have = {0};
         for (int c = 0; c < ag_csv_column_count(csv) && have.len < 400; c++)
@@ -231,7 +233,7 @@ ag_status ag_record_map_check(const ag_record_map *map, const ag_csv *csv, ag_er
         ag_status status = ag_fail(
             err, AG_ERR_INPUT,
             "%s:1: no column gives the %s (columns: %.400s); name one with --map COLUMN=%s", ag_csv_path(csv),
-            needed[k].name, ag_str_text(&have), needed[k].name);
+            needed[k].name, ag_str_text(&have), needed[k].field);
         ag_str_free(&have);
         return status;
     }

@@ -23,9 +23,10 @@ typedef struct ag_alias {
 extern const ag_alias ag_record_columns[];
 
 enum {
-    AG_RECORD_ITEM = 1,  /* the record is an item of a catalogue: what is not mapped stays inside the item */
-    AG_RECORD_HTML = 2,  /* title, description and text are HTML and become plain */
-    AG_RECORD_ICECAT = 4 /* members attr_t_x, attr_n_x, attr_b_x are attributes named x */
+    AG_RECORD_ITEM = 1, /* the record is an item of a catalogue: what is not mapped stays inside the item */
+    AG_RECORD_HTML = 2, /* title, description and text are HTML and become plain */
+    AG_RECORD_LABELLED = 4, /* a table of these has labels: a header without them is a mistake */
+    AG_RECORD_ICECAT = 4    /* members attr_t_x, attr_n_x, attr_b_x are attributes named x */
 };
 
 typedef struct ag_record_map ag_record_map;

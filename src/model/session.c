@@ -139,8 +139,9 @@ void ag_session_free(ag_session *s)
 ag_status ag_session_node(ag_session *s, int32_t parent, int32_t capacity, int32_t *id, ag_error *err)
 {
     if (capacity < 0 || capacity > s->slots - s->used)
-        return ag_fail(err, AG_ERR_MEMORY, "no room for %d more tokens in a store of %d (%d used)", capacity,
-                       s->slots, s->used);
+        return ag_fail(err, AG_ERR_MEMORY,
+                       "no room for %d more tokens in a store of %d (%d used): raise kv_slots (--kv-slots)",
+                       capacity, s->slots, s->used);
     if (!ag_grow(&s->nodes, &s->node_cap, s->node_count + 1, sizeof *s->nodes))
         return ag_fail_memory(err, "session");
     *id = (int32_t)s->node_count;

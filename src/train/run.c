@@ -431,7 +431,10 @@ ag_status ag_train_run(const ag_settings *settings, const ag_train_options *opti
                        const ag_train_hooks *hooks, ag_error *err)
 {
     ag_trainer t = {.settings = settings, .hooks = hooks, .comm = ag_comm_self(), .order_epoch = -1};
-    ag_status status = open_rules(&t, err);
+    ag_status status = AG_OK;
+    if (ag_path_exists(settings->out) && !ag_path_is_dir(settings->out))
+        status = ag_fail(err, AG_ERR_USAGE, "out: '%s' is there and is no folder", settings->out);
+    if (status == AG_OK) status = open_rules(&t, err);
     if (status == AG_OK) status = open_data(&t, err);
     if (status == AG_OK) status = open_model(&t, err);
     if (status == AG_OK) status = encode_pairs(&t, err);

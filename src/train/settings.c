@@ -269,6 +269,9 @@ static ag_status apply_set(ag_settings *s, const char *text, ag_error *err)
         return ag_fail(err, AG_ERR_USAGE, "--set %s: expected key=value", text);
     memcpy(name, text, (size_t)(equals - text));
     name[equals - text] = 0;
+    if (ag_streq(name, "stages") || (strncmp(name, "stages.", 7) == 0 && !strchr(name + 7, '.')))
+        return ag_fail(err, AG_ERR_USAGE, "--set %s: name a setting of a stage, for example stages.0.lr=1e-4",
+                       text);
     if (strncmp(name, "stages.", 7) == 0) {
         char *end;
         long i = strtol(name + 7, &end, 10);

@@ -125,4 +125,21 @@ says 'gets no pair'
 is "$(cat fx.fold1.test.jsonl)" precious
 absent fx.fold2.test.jsonl
 
+t "import: a key that a JSON line lacks is another value, a column that a table lacks is a mistake"
+printf '%s\n%s\n' '{"query": "red boots", "item": {"title": "Boots"}, "type": "negation"}' \
+    '{"query": "red boots", "item": {"title": "Shoes"}}' > some.jsonl
+run 0 "$AGRL" import jsonl some.jsonl --rules "$BOOK" --where type=negation
+prints '"title":"Boots"'
+is "$(wc -l < out)" 1
+printf 'query,title\na,b\n' > some.csv
+run 1 "$AGRL" import csv some.csv --rules "$BOOK" --where type=negation
+tail -n 1 err > last
+mv last err
+says "some.csv:2: no column 'type'"
+printf 'query,product_title,tier\na,b,4\n' > some.csv
+run 1 "$AGRL" import esci some.csv --rules "$BOOK"
+tail -n 1 err > last
+mv last err
+says 'some.csv:1: no column gives the label.*--map COLUMN=tier'
+
 finish
