@@ -173,6 +173,10 @@ static void bench_decode(ag_model *m, double rate)
 int main(int argc, char **argv)
 {
     int32_t rows = argc > 1 ? atoi(argv[1]) : 2048;
+    if (rows < 1) {
+        fprintf(stderr, "usage: bench_engine [ROWS [THREADS [fp32|bf16]]]\n");
+        return 2;
+    }
     ag_device *d;
     ag_model *m;
     char text[128];
