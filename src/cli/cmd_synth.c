@@ -280,7 +280,8 @@ int ag_cmd_synth(int argc, char **argv)
                                    "deciding rule, tier, reason) from the products' facts and the rulebook. "
                                    "DIR gets sft.jsonl, rl.jsonl, "
                                    "valid.jsonl, test.jsonl, test_unseen.jsonl, catalogue.jsonl and "
-                                   "lexicon.json. The same settings give the same bytes.",
+                                   "lexicon.json. Shares (of files, query types, tiers) are weights: each "
+                                   "group is divided by its sum. The same settings give the same bytes.",
                                    0, 0};
     settings s;
     ag_synth_options o;
