@@ -49,6 +49,10 @@ ag_status ag_dir_sync(const char *path, ag_error *err);
 ag_status ag_dir_remove(const char *path, ag_error *err);
 bool ag_path_exists(const char *path);
 bool ag_path_is_dir(const char *path);
+/* The file that a write to `path` should replace: behind a link, what it points to (a link to nothing: the link itself).
+ * *in_place: what is there is no regular file (a pipe, a device) and must be written as it is. A folder is AG_ERR_IO. *target:
+ * ag_free. */
+ag_status ag_path_target(char **target, bool *in_place, const char *path, ag_error *err);
 /* Do both exist and are they one file, whatever their names? */
 bool ag_path_same(const char *a, const char *b);
 /* AG_ERR_USAGE when writing `out` would overwrite the input `in` (either may be NULL; "-" is never the same). */

@@ -107,29 +107,13 @@ out:
 static ag_status open_target(ag_out *o, ag_error *err)
 {
     struct stat st;
-    bool exists = lstat(o->path, &st) == 0;
-    if (exists && S_ISLNK(st.st_mode)) { /* the file behind the link is replaced, not the link */
-        char *real = realpath(o->path, NULL);
-        if (real) {
-            o->target = ag_strdup(real);
-            free(real);
-            exists = stat(o->path, &st) == 0;
-        } else {
-            exists = false;
-            o->target = ag_strdup(o->path);
-        }
-    } else {
-        o->target = ag_strdup(o->path);
-    }
-    if (!o->target) return ag_fail_memory(err, "file name");
-    if (exists && S_ISDIR(st.st_mode)) {
-        errno = EISDIR;
-        return ag_fail_errno(err, "cannot write", o->path);
-    }
-    if (exists && !S_ISREG(st.st_mode)) {
+    bool in_place;
+    AG_TRY(ag_path_target(&o->target, &in_place, o->path, err));
+    if (in_place) {
         o->fd = open(o->path, O_WRONLY | O_CLOEXEC);
         return o->fd >= 0 ? AG_OK : ag_fail_errno(err, "cannot open", o->path);
     }
+    bool exists = stat(o->path, &st) == 0;
     /* The old file's mode is kept, and the new one is never readable for more people than the old one. */
     ag_status status = open_temporary(o, exists ? st.st_mode & 0777 : 0666, err);
     if (status == AG_OK && exists) (void)!fchmod(o->fd, st.st_mode & 07777);

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,6 +21,22 @@ bool ag_path_is_dir(const char *path)
 {
     struct stat st;
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+ag_status ag_path_target(char **target, bool *in_place, const char *path, ag_error *err)
+{
+    struct stat name, file; /* the name itself, and what it leads to */
+    bool exists = stat(path, &file) == 0, link = lstat(path, &name) == 0 && S_ISLNK(name.st_mode);
+    *target = NULL;
+    *in_place = exists && !S_ISREG(file.st_mode);
+    if (exists && S_ISDIR(file.st_mode)) {
+        errno = EISDIR;
+        return ag_fail_errno(err, "cannot write", path);
+    }
+    char *real = exists && link ? realpath(path, NULL) : NULL;
+    *target = ag_strdup(real ? real : path);
+    free(real);
+    return *target ? AG_OK : ag_fail_memory(err, "file name");
 }
 
 bool ag_path_same(const char *a, const char *b)

@@ -235,16 +235,6 @@ static ag_status check_origin(const char *partial, const char *origin, const ag_
     return ag_out_commit(out, err);
 }
 
-/* A link is followed, so that its target is what gets the lines. *path is freed with free. */
-static ag_status resolve_out(const char *out, char **path, bool *in_place, ag_error *err)
-{
-    struct stat st;
-    bool there = stat(out, &st) == 0;
-    *in_place = there && !S_ISREG(st.st_mode);
-    *path = there ? realpath(out, NULL) : strdup(out);
-    return *path ? AG_OK : ag_fail_errno(err, "cannot open", out);
-}
-
 static ag_status open_in_place(judging *j, const char *path, ag_error *err)
 {
     j->out = fopen(path, "wb");
@@ -286,7 +276,7 @@ static ag_status judge_into(judging *j, const ag_model_choice *choice, const cha
     char *path = NULL;
     bool in_place = false;
     ag_progress bar;
-    ag_status status = out ? resolve_out(out, &path, &in_place, err) : AG_OK;
+    ag_status status = out ? ag_path_target(&path, &in_place, out, err) : AG_OK;
     if (status == AG_OK && out && !in_place) {
         ag_str_addf(&partial, "%s.partial", path);
         ag_str_addf(&origin, "%s.partial.of", path);
@@ -310,7 +300,7 @@ static ag_status judge_into(judging *j, const ag_model_choice *choice, const cha
     ag_str_free(&partial);
     ag_str_free(&origin);
     ag_str_free(&text);
-    free(path);
+    ag_free(path);
     return status;
 }
 

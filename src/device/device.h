@@ -304,6 +304,25 @@ ag_status ag_device_cpu_open(ag_device **device, int threads, ag_error *err);
 /* What the cpu backend found: "avx2, 2 threads, oneDNN 2.6.3", for doctor and logs. Appends to a buffer of n bytes. */
 void ag_device_cpu_describe(char *text, size_t n);
 
+/* A matrix as an operand of a product: rows x cols as it is stored, and whether its transpose is meant. */
+typedef struct ag_operand {
+    const void *values;
+    int64_t rows, cols, ld;
+    bool transposed;
+} ag_operand;
+static inline ag_operand ag_operand_whole(const void *values, int64_t rows, int64_t cols)
+{
+    return (ag_operand){values, rows, cols, cols, false};
+}
+static inline ag_operand ag_operand_transposed(ag_operand x)
+{
+    x.transposed = !x.transposed;
+    return x;
+}
+/* matmul with its sizes taken from the operands: c = alpha a b, or c += alpha a b when accumulate. */
+ag_status ag_device_product(ag_device *d, ag_dtype type, void *c, int64_t ldc, ag_operand a, ag_operand b,
+                            double alpha, bool accumulate, ag_error *err);
+
 /* Host reals to and from the device's type, through a temporary: for small arrays (targets, coefficients, tests). */
 ag_status ag_device_put(ag_device *d, void *dst, const double *host, size_t n, ag_error *err);
 ag_status ag_device_get(ag_device *d, double *host, const void *src, size_t n, ag_error *err);

@@ -20,55 +20,22 @@ static ag_status cast(ag_device *d, void *dst, ag_dtype dst_type, const void *sr
     return d->cast(d, &(ag_cast_args){dst, src, dst_type, src_type, n}, err);
 }
 
-/* A matrix as an operand: rows x cols as it is stored, and whether its transpose is meant. */
-typedef struct operand {
-    const void *values;
-    int64_t rows, cols, ld;
-    bool transposed;
-} operand;
-
-static operand whole(const void *values, int64_t rows, int64_t cols)
-{
-    return (operand){values, rows, cols, cols, false};
-}
-
-static operand transposed(operand x)
-{
-    x.transposed = !x.transposed;
-    return x;
-}
-
 /* c = alpha a b, or c += alpha a b: operands of the model's type, c real. */
-static ag_status product(const ag_model *m, void *c, int64_t ldc, operand a, operand b, double alpha,
+static ag_status product(const ag_model *m, void *c, int64_t ldc, ag_operand a, ag_operand b, double alpha,
                          bool accumulate, ag_error *err)
 {
-    return m->device->matmul(m->device,
-                             &(ag_matmul_args){.c = c,
-                                               .a = a.values,
-                                               .b = b.values,
-                                               .type = m->type,
-                                               .m = a.transposed ? a.cols : a.rows,
-                                               .n = b.transposed ? b.rows : b.cols,
-                                               .k = a.transposed ? a.rows : a.cols,
-                                               .lda = a.ld,
-                                               .ldb = b.ld,
-                                               .ldc = ldc,
-                                               .transpose_a = a.transposed,
-                                               .transpose_b = b.transposed,
-                                               .accumulate = accumulate,
-                                               .alpha = alpha},
-                             err);
+    return ag_device_product(m->device, m->type, c, ldc, a, b, alpha, accumulate, err);
 }
 
 /* One piece's LoRA pair: A [rank, in] and B [out, rank]. */
-static operand lora_a(const ag_model *m, const ag_linear *l, int piece)
+static ag_operand lora_a(const ag_model *m, const ag_linear *l, int piece)
 {
-    return whole(ag_param_value(m, l->lora_a[piece]), m->lora_rank, l->in);
+    return ag_operand_whole(ag_param_value(m, l->lora_a[piece]), m->lora_rank, l->in);
 }
 
-static operand lora_b(const ag_model *m, const ag_linear *l, int piece)
+static ag_operand lora_b(const ag_model *m, const ag_linear *l, int piece)
 {
-    return whole(ag_param_value(m, l->lora_b[piece]), l->piece[piece].rows, m->lora_rank);
+    return ag_operand_whole(ag_param_value(m, l->lora_b[piece]), l->piece[piece].rows, m->lora_rank);
 }
 
 /* u = x A^T, then y[:, piece] += scale * u B^T. */
@@ -77,18 +44,21 @@ static ag_status lora_forward(const ag_model *m, const ag_linear *l, int piece, 
 {
     ag_device *d = m->device;
     int64_t rank = m->lora_rank;
-    AG_TRY(product(m, s->wide, rank, whole(x, rows, l->in), transposed(lora_a(m, l, piece)), 1, false, err));
+    AG_TRY(product(m, s->wide, rank, ag_operand_whole(x, rows, l->in),
+                   ag_operand_transposed(lora_a(m, l, piece)), 1, false, err));
     AG_TRY(cast(d, s->narrow, m->type, s->wide, d->real, rows * rank, err));
-    return product(m, at_mut(y, d->real, l->piece[piece].row), l->out, whole(s->narrow, rows, rank),
-                   transposed(lora_b(m, l, piece)), m->lora_alpha / (double)rank, true, err);
+    return product(m, at_mut(y, d->real, l->piece[piece].row), l->out,
+                   ag_operand_whole(s->narrow, rows, rank), ag_operand_transposed(lora_b(m, l, piece)),
+                   m->lora_alpha / (double)rank, true, err);
 }
 
 ag_status ag_linear_forward(const ag_model *m, const ag_linear *l, int64_t rows, const void *x, void *y,
                             bool accumulate, const ag_lora_scratch *lora, ag_error *err)
 {
     ag_device *d = m->device;
-    operand weight = whole(ag_param_value(m, l->weight), l->out, l->in);
-    AG_TRY(product(m, y, l->out, whole(x, rows, l->in), transposed(weight), 1, accumulate, err));
+    ag_operand weight = ag_operand_whole(ag_param_value(m, l->weight), l->out, l->in);
+    AG_TRY(product(m, y, l->out, ag_operand_whole(x, rows, l->in), ag_operand_transposed(weight), 1,
+                   accumulate, err));
     if (l->bias >= 0)
         AG_TRY(d->bias(d, &(ag_bias_args){y, ag_param_value(m, l->bias), rows, l->out, l->out}, err));
     for (int p = 0; m->lora_rank > 0 && p < l->pieces; p++)
@@ -103,15 +73,17 @@ static ag_status lora_backward(const ag_model *m, const ag_linear *l, int piece,
     ag_device *d = m->device;
     int64_t rank = m->lora_rank;
     double scale = m->lora_alpha / (double)rank;
-    operand a = lora_a(m, l, piece), b = lora_b(m, l, piece), in = whole(x, rows, l->in),
-            u = whole(s->narrow, rows, rank), du = whole(s->grad_narrow, rows, rank);
-    operand g = {at(dy, m->type, l->piece[piece].row), rows, l->piece[piece].rows, l->out, false};
-    AG_TRY(product(m, s->wide, rank, in, transposed(a), 1, false, err));
+    ag_operand a = lora_a(m, l, piece), b = lora_b(m, l, piece), in = ag_operand_whole(x, rows, l->in),
+               u = ag_operand_whole(s->narrow, rows, rank), du = ag_operand_whole(s->grad_narrow, rows, rank);
+    ag_operand g = {at(dy, m->type, l->piece[piece].row), rows, l->piece[piece].rows, l->out, false};
+    AG_TRY(product(m, s->wide, rank, in, ag_operand_transposed(a), 1, false, err));
     AG_TRY(cast(d, s->narrow, m->type, s->wide, d->real, rows * rank, err));
-    AG_TRY(product(m, ag_param_grad(m, l->lora_b[piece]), rank, transposed(g), u, scale, true, err));
+    AG_TRY(
+        product(m, ag_param_grad(m, l->lora_b[piece]), rank, ag_operand_transposed(g), u, scale, true, err));
     AG_TRY(product(m, s->grad_wide, rank, g, b, scale, false, err));
     AG_TRY(cast(d, s->grad_narrow, m->type, s->grad_wide, d->real, rows * rank, err));
-    AG_TRY(product(m, ag_param_grad(m, l->lora_a[piece]), l->in, transposed(du), in, 1, true, err));
+    AG_TRY(
+        product(m, ag_param_grad(m, l->lora_a[piece]), l->in, ag_operand_transposed(du), in, 1, true, err));
     return dx ? product(m, dx, l->in, du, a, 1, true, err) : AG_OK;
 }
 
@@ -119,10 +91,13 @@ ag_status ag_linear_backward(const ag_model *m, const ag_linear *l, int64_t rows
                              const void *dy, void *dx, const ag_lora_scratch *lora, ag_error *err)
 {
     void *dw = ag_param_grad(m, l->weight);
-    operand g = whole(dy, rows, l->out);
-    if (dw) AG_TRY(product(m, dw, l->in, transposed(g), whole(x, rows, l->in), 1, true, err));
+    ag_operand g = ag_operand_whole(dy, rows, l->out);
+    if (dw)
+        AG_TRY(
+            product(m, dw, l->in, ag_operand_transposed(g), ag_operand_whole(x, rows, l->in), 1, true, err));
     if (dx)
-        AG_TRY(product(m, dx, l->in, g, whole(ag_param_value(m, l->weight), l->out, l->in), 1, false, err));
+        AG_TRY(product(m, dx, l->in, g, ag_operand_whole(ag_param_value(m, l->weight), l->out, l->in), 1,
+                       false, err));
     for (int p = 0; m->lora_rank > 0 && p < l->pieces; p++)
         AG_TRY(lora_backward(m, l, p, rows, x, dy, dx, lora, err));
     return AG_OK;

@@ -180,15 +180,15 @@ static ag_status check_forest(const ag_pass *p, const ag_forest *f, ag_error *er
 }
 
 /* The rows with targets, normed: what the head reads. */
-static ag_status gather_rows(ag_pass *p, const void *x, ag_error *err)
+/* Rows with targets: gathered out of all rows, or scattered back among them. */
+static ag_status move_target_rows(ag_pass *p, ag_rows_kind kind, void *dst, const void *src, ag_error *err)
 {
-    const ag_model *m = p->model;
-    ag_device *d = m->device;
-    int64_t width = m->config.width;
-    AG_TRY(d->rows(d,
-                   &(ag_rows_args){.kind = AG_ROWS_GATHER,
-                                   .dst = p->x_rows,
-                                   .src = x,
+    ag_device *d = p->model->device;
+    int64_t width = p->model->config.width;
+    return d->rows(d,
+                   &(ag_rows_args){.kind = kind,
+                                   .dst = dst,
+                                   .src = src,
                                    .dst_type = d->real,
                                    .src_type = d->real,
                                    .index = p->row_index,
@@ -196,7 +196,15 @@ static ag_status gather_rows(ag_pass *p, const void *x, ag_error *err)
                                    .width = width,
                                    .dst_ld = width,
                                    .src_ld = width},
-                   err));
+                   err);
+}
+
+static ag_status gather_rows(ag_pass *p, const void *x, ag_error *err)
+{
+    const ag_model *m = p->model;
+    ag_device *d = m->device;
+    int64_t width = m->config.width;
+    AG_TRY(move_target_rows(p, AG_ROWS_GATHER, p->x_rows, x, err));
     return d->rmsnorm(d,
                       &(ag_rmsnorm_args){.out = p->h,
                                          .out_type = m->type,
@@ -414,18 +422,7 @@ static ag_status head_backward(ag_pass *p, const double *dlogprob, ag_error *err
     AG_TRY(
         norm_backward(p, m->final_norm, p->target_rows, p->dx_rows, p->dh, p->x_rows, p->rstd, false, err));
     AG_TRY(d->zero(d, p->dx, (size_t)(p->rows * width) * ag_dtype_size(d->real), err));
-    return d->rows(d,
-                   &(ag_rows_args){.kind = AG_ROWS_SCATTER,
-                                   .dst = p->dx,
-                                   .src = p->dx_rows,
-                                   .dst_type = d->real,
-                                   .src_type = d->real,
-                                   .index = p->row_index,
-                                   .rows = p->target_rows,
-                                   .width = width,
-                                   .dst_ld = width,
-                                   .src_ld = width},
-                   err);
+    return move_target_rows(p, AG_ROWS_SCATTER, p->dx, p->dx_rows, err);
 }
 
 ag_status ag_pass_backward(ag_pass *p, const double *dlogprob, ag_error *err)

@@ -27,6 +27,18 @@ static ag_status take_masters(ag_optimizer *o, ag_error *err)
     return AG_OK;
 }
 
+/* A parameter's weights follow from its masters. */
+static ag_status spread_master(ag_optimizer *o, int param, ag_error *err)
+{
+    ag_model *m = o->model;
+    ag_device *d = m->device;
+    const ag_param *p = &m->params[param];
+    return d->cast(d,
+                   &(ag_cast_args){ag_param_value(m, param), at(o->master, o, p->train),
+                                   ag_param_type(m, param), d->real, p->rows * p->cols},
+                   err);
+}
+
 ag_status ag_optimizer_create(ag_optimizer *o, ag_model *model, ag_error *err)
 {
     ag_device *d = model->device;
@@ -121,45 +133,12 @@ static ag_status orthogonalise(ag_device *d, void **x, void **y, void *p, void *
     AG_TRY(scaled(d, *y, *x, 1 / (sqrt(squares) + 1e-7), rows * cols, err));
     for (int i = 0; i < 5; i++) {
         void *from = *y, *to = *x;
-        ag_matmul_args square = {.c = p,
-                                 .a = from,
-                                 .b = from,
-                                 .type = d->real,
-                                 .m = s,
-                                 .n = s,
-                                 .k = wide ? cols : rows,
-                                 .lda = cols,
-                                 .ldb = cols,
-                                 .ldc = s,
-                                 .transpose_a = !wide,
-                                 .transpose_b = wide,
-                                 .alpha = 1};
-        ag_matmul_args fourth = {.c = q,
-                                 .a = p,
-                                 .b = p,
-                                 .type = d->real,
-                                 .m = s,
-                                 .n = s,
-                                 .k = s,
-                                 .lda = s,
-                                 .ldb = s,
-                                 .ldc = s,
-                                 .alpha = c};
-        ag_matmul_args next = {.c = to,
-                               .a = wide ? q : from,
-                               .b = wide ? from : q,
-                               .type = d->real,
-                               .m = rows,
-                               .n = cols,
-                               .k = s,
-                               .lda = wide ? s : cols,
-                               .ldb = wide ? cols : s,
-                               .ldc = cols,
-                               .alpha = 1};
-        AG_TRY(d->matmul(d, &square, err));
-        AG_TRY(d->matmul(d, &fourth, err));
+        ag_operand z = ag_operand_whole(from, rows, cols), zt = ag_operand_transposed(z),
+                   square = ag_operand_whole(p, s, s), sum = ag_operand_whole(q, s, s);
+        AG_TRY(ag_device_product(d, d->real, p, s, wide ? z : zt, wide ? zt : z, 1, false, err));
+        AG_TRY(ag_device_product(d, d->real, q, s, square, square, c, false, err));
         AG_TRY(d->axpy(d, &(ag_axpy_args){q, p, b, s * s}, err));
-        AG_TRY(d->matmul(d, &next, err));
+        AG_TRY(ag_device_product(d, d->real, to, cols, wide ? sum : z, wide ? z : sum, 1, false, err));
         AG_TRY(d->axpy(d, &(ag_axpy_args){to, from, a, rows * cols}, err));
         *x = from;
         *y = to;
@@ -195,16 +174,11 @@ static ag_status muon_piece(ag_optimizer *o, const ag_update_rule *u, int64_t of
 static ag_status muon_linear(ag_optimizer *o, const ag_update_rule *u, const ag_linear *linear, double lr,
                              double scale, ag_error *err)
 {
-    ag_model *m = o->model;
-    ag_device *d = m->device;
-    const ag_param *p = &m->params[linear->weight];
+    int64_t first = o->model->params[linear->weight].train;
     for (int i = 0; i < linear->pieces; i++)
-        AG_TRY(muon_piece(o, u, p->train + linear->piece[i].row * linear->in, linear->piece[i].rows,
-                          linear->in, lr, scale, err));
-    return d->cast(d,
-                   &(ag_cast_args){ag_param_value(m, linear->weight), at(o->master, o, p->train),
-                                   ag_param_type(m, linear->weight), d->real, p->rows * p->cols},
-                   err);
+        AG_TRY(muon_piece(o, u, first + linear->piece[i].row * linear->in, linear->piece[i].rows, linear->in,
+                          lr, scale, err));
+    return spread_master(o, linear->weight, err);
 }
 
 static ag_status muon_update(ag_optimizer *o, const ag_update_rule *u, double lr, double scale, ag_error *err)
@@ -318,19 +292,10 @@ ag_status ag_optimizer_save(const ag_optimizer *o, const char *dir, ag_error *er
     return status;
 }
 
-/* Weights follow from the masters. */
 static ag_status spread_masters(ag_optimizer *o, ag_error *err)
 {
-    ag_model *m = o->model;
-    ag_device *d = m->device;
-    for (int i = 0; i < m->param_count; i++) {
-        const ag_param *p = &m->params[i];
-        if (p->train < 0) continue;
-        AG_TRY(d->cast(d,
-                       &(ag_cast_args){ag_param_value(m, i), at(o->master, o, p->train), ag_param_type(m, i),
-                                       d->real, p->rows * p->cols},
-                       err));
-    }
+    for (int i = 0; i < o->model->param_count; i++)
+        if (o->model->params[i].train >= 0) AG_TRY(spread_master(o, i, err));
     return AG_OK;
 }
 
