@@ -1,20 +1,12 @@
 /* cmd_train.c: `agrl train`: a run file to a run folder, with a progress bar and a way to stop. */
-#include <signal.h>
 #include <stdio.h>
 #include "base/log.h"
 #include "base/str.h"
 #include "cli/commands.h"
+#include "cli/interrupt.h"
 #include "cli/options.h"
 #include "cli/pull.h"
 #include "train/run.h"
-
-static volatile sig_atomic_t interrupted;
-
-static void on_interrupt(int number)
-{
-    (void)number;
-    interrupted = 1;
-}
 
 static void say(void *user, const char *line)
 {
@@ -40,7 +32,7 @@ static void end(void *user)
 static bool stop(void *user)
 {
     (void)user;
-    return interrupted != 0;
+    return ag_interrupted();
 }
 
 static ag_status train(const char *path, const ag_option_list *set, const ag_train_options *options,
@@ -51,11 +43,8 @@ static ag_status train(const char *path, const ag_option_list *set, const ag_tra
     ag_train_hooks hooks = {&bar, say, begin, progress, end, stop};
     ag_status status = ag_settings_load(&settings, path, set->items, set->count, err);
     if (status != AG_OK) return status;
-    struct sigaction action = {.sa_handler = on_interrupt,
-                               .sa_flags = (int)SA_RESETHAND}; /* a second one ends it */
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
     status = ag_pull_if_needed(settings.model, err);
+    if (status == AG_OK) status = ag_interrupt_begin(err);
     if (status == AG_OK) status = ag_train_run(&settings, options, &hooks, err);
     if (status == AG_OK && !options->plan_only) {
         ag_say("done: %s/checkpoints/best", settings.out);

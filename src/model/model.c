@@ -187,6 +187,7 @@ void ag_model_free(ag_model *m)
     d->release(d, m->matrices);
     d->release(d, m->vectors);
     d->release(d, m->grads);
+    d->release(d, m->masters);
     d->release(d, m->rope);
     ag_free(m->layers);
     ag_free(m->params);

@@ -53,7 +53,10 @@ typedef struct ag_model {
     void *matrices, *vectors;    /* device */
     int64_t matrix_count, vector_count, train_count;
     void *grads; /* device, real [train_count]; NULL when not training */
-    void *rope;  /* device, real [max_positions, head_dim] */
+    /* device, real [train_count], or NULL: the trained weights as the file has them, where matrices are rounded to a narrower
+     * type. Waits for an optimizer to take it. */
+    void *masters;
+    void *rope; /* device, real [max_positions, head_dim] */
     int rope_positions;
     int lora_rank; /* 0: none */
     double lora_alpha;
@@ -75,7 +78,7 @@ ag_status ag_model_create(ag_model **model, const ag_config *config, ag_device *
 ag_status ag_model_randomize(ag_model *model, uint64_t seed, ag_error *err);
 /* Only the LoRA pairs (A; B stays zero), for a model whose weights come from a file. */
 ag_status ag_model_randomize_lora(ag_model *model, uint64_t seed, ag_error *err);
-/* Weights from a file (LoRA pairs are left as they are). */
+/* Weights from a file (LoRA pairs are left as they are); those of a model that trains narrower matrices go to masters too. */
 ag_status ag_model_read(ag_model *model, const ag_weights *weights, ag_error *err);
 /* LoRA pairs from an adapter folder written by ag_model_save. */
 ag_status ag_model_read_adapter(ag_model *model, const char *dir, ag_error *err);

@@ -101,13 +101,10 @@ typedef struct reader {
     const ag_weights *weights;
 } reader;
 
-static ag_status upload_floats(ag_model *m, const file_tensor *t, int64_t first, const float *values,
-                               int64_t n, ag_error *err)
+/* n floats to device memory in another type. */
+static ag_status upload_as(ag_device *d, void *dst, ag_dtype type, const float *values, int64_t n,
+                           ag_error *err)
 {
-    ag_device *d = m->device;
-    ag_dtype type = ag_param_type(m, t->param);
-    char *dst = (char *)ag_param_value(m, t->param) +
-                (size_t)(tensor_offset(m, t) + first) * ag_dtype_size(type);
     if (type == AG_F32) return d->upload(d, dst, values, (size_t)n * sizeof *values, err);
     void *converted = ag_calloc((size_t)n, ag_dtype_size(type));
     if (!converted) return ag_fail_memory(err, "weights");
@@ -120,6 +117,19 @@ static ag_status upload_floats(ag_model *m, const file_tensor *t, int64_t first,
     ag_status status = d->upload(d, dst, converted, (size_t)n * ag_dtype_size(type), err);
     ag_free(converted);
     return status;
+}
+
+static ag_status upload_floats(ag_model *m, const file_tensor *t, int64_t first, const float *values,
+                               int64_t n, ag_error *err)
+{
+    ag_device *d = m->device;
+    ag_dtype type = ag_param_type(m, t->param);
+    int64_t at = tensor_offset(m, t) + first, train = m->params[t->param].train;
+    AG_TRY(upload_as(d, (char *)ag_param_value(m, t->param) + (size_t)at * ag_dtype_size(type), type, values,
+                     n, err));
+    if (!m->masters || train < 0) return AG_OK;
+    return upload_as(d, (char *)m->masters + (size_t)(train + at) * ag_dtype_size(d->real), d->real, values,
+                     n, err);
 }
 
 static ag_status read_tensor(void *user, const file_tensor *t, ag_error *err)
@@ -141,6 +151,10 @@ static ag_status read_tensor(void *user, const file_tensor *t, ag_error *err)
 
 ag_status ag_model_read(ag_model *m, const ag_weights *weights, ag_error *err)
 {
+    ag_device *d = m->device;
+    if (m->grads && m->type != d->real && m->lora_rank == 0 && !m->masters)
+        AG_TRY(
+            d->alloc(d, &m->masters, (size_t)m->train_count * ag_dtype_size(d->real), "master weights", err));
     return visit_model(read_tensor, &(reader){m, weights}, m, err);
 }
 

@@ -44,10 +44,15 @@ ag_status ag_optimizer_create(ag_optimizer *o, ag_model *model, ag_error *err)
     ag_device *d = model->device;
     size_t bytes = (size_t)model->train_count * ag_dtype_size(d->real);
     *o = (ag_optimizer){.model = model};
-    ag_status status = d->alloc(d, &o->master, bytes, "master weights", err);
+    o->master = model->masters;
+    model->masters = NULL;
+    ag_status status = AG_OK;
+    if (!o->master) {
+        status = d->alloc(d, &o->master, bytes, "master weights", err);
+        if (status == AG_OK) status = take_masters(o, err);
+    }
     if (status == AG_OK) status = d->alloc(d, &o->m, bytes, "first moments", err);
     if (status == AG_OK) status = d->alloc(d, &o->v, bytes, "second moments", err);
-    if (status == AG_OK) status = take_masters(o, err);
     if (status != AG_OK) ag_optimizer_free(o);
     return status;
 }

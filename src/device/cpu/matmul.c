@@ -1,13 +1,14 @@
-/* matmul.c: matrix products of the cpu backend by oneDNN's sgemm. bf16 inputs are widened to fp32 first (an exact
- * conversion): slower than bf16 products, with their meaning.
+/* matmul.c: matrix products of the cpu backend by oneDNN. bf16 inputs are multiplied as they are where the processor can, and
+ * widened to fp32 first (an exact conversion) elsewhere: the same meaning at half the speed or less.
  *
  * C is cut into tiles of a fixed size and each tile is computed by one thread. So every sum has one order, whatever the number of
  * threads; and threads never wait for each other inside of a product, which matters when the processors are shared.
  */
 #include "device/cpu/cpu.h"
 
-#include <dnnl.h>
 #include <omp.h>
+
+#include "device/cpu/onednn.h"
 
 /* rows x cols of bf16 (leading dimension ld) as packed floats. */
 static void widen(ag_device *d, float *dst, const uint16_t *src, int64_t rows, int64_t cols, int64_t ld)
@@ -29,62 +30,125 @@ static ag_status widened(ag_device *d, int slot, const void **matrix, int64_t *l
     return AG_OK;
 }
 
+/* C in tiles of rows x cols, those at its lower and right edge smaller. */
+typedef struct tiling {
+    int64_t rows, cols, down, across;
+} tiling;
+
 /* The size of C's tiles, from its shape alone: large ones are fastest, but there must be some to share out. */
-static void choose_tile(int64_t m, int64_t n, int64_t *rows, int64_t *cols)
+static tiling cut_tiles(int64_t m, int64_t n)
 {
     enum { LARGEST = 384, SMALLEST = 64, TILES = 8 };
-    *rows = m < LARGEST ? m : LARGEST;
-    *cols = n < LARGEST ? n : LARGEST;
-    while (((m + *rows - 1) / *rows) * ((n + *cols - 1) / *cols) < TILES) {
-        int64_t *larger = *rows > *cols ? rows : cols;
-        if (*larger <= SMALLEST) return;
+    tiling t = {.rows = m < LARGEST ? m : LARGEST, .cols = n < LARGEST ? n : LARGEST};
+    while (((m + t.rows - 1) / t.rows) * ((n + t.cols - 1) / t.cols) < TILES) {
+        int64_t *larger = t.rows > t.cols ? &t.rows : &t.cols;
+        if (*larger <= SMALLEST) break;
         *larger = (*larger + 1) / 2;
     }
+    t.down = (m + t.rows - 1) / t.rows;
+    t.across = (n + t.cols - 1) / t.cols;
+    return t;
 }
 
-/* All tiles of C = alpha op(A) op(B) (+ C) on floats. */
-static ag_status products(const ag_cpu *cpu, const ag_matmul_args *x, const float *a, int64_t lda,
-                          const float *b, int64_t ldb, ag_error *err)
+/* The product of one tile, its sizes and pointers set. */
+static ag_matmul_args tile_of(const ag_matmul_args *x, const tiling *t, int64_t number)
 {
-    int64_t rows, cols;
-    choose_tile(x->m, x->n, &rows, &cols);
-    int64_t down = (x->m + rows - 1) / rows, across = (x->n + cols - 1) / cols;
-    dnnl_status_t worst = dnnl_success;
+    int64_t i = number % t->down * t->rows, j = number / t->down * t->cols;
+    int64_t size = x->type == AG_BF16 ? 2 : 4;
+    ag_matmul_args part = *x;
+    part.m = x->m - i < t->rows ? x->m - i : t->rows;
+    part.n = x->n - j < t->cols ? x->n - j : t->cols;
+    part.a = (const char *)x->a + (x->transpose_a ? i : i * x->lda) * size;
+    part.b = (const char *)x->b + (x->transpose_b ? j * x->ldb : j) * size;
+    part.c = (float *)x->c + i * x->ldc + j;
+    return part;
+}
+
+static ag_status products_f32(const ag_cpu *cpu, const ag_matmul_args *x, ag_error *err)
+{
+    tiling t = cut_tiles(x->m, x->n);
+    ag_status worst = AG_OK;
 #pragma omp parallel num_threads(cpu->threads)
     {
         /* A team of one is no parallel region to oneDNN, which would then count on threads that it may not get. */
         omp_set_num_threads(1);
 #pragma omp for schedule(dynamic, 1)
-        for (int64_t t = 0; t < down * across; t++) {
-            int64_t i = t % down * rows, j = t / down * cols;
-            int64_t m = x->m - i < rows ? x->m - i : rows, n = x->n - j < cols ? x->n - j : cols;
-            dnnl_status_t result = dnnl_sgemm(
-                x->transpose_a ? 'T' : 'N', x->transpose_b ? 'T' : 'N', m, n, x->k, (float)x->alpha,
-                x->transpose_a ? a + i : a + i * lda, lda, x->transpose_b ? b + j * ldb : b + j, ldb,
-                x->accumulate ? 1.0f : 0.0f, (float *)x->c + i * x->ldc + j, x->ldc);
-            if (result != dnnl_success) {
+        for (int64_t i = 0; i < t.down * t.across; i++) {
+            ag_error why = {0};
+            ag_matmul_args part = tile_of(x, &t, i);
+            if (ag_onednn_f32(&part, &why) == AG_OK) continue;
 #pragma omp critical
-                worst = result;
+            {
+                worst = why.code;
+                if (err) *err = why;
             }
         }
     }
-    if (worst == dnnl_success) return AG_OK;
-    return ag_fail(err, worst == dnnl_out_of_memory ? AG_ERR_MEMORY : AG_ERR_INTERNAL,
-                   "oneDNN product of %lld x %lld x %lld failed with status %d", (long long)x->m,
-                   (long long)x->n, (long long)x->k, (int)worst);
+    return worst;
+}
+
+/* The shapes of a tiling: whole tiles, and those at the lower edge, the right edge and the corner. */
+enum { SHAPES = 4 };
+static int shape_of(const tiling *t, int64_t number)
+{
+    return (number % t->down == t->down - 1) + 2 * (number / t->down == t->across - 1);
+}
+
+static ag_status products_bf16(ag_device *d, const ag_matmul_args *x, ag_error *err)
+{
+    const ag_cpu *cpu = ag_cpu_of(d);
+    tiling t = cut_tiles(x->m, x->n);
+    int64_t tiles = t.down * t.across, last[SHAPES] = {0, t.down - 1, tiles - t.down, tiles - 1};
+    ag_onednn_product *product[SHAPES] = {0};
+    float *scratch = NULL;
+    size_t bytes, most = 0;
+    ag_status status = AG_OK;
+    for (int s = 0; s < SHAPES && status == AG_OK; s++) {
+        if (shape_of(&t, last[s]) != s) continue; /* no such tile */
+        ag_matmul_args part = tile_of(x, &t, last[s]);
+        status = ag_onednn_bf16_create(&product[s], &part, &bytes, err);
+        if (status == AG_OK && bytes > most) most = bytes;
+    }
+    size_t each = (most + 63) / 64 * 16; /* in floats */
+    if (status == AG_OK) status = ag_cpu_scratch(d, 0, each * (size_t)cpu->threads + 1, &scratch, err);
+    if (status == AG_OK) {
+        ag_status worst = AG_OK;
+#pragma omp parallel num_threads(cpu->threads)
+        {
+            omp_set_num_threads(1);
+#pragma omp for schedule(dynamic, 1)
+            for (int64_t i = 0; i < tiles; i++) {
+                ag_error why = {0};
+                ag_matmul_args part = tile_of(x, &t, i);
+                if (ag_onednn_run(product[shape_of(&t, i)], part.c, part.a, part.b,
+                                  scratch + each * (size_t)ag_cpu_thread(), &why) == AG_OK)
+                    continue;
+#pragma omp critical
+                {
+                    worst = why.code;
+                    if (err) *err = why;
+                }
+            }
+        }
+        status = worst;
+    }
+    for (int s = 0; s < SHAPES; s++) ag_onednn_free(product[s]);
+    return status;
 }
 
 ag_status ag_cpu_matmul(ag_device *d, const ag_matmul_args *x, ag_error *err)
 {
-    const void *a = x->a, *b = x->b;
-    int64_t lda = x->lda, ldb = x->ldb;
+    ag_matmul_args wide = *x;
+    ag_status status = AG_OK;
     if (x->m == 0 || x->n == 0) return AG_OK;
     if (x->type == AG_BF16) {
-        ag_status status = widened(d, 0, &a, &lda, x->transpose_a ? x->k : x->m, x->transpose_a ? x->m : x->k,
-                                   err);
+        if (d->fast_bf16 && x->alpha == 1 && x->k > 0) return products_bf16(d, x, err);
+        wide.type = AG_F32;
+        status = widened(d, 0, &wide.a, &wide.lda, x->transpose_a ? x->k : x->m, x->transpose_a ? x->m : x->k,
+                         err);
         if (status == AG_OK)
-            status = widened(d, 1, &b, &ldb, x->transpose_b ? x->n : x->k, x->transpose_b ? x->k : x->n, err);
-        if (status != AG_OK) return status;
+            status = widened(d, 1, &wide.b, &wide.ldb, x->transpose_b ? x->n : x->k,
+                             x->transpose_b ? x->k : x->n, err);
     }
-    return products(ag_cpu_of(d), x, a, lda, b, ldb, err);
+    return status == AG_OK ? products_f32(ag_cpu_of(d), &wide, err) : status;
 }

@@ -19,7 +19,7 @@ static const char *const TYPE_NAMES[] = {"fp32", "bf16"};
 static void matmul_case(rig *r, int64_t m, int64_t n, int64_t k, int flags, int type)
 {
     bool ta = flags & 1, tb = flags & 2, accumulate = flags & 4;
-    int64_t pad = flags & 8 ? 5 : 0, lda = (ta ? m : k) + pad, ldb = (tb ? k : n) + 2 * pad, ldc = n + pad;
+    int64_t pad = flags & 16 ? 5 : 0, lda = (ta ? m : k) + pad, ldb = (tb ? k : n) + 2 * pad, ldc = n + pad;
     LABEL(r, "matmul %ldx%ldx%ld flags %d %s", (long)m, (long)n, (long)k, flags, TYPE_NAMES[type]);
     buffer a = normals(r, TYPES[type], (ta ? k : m) * lda, 1),
            b = normals(r, TYPES[type], (tb ? n : k) * ldb, 1);
@@ -38,7 +38,7 @@ static void matmul_cases(rig *r)
                                         {64, 64, 127}, {65, 130, 67},  {128, 50, 257}, {5, 300, 64},
                                         {0, 4, 4},     {390, 400, 21}, {100, 500, 37}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
-        for (int flags = r->exact || shapes[i][0] * shapes[i][1] > 20000 ? 11 : 0; flags < 16; flags++)
+        for (int flags = r->exact || shapes[i][0] * shapes[i][1] > 20000 ? 11 : 0; flags < 32; flags++)
             for (int type = 0; type < 2; type++)
                 matmul_case(r, shapes[i][0], shapes[i][1], shapes[i][2], flags, type);
 }

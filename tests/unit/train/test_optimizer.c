@@ -251,6 +251,37 @@ static void test_masters_and_file(void **state)
     assert_ok(ag_dir_remove(folder, &err));
 }
 
+/* A file's weights reach the masters unrounded, whatever the type of the products. */
+static void test_masters_of_a_file(void **state)
+{
+    (void)state;
+    ag_error err = {0};
+    char folder[64];
+    test_folder(folder);
+    ag_device *d = open_device("ref");
+    ag_model *wide = tiny_model(d, TINY_QWEN2, AG_F32, true), *narrow;
+    ag_weights *weights;
+    ag_config config;
+    ag_optimizer exact, o;
+    must(ag_model_save(wide, folder, NULL, AG_WEIGHTS_F32, NULL, &err));
+    must(ag_weights_open(&weights, folder, &config, &err));
+    must(ag_model_create(&narrow, &config, d, &(ag_model_options){.type = AG_BF16, .train = true}, &err));
+    must(ag_model_read(narrow, weights, &err));
+    must(ag_optimizer_create(&exact, wide, &err));
+    must(ag_optimizer_create(&o, narrow, &err));
+    double *want = values_of(wide, exact.master), *got = values_of(narrow, o.master);
+    assert_memory_equal(want, got, (size_t)wide->train_count * sizeof *want);
+    ag_free(want);
+    ag_free(got);
+    ag_optimizer_free(&exact);
+    ag_optimizer_free(&o);
+    ag_weights_close(weights);
+    ag_model_free(wide);
+    ag_model_free(narrow);
+    ag_device_close(d);
+    assert_ok(ag_dir_remove(folder, &err));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +290,7 @@ int main(void)
         cmocka_unit_test(test_muon),
         cmocka_unit_test(test_muon_refuses_lora),
         cmocka_unit_test(test_masters_and_file),
+        cmocka_unit_test(test_masters_of_a_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
