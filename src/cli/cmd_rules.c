@@ -134,7 +134,7 @@ static void show_criteria(ag_str *out, const ag_book *book)
 
 static void show_attributes(ag_str *out, const ag_book *book)
 {
-    static const char *const compares[] = {"text", "number", "set"};
+    static const char *const compares[] = {"text", "number", "set", "code"};
     ag_str_add(out, "\nattributes\n");
     for (int i = 0; i < book->attribute_count; i++) {
         const ag_attribute *a = &book->attributes[i];

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "data/catalogue.h"
 #include "data/import.h"
 #include "data/table.h"
 
@@ -64,42 +65,6 @@ struct ag_catalogue {
     texts items;
 };
 
-/* What the catalogues of the field call their fields, the most exact first. */
-static const ag_alias catalogue_columns[] = {
-    {"id", "item.id"},
-    {"_id", "item.id"},
-    {"product_id", "item.id"},
-    {"item_id", "item.id"},
-    {"docid", "item.id"},
-    {"asin", "item.id"},
-    {"title", "title"},
-    {"product_title", "title"},
-    {"product_name", "title"},
-    {"name", "title"},
-    {"brand", "brand"},
-    {"product_brand", "brand"},
-    {"supplier", "brand"},
-    {"manufacturer", "brand"},
-    {"category", "category"},
-    {"product_class", "category"},
-    {"price", "price"},
-    {"bullets", "description"},
-    {"product_bullet_point", "description"},
-    {"description", "description"},
-    {"product_description", "description"},
-    {"short_description", "description"},
-    {"text", "description"},
-    {"color", "attributes.colour"},
-    {"colour", "attributes.colour"},
-    {"product_color", "attributes.colour"},
-    {"attributes", "attributes"},
-    {"attrs", "attributes"},
-    {"product_features", "features"},
-    {"url", "url"},
-    {"image", "image"},
-    {NULL, NULL},
-};
-
 ag_status ag_catalogue_create(ag_catalogue **catalogue, ag_error *err)
 {
     *catalogue = ag_calloc(1, sizeof **catalogue);
@@ -112,77 +77,21 @@ ag_status ag_catalogue_want(ag_catalogue *catalogue, const char *id, ag_error *e
     return texts_slot(&catalogue->items, id, &slot, err);
 }
 
-/* Keeps the record's item if its id is wanted. Icecat's prices are in cents; nothing else says so. */
-static ag_status catalogue_record(ag_catalogue *catalogue, ag_record_map *map, const json_t *record,
-                                  const char *path, long line, ag_error *err)
+/* Keeps the item if its id is wanted. */
+static ag_status keep_wanted(void *context, const json_t *item, const char *path, long line, ag_error *err)
 {
-    json_t *item = NULL;
-    ag_record_outcome outcome;
-    const json_t *fields = json_object_get(record,
-                                           "fields"); /* Vespa's feed: {"put": ..., "fields": {...}} */
-    ag_status status = ag_record_apply(map, json_is_object(fields) ? fields : record, NULL, path, line, &item,
-                                       &outcome, err);
-    if (status != AG_OK) return status;
+    ag_catalogue *catalogue = context;
     const char *id = json_string_value(json_object_get(item, "id"));
-    if (!id) {
-        status = ag_fail(err, AG_ERR_INPUT, "%s:%ld: an item without an id", path, line);
-    } else {
-        int64_t at = ag_table_find(&catalogue->items.index, ag_table_key(id, strlen(id)));
-        if (at >= 0) status = texts_put(&catalogue->items.items[at], item, err);
-    }
-    json_decref(item);
-    return status;
-}
-
-static ag_status catalogue_csv(ag_catalogue *catalogue, ag_record_map *map, const char *path, char delimiter,
-                               ag_error *err)
-{
-    ag_csv *csv;
-    json_t *record;
-    ag_status status = ag_csv_open(&csv, path, delimiter, err);
-    if (status == AG_OK) status = ag_record_map_check(map, csv, err);
-    while (status == AG_OK && (status = ag_record_from_csv(&record, csv, err)) == AG_OK && record) {
-        status = catalogue_record(catalogue, map, record, ag_csv_path(csv), ag_csv_line(csv), err);
-        json_decref(record);
-    }
-    ag_csv_close(csv);
-    return status;
-}
-
-static ag_status catalogue_jsonl(ag_catalogue *catalogue, ag_record_map *map, ag_record_map *icecat,
-                                 const char *path, ag_error *err)
-{
-    ag_lines *lines;
-    char *line;
-    size_t len;
-    ag_status status = ag_lines_open(&lines, path, err);
-    while (status == AG_OK && (status = ag_lines_next(lines, &line, &len, err)) == AG_OK && line) {
-        json_t *record;
-        long number = ag_lines_number(lines);
-        if (strspn(line, " \t\r") == len) continue;
-        if ((status = ag_json_parse(&record, line, len, ag_lines_path(lines), number, err)) != AG_OK) break;
-        bool cents = json_object_get(record, "supplier") && json_object_get(record, "ean");
-        status = catalogue_record(catalogue, cents ? icecat : map, record, ag_lines_path(lines), number, err);
-        json_decref(record);
-    }
-    ag_lines_close(lines);
-    return status;
+    if (!id) return ag_fail(err, AG_ERR_INPUT, "%s:%ld: an item without an id", path, line);
+    int64_t at = ag_table_find(&catalogue->items.index, ag_table_key(id, strlen(id)));
+    return at < 0 ? AG_OK : texts_put(&catalogue->items.items[at], item, err);
 }
 
 ag_status ag_catalogue_load(ag_catalogue *catalogue, const char *path, char delimiter, bool keep_html,
                             ag_error *err)
 {
-    ag_record_map *map = NULL, *icecat = NULL;
-    unsigned flags = AG_RECORD_ITEM | AG_RECORD_ICECAT | (keep_html ? 0u : AG_RECORD_HTML);
-    ag_status status = ag_record_map_create(&map, catalogue_columns, flags, err);
-    if (status == AG_OK) status = ag_record_map_create(&icecat, catalogue_columns, flags, err);
-    if (status == AG_OK) status = ag_record_map_add(icecat, "price=price_cents", err);
-    if (status == AG_OK)
-        status = ag_csv_is_name(path) ? catalogue_csv(catalogue, map, path, delimiter, err)
-                                      : catalogue_jsonl(catalogue, map, icecat, path, err);
-    ag_record_map_free(map);
-    ag_record_map_free(icecat);
-    return status;
+    ag_catalogue_file file = {.path = path, .delimiter = delimiter, .keep_html = keep_html};
+    return ag_catalogue_scan(&file, keep_wanted, catalogue, err);
 }
 
 ag_status ag_catalogue_get(const ag_catalogue *catalogue, const char *id, json_t **item, ag_error *err)

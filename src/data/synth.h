@@ -27,9 +27,19 @@ typedef enum ag_synth_type {
     AG_SYNTH_ALTERNATIVE,
     AG_SYNTH_QUESTION,
     AG_SYNTH_KNOWLEDGE,
+    /* what people type into a real shop's box (synth_catalogue.c) */
+    AG_SYNTH_KIND,      /* what the thing is: "usb hub" */
+    AG_SYNTH_ATTRIBUTE, /* kind and one attribute: "2 m usb cable" */
+    AG_SYNTH_BRAND,     /* a brand, or brand and kind */
+    AG_SYNTH_MODEL,     /* a model or part number */
+    AG_SYNTH_DEVICE,    /* what fits a device: "toner for laserjet 4000" */
+    AG_SYNTH_ABSENT,    /* a kind that the shop has not: its products are hidden from the search */
+    AG_SYNTH_REAL,      /* a query of options.queries */
     AG_SYNTH_TYPES
 } ag_synth_type;
 extern const char *const ag_synth_type_names[AG_SYNTH_TYPES];
+/* Shares of types over a real catalogue: what shops' logs look like. */
+extern const double ag_synth_catalogue_shares[AG_SYNTH_TYPES];
 
 typedef struct ag_synth_options {
     long pairs; /* in all files together */
@@ -40,8 +50,12 @@ typedef struct ag_synth_options {
     double tier_share[AG_MAX_TIERS];      /* of pairs, best tier first; all 0: equal */
     double unseen_products;               /* share of products that only tests meet */
     int unseen_brands, unseen_categories; /* how many only test_unseen meets */
-    double disturbed;                     /* share of queries in another word order or with filling words */
-    const char *withhold;                 /* rule id, or NULL */
+    double disturbed; /* share of queries in another word order; over a catalogue: with one disturbance */
+    bool catalogue;   /* a real catalogue: products come from a search (bm25.h), as a shop's results do */
+    const char *const
+        *queries; /* real queries: the part of each that the parser reads to the end is used first */
+    size_t query_count;
+    const char *withhold; /* rule id, or NULL */
     bool relabel;
     unsigned withhold_skills;   /* ag_skill bits */
     double asked_parsed;        /* share of sft pairs with the parser's asked */
@@ -56,6 +70,7 @@ typedef struct ag_synth_query {
     const ag_item *reference; /* of `like`, or NULL */
     ag_synth_type type;       /* what it was made as; asked.types has all */
     int part;
+    const char *disturbance;     /* what was done to the words, or NULL */
     const char *parsed_category; /* with `parsed` */
     ag_asked parsed;             /* the parser's reading; source UNKNOWN before it was read */
 } ag_synth_query;
@@ -80,6 +95,7 @@ typedef struct ag_synth {
         [AG_SYNTH_PARTS]; /* how many pairs the shares ask for; fewer came when the catalogue gives no more */
     long parsed_asked, parser_missed; /* sft pairs that took the parser's asked, and that could not */
     long withheld;                    /* candidates that withholding kept out of sft */
+    long real_read;                   /* of options.queries: those that the parser read to the end */
     long asked_entries, parsed_entries,
         agreed_entries; /* parser against the queries' own asked, over all queries */
 } ag_synth;

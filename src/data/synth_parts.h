@@ -3,7 +3,9 @@
 #define AG_DATA_SYNTH_PARTS_H
 
 #include "base/rng.h"
+#include "data/bm25.h"
 #include "data/synth.h"
+#include "rules/facts_kind.h"
 #include "rules/facts_map.h"
 
 /* Which files may use a product: training files, tests, or only the test of unseen brands and categories. */
@@ -31,16 +33,8 @@ typedef struct ag_shelf {
     int *kind_of;           /* of an item, -1 without category */
     unsigned char *side_of; /* of an item */
     unsigned char *unseen_brand;
+    ag_bm25 *search; /* of a real catalogue, else NULL */
 } ag_shelf;
-
-ag_status ag_shelf_build(ag_shelf *shelf, ag_error *err);
-void ag_shelf_free(ag_shelf *shelf);
-
-/* Makes the query of one stream; *made false when this seed leads to none (try the next). Text is the arena's. */
-ag_status ag_synth_make_query(ag_synth_query *query, bool *made, const ag_shelf *shelf, int part,
-                              ag_synth_type type, uint64_t number, ag_arena *arena, ag_error *err);
-
-/* --- words (synth_words.c) --------------------------------------------------------------------------------- */
 
 /* One request on its way into the query's text. */
 typedef struct ag_wish {
@@ -53,6 +47,35 @@ typedef struct ag_wish {
     bool cheaper;     /* like: "but cheaper" may follow */
     bool knowledge;   /* comes with the knowledge phrase, not with words of its own */
 } ag_wish;
+
+ag_status ag_shelf_build(ag_shelf *shelf, ag_error *err);
+void ag_shelf_free(ag_shelf *shelf);
+
+/* Makes the query of one stream; *made false when this seed leads to none (try the next). Text is the arena's. */
+ag_status ag_synth_make_query(ag_synth_query *query, bool *made, const ag_shelf *shelf, int part,
+                              ag_synth_type type, uint64_t number, ag_arena *arena, ag_error *err);
+
+/* The same for the types of a real catalogue (synth_catalogue.c). */
+ag_status ag_synth_catalogue_query(ag_synth_query *query, bool *made, const ag_shelf *shelf, int part,
+                                   ag_synth_type type, uint64_t number, ag_arena *arena, ag_error *err);
+/* One of options.queries, as the parser reads it; *made false when it does not read it to the end. */
+ag_status ag_synth_real_query(ag_synth_query *query, bool *made, const ag_shelf *shelf, const char *text,
+                              int part, ag_arena *arena, ag_error *err);
+/* One disturbance of a query's words, of those that can happen to them; *name NULL when none can. */
+ag_status ag_synth_disturb(const char **text, const char **name, ag_rng *rng, bool english, ag_arena *arena,
+                           ag_error *err);
+/* The random wishes that a shop's query is made of (synth_query.c): `count` values that the product states. Rows whose
+ * names are in `skip` (ends with NULL) are not asked for. */
+ag_status ag_synth_wishes(ag_wish *wishes, int *count, int most, const ag_shelf *shelf, const ag_item *item,
+                          const ag_kind *kind, ag_side side, const char *const *skip, ag_rng *rng,
+                          ag_arena *arena, ag_error *err);
+/* Fills asked from wishes. */
+ag_status ag_synth_set_asked(ag_synth_query *query, const ag_wish *wishes, int count, bool question,
+                             bool knowledge, const ag_shelf *shelf, ag_arena *arena, ag_error *err);
+/* The value that an item states for a row of the book, where a query can ask for it, or NULL. */
+const char *ag_synth_stated(const ag_item *item, const ag_attribute *row);
+
+/* --- words (synth_words.c) --------------------------------------------------------------------------------- */
 
 ag_status ag_synth_word_wish(ag_wish *wish, const ag_shelf *shelf, ag_rng *rng, ag_arena *arena,
                              ag_error *err);

@@ -143,11 +143,12 @@ static const ag_lexeme *choose_value(const reader *r, const ag_query_unit *u, in
     long best_score = -1;
     const char *compatibility = r->lx->facts->compatibility;
     bool product = ag_unit_lexeme(u, AG_MEANS_PRODUCT, 0) != NULL;
+    bool kind = ag_unit_lexeme(u, AG_MEANS_CATEGORY, 0) != NULL;
     bool after_for = before >= 0 && (has(&r->units->items[before], AG_PHRASE_FITS) || r->fits);
     for (int n = 0; (l = ag_unit_lexeme(u, AG_MEANS_VALUE, n)); n++) {
         bool device = strcmp(l->attribute, compatibility) == 0;
         long usual = r->category ? ag_lexicon_usual(r->lx, r->category, l->attribute) : 0;
-        if (device && !after_for && product && usual == 0) continue; /* the product itself */
+        if (device && !after_for && ((product && usual == 0) || kind)) continue; /* the product itself */
         long score = l->count + (usual ? 1000000000L + usual : 0) + (device && after_for ? 2000000000L : 0) +
                      (r->name && strcmp(r->name, l->attribute) == 0 ? 4000000000L : 0);
         if (score > best_score || (score == best_score && strcmp(l->attribute, best->attribute) < 0)) {
@@ -261,6 +262,7 @@ static ag_status read_number(reader *r, const ag_query_unit *u, int index)
         if (status == AG_OK) status = emit(r, attribute, op, ag_str_text(&a), end ? ag_str_text(&b) : NULL);
     } else {
         r->last = -1;
+        r->asked->unread++;
     }
     r->skip = end ? used : 0;
     ag_str_free(&a);
@@ -327,6 +329,7 @@ static ag_status read_unknown(reader *r, int index)
     int n = 1;
     r->last = -1;
     if (!like && !fits) {
+        r->asked->unread++;
         forget(r);
         return AG_OK;
     }
@@ -380,7 +383,8 @@ static ag_status read_unit(reader *r, int index)
     if (name) r->name = name->attribute;
     if (u->phrase)
         read_phrase(r, u);
-    else if (!name) {           /* a category, or a product that is no request */
+    else if (!name) { /* a category, or a product that is no request */
+        r->asked->unread += ag_unit_lexeme(u, AG_MEANS_CATEGORY, 0) == NULL;
         bool between = r->like; /* "alternative to norvik trainers" may put the kind first */
         bool strong = r->strong_like;
         forget(r);

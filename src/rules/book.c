@@ -10,6 +10,7 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "rules/book_parse.h"
+#include "rules/facts.h"
 
 const char *const ag_relation_names[AG_REL_COUNT] = {"same",  "narrower", "sibling", "related", "else",
                                                      "equal", "near",     "missing", "other"};
@@ -27,26 +28,33 @@ static ag_status resolve_facts(ag_book *book, ag_error *err)
     return book->facts_path ? AG_OK : ag_fail_memory(err, "rulebook");
 }
 
-/* Book and facts decide together what is right, so one digest names both. A facts file that is not there yet is the
- * business of whoever loads it. */
+/* Book and facts (with the files that these build on) decide together what is right, so one digest names them all. A
+ * facts file that is not there yet, or not in order, is the business of whoever loads it. */
 static ag_status make_digest(ag_book *book, const char *text, size_t len, ag_error *err)
 {
+    enum { MOST = 16 };
     ag_sha256 sha;
     unsigned char digest[32];
     struct stat info;
+    char *path = book->facts_path ? ag_strndup(book->facts_path, strlen(book->facts_path)) : NULL;
+    ag_status status = book->facts_path && !path ? ag_fail_memory(err, "rulebook") : AG_OK;
     ag_sha256_begin(&sha);
     ag_sha256_add(&sha, text, len);
-    if (book->facts_path && stat(book->facts_path, &info) == 0 && S_ISREG(info.st_mode)) {
-        char *facts = NULL;
+    for (int i = 0; status == AG_OK && i < MOST && path && stat(path, &info) == 0 && S_ISREG(info.st_mode);
+         i++) {
+        char *facts = NULL, *base = NULL;
         size_t facts_len = 0;
-        ag_status status = ag_file_read(book->facts_path, 0, &facts, &facts_len, err);
-        if (status != AG_OK) return status;
+        if ((status = ag_file_read(path, 0, &facts, &facts_len, err)) != AG_OK) break;
         ag_sha256_add(&sha, facts, facts_len);
         ag_free(facts);
+        if (ag_facts_base(&base, path, NULL) != AG_OK) base = NULL;
+        ag_free(path);
+        path = base;
     }
+    ag_free(path);
     ag_sha256_end(&sha, digest);
     ag_sha256_hex(digest, book->digest);
-    return AG_OK;
+    return status;
 }
 
 ag_status ag_book_parse(ag_book **book, const char *text, size_t len, const char *path, ag_error *err)
@@ -189,4 +197,12 @@ ag_status ag_asked_resolve(const ag_book *book, ag_asked *asked, const int *impo
         ask->negated = ask->op == AG_OP_NOT;
     }
     return AG_OK;
+}
+
+bool ag_value_is_code(const char *value)
+{
+    enum { LONGEST = 24, MOST_WORDS = 3 };
+    size_t n = strlen(value), words = 1;
+    for (size_t i = 0; i < n; i++) words += value[i] == ' ' && i + 1 < n && value[i + 1] != ' ';
+    return n <= LONGEST && words <= MOST_WORDS && strpbrk(value, "0123456789");
 }

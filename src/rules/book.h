@@ -56,7 +56,8 @@ typedef struct ag_rule {
     int line, column;
 } ag_rule;
 
-typedef enum ag_compare { AG_COMPARE_TEXT, AG_COMPARE_NUMBER, AG_COMPARE_SET } ag_compare;
+/* CODE: as TEXT, but only values that look like part numbers or models (a digit, at most three words) are values. */
+typedef enum ag_compare { AG_COMPARE_TEXT, AG_COMPARE_NUMBER, AG_COMPARE_SET, AG_COMPARE_CODE } ag_compare;
 
 typedef struct ag_unit {
     const char *name;
@@ -114,6 +115,8 @@ int ag_book_rule(const ag_book *book, const char *id);
 int ag_criterion_verdict(const ag_criterion *criterion, const char *verdict);
 /* The attribute's row, or row 0 ("default") for a name without one. */
 const ag_attribute *ag_book_attribute(const ag_book *book, const char *name);
+/* Does a value look like a part number or model (AG_COMPARE_CODE)? */
+bool ag_value_is_code(const char *value);
 /* Is the book's language English? Then words are compared without their plural endings. */
 bool ag_book_english(const ag_book *book);
 

@@ -8,7 +8,7 @@
 #include "rules/book_parse.h"
 
 static const char *const importance_names[] = {"minor", "core"};
-static const char *const compare_names[] = {"text", "number", "set"}; /* order of ag_compare */
+static const char *const compare_names[] = {"text", "number", "set", "code"}; /* order of ag_compare */
 
 /* `near: 10%` or `near: 0.5` (in base units). */
 static ag_status read_near(ag_book_reader *r, const ag_yaml *node, ag_attribute *attribute)
@@ -184,7 +184,7 @@ static ag_status read_attribute(ag_book_reader *r, const ag_yaml *node, ag_attri
     int core = attribute->core, compare = (int)attribute->compare;
     AG_TRY(ag_yaml_known_keys(node, r->where, keys, sizeof(keys) / sizeof(keys[0]), r->err));
     AG_TRY(ag_book_choice(r, ag_book_member(node, "importance"), "importance", importance_names, 2, &core));
-    AG_TRY(ag_book_choice(r, ag_book_member(node, "compare"), "compare", compare_names, 3, &compare));
+    AG_TRY(ag_book_choice(r, ag_book_member(node, "compare"), "compare", compare_names, 4, &compare));
     attribute->core = core == 1;
     attribute->compare = (ag_compare)compare;
     AG_TRY(read_near(r, ag_book_member(node, "near"), attribute));

@@ -27,6 +27,8 @@ typedef struct ag_field {
 
 typedef struct ag_item {
     const char *id, *title, *brand, *category, *description; /* title is never NULL; others may be */
+    const char *
+        kind; /* category as read off the texts where none is stated (facts_kind.h), or NULL; no prompt shows it */
     bool has_price;
     double price;
     ag_field *fields; /* attributes in catalogue order */
@@ -56,6 +58,7 @@ typedef struct ag_asked {
     int count;
     const char *types[AG_MAX_TYPES];
     int type_count;
+    int unread; /* PARSED: words of the query that the parser could not make anything of */
 } ag_asked;
 
 /* Verdict numbers: v[c][0] for a single criterion, v[c][a] for entry a of a `per: asked` one; -1 is absent.

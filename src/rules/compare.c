@@ -9,6 +9,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "rules/facts_kind.h"
+
 const char *const ag_skill_names[AG_SKILL_COUNT] = {"units", "synonyms", "hierarchy", "text"};
 
 /* What a comparison works with; scratch is kept between the values of one call. */
@@ -135,6 +137,7 @@ static void keep(ag_match *best, ag_relation relation, unsigned skills, const ch
 static ag_status match_value(work *w, ag_match *best, const char *value)
 {
     unsigned skills = 0;
+    if (w->row->compare == AG_COMPARE_CODE && !ag_value_is_code(value)) return AG_OK;
     ag_status status = normal_of(w, &w->value, value);
     if (status != AG_OK) return status;
     ag_relation relation = relate_words(w, &skills);
@@ -457,9 +460,9 @@ static ag_status match_like(work *w, const ag_ask *ask, const ag_item *reference
         return AG_OK;
     }
     if (!reference || !reference->has_price || !w->item->has_price) return AG_OK; /* missing */
-    if (reference->category && w->item->category) {
+    if (ag_item_kind(reference) && ag_item_kind(w->item)) {
         ag_match kind;
-        if ((status = ag_facts_match_category(&kind, w->facts, reference->category, w->item->category,
+        if ((status = ag_facts_match_category(&kind, w->facts, ag_item_kind(reference), ag_item_kind(w->item),
                                               w->err)) != AG_OK)
             return status;
         other_kind = kind.relation != AG_REL_SAME && kind.relation != AG_REL_NARROWER;

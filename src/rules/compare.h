@@ -24,6 +24,7 @@ typedef struct ag_match {
 
 ag_status ag_facts_match(ag_match *match, const ag_facts *facts, const ag_book *book, const ag_ask *ask,
                          const ag_item *item, const ag_item *reference, ag_error *err);
+/* relation AG_REL_COUNT: the facts file leaves it open (`unclear`), so no verdict follows. */
 ag_status ag_facts_match_category(ag_match *match, const ag_facts *facts, const char *wanted,
                                   const char *item, ag_error *err);
 

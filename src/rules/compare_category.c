@@ -36,6 +36,18 @@ static bool names(const ag_facts *f, int a, int b, bool related)
     return false;
 }
 
+/* Do the facts leave open how the two stand (both ways, and for all that is below them)? */
+static bool unclear(const ag_facts *f, int a, int b)
+{
+    const ag_category *from = &f->categories[a];
+    for (int i = 0; i < from->within_count; i++) {
+        const ag_category *c = &f->categories[from->within[i]];
+        for (int k = 0; k < c->unclear_count; k++)
+            if (ag_facts_category_within(f, b, c->unclear[k])) return true;
+    }
+    return false;
+}
+
 /* Links hold both ways. */
 static bool linked(const ag_facts *f, int a, int b, bool related)
 {
@@ -70,11 +82,14 @@ ag_status ag_facts_match_category(ag_match *match, const ag_facts *facts, const 
         if (ag_facts_category_within(facts, i, w)) {
             match->relation = AG_REL_NARROWER;
             match->skills = AG_SKILL_HIERARCHY;
-        } else if (ag_facts_category_within(facts, w, i) || share_members_parent(facts, w, i) ||
-                   linked(facts, w, i, false)) {
+        } else if (ag_facts_category_within(facts, w, i)) {
+            match->relation = facts->wider_unclear ? AG_REL_COUNT : AG_REL_SIBLING;
+        } else if (share_members_parent(facts, w, i) || linked(facts, w, i, false)) {
             match->relation = AG_REL_SIBLING;
         } else if (linked(facts, w, i, true)) {
             match->relation = AG_REL_RELATED;
+        } else if (unclear(facts, w, i) || unclear(facts, i, w)) {
+            match->relation = AG_REL_COUNT;
         }
     }
 out:

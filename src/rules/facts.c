@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "base/file.h"
 #include "base/yaml.h"
 #include "rules/book_parse.h"
 
@@ -67,7 +68,8 @@ static ag_status need_map(const ag_facts *f, const ag_yaml *node, const char *wh
 
 /* --- categories -------------------------------------------------------------------------------------------- */
 
-static const char *const category_keys[] = {"parents", "siblings", "related", "synonyms", "members"};
+static const char *const category_keys[] = {"parents", "siblings", "related",
+                                            "unclear", "synonyms", "members"};
 
 static ag_status name_category(ag_facts *f, const ag_yaml *at, const char *name, int index,
                                const char **normal, ag_error *err)
@@ -93,16 +95,19 @@ out:
     return status;
 }
 
-/* A list of other categories; both name and synonym will do. */
+/* A list of other categories, added to the links that are there; both name and synonym will do. */
 static ag_status read_links(ag_facts *f, const ag_yaml *node, const char *what, int self, int **links,
                             int *count, ag_error *err)
 {
     const char **names;
-    ag_status status = read_texts(f, node, what, &names, count, err);
+    int n;
+    ag_status status = read_texts(f, node, what, &names, &n, err);
     if (status != AG_OK) return status;
-    if (!(*links = ag_arena_alloc(&f->arena, (size_t)*count, sizeof **links)))
-        return ag_fail_memory(err, what);
-    for (int i = 0; i < *count; i++) {
+    int *all = ag_arena_alloc(&f->arena, (size_t)(*count + n), sizeof *all);
+    if (!all) return ag_fail_memory(err, what);
+    if (*count) memcpy(all, *links, (size_t)*count * sizeof *all);
+    *links = all;
+    for (int i = 0; i < n; i++) {
         const ag_yaml *at = node->kind == AG_YAML_LIST ? node->values[i] : node;
         int index;
         if ((status = ag_facts_category_index(f, names[i], &index, err)) != AG_OK) return status;
@@ -120,7 +125,7 @@ static ag_status read_links(ag_facts *f, const ag_yaml *node, const char *what, 
             return status;
         }
         if (index == self) return ag_yaml_fail(err, f->path, at, "%s: '%s' names itself", what, names[i]);
-        (*links)[i] = index;
+        all[(*count)++] = index;
     }
     return AG_OK;
 }
@@ -130,12 +135,16 @@ static ag_status read_category(ag_facts *f, const ag_yaml *node, int self, ag_er
     ag_category *c = &f->categories[self];
     ag_status status = AG_OK;
     const ag_yaml *value;
-    if ((value = ag_yaml_get(node, "parents")))
-        status = read_links(f, value, "parents", self, &c->parents, &c->parent_count, err);
-    if (status == AG_OK && (value = ag_yaml_get(node, "siblings")))
-        status = read_links(f, value, "siblings", self, &c->siblings, &c->sibling_count, err);
-    if (status == AG_OK && (value = ag_yaml_get(node, "related")))
-        status = read_links(f, value, "related", self, &c->related, &c->related_count, err);
+    const struct {
+        const char *key;
+        int **links, *count;
+    } lists[] = {{"parents", &c->parents, &c->parent_count},
+                 {"siblings", &c->siblings, &c->sibling_count},
+                 {"related", &c->related, &c->related_count},
+                 {"unclear", &c->unclear, &c->unclear_count}};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists && status == AG_OK; i++)
+        if ((value = ag_yaml_get(node, lists[i].key)))
+            status = read_links(f, value, lists[i].key, self, lists[i].links, lists[i].count, err);
     if (status == AG_OK && (value = ag_yaml_get(node, "members"))) {
         const char *text;
         status = ag_yaml_string(value, f->path, "members", &text, err);
@@ -181,7 +190,8 @@ static ag_status collect_within(ag_facts *f, int c, int *queue, int *mark, size_
     return AG_OK;
 }
 
-static ag_status link_categories(ag_facts *f, const ag_yaml *node, ag_error *err)
+/* `at`: where each category is written, for messages. */
+static ag_status link_categories(ag_facts *f, const ag_yaml *const *at, ag_error *err)
 {
     size_t n = (size_t)f->category_count, room = 20000000;
     unsigned char *state = ag_calloc(n + 1, 1);
@@ -189,7 +199,7 @@ static ag_status link_categories(ag_facts *f, const ag_yaml *node, ag_error *err
     ag_status status = state && queue && mark ? AG_OK : ag_fail_memory(err, "categories");
     for (int i = 0; i < f->category_count && status == AG_OK; i++)
         if (in_cycle(f, i, state, 0))
-            status = ag_yaml_fail(err, f->path, node->keys[i],
+            status = ag_yaml_fail(err, f->path, at[i],
                                   "the parents of '%s' lead back to it (or are more than 1000 deep)",
                                   f->categories[i].name);
     for (int i = 0; i < f->category_count && status == AG_OK; i++)
@@ -200,32 +210,79 @@ static ag_status link_categories(ag_facts *f, const ag_yaml *node, ag_error *err
     return status;
 }
 
+/* Adds synonyms to those that the category has. */
+static ag_status read_synonyms(ag_facts *f, const ag_yaml *node, int self, ag_error *err)
+{
+    ag_category *c = &f->categories[self];
+    const char **names, **all;
+    int n;
+    ag_status status = read_texts(f, node, "synonyms", &names, &n, err);
+    if (status != AG_OK) return status;
+    if (!(all = ag_arena_alloc(&f->arena, (size_t)(c->synonym_count + n), sizeof *all)))
+        return ag_fail_memory(err, "synonyms");
+    if (c->synonym_count) memcpy(all, c->synonyms, (size_t)c->synonym_count * sizeof *all);
+    c->synonyms = all;
+    for (int k = 0; k < n && status == AG_OK; k++) {
+        all[c->synonym_count++] = names[k];
+        status = name_category(f, node, names[k], self, NULL, err);
+    }
+    return status;
+}
+
+/* Room for a file's categories after those of its base. */
+static ag_status grow_categories(ag_facts *f, int more, ag_error *err)
+{
+    ag_category *all = ag_arena_alloc(&f->arena, (size_t)(f->category_count + more), sizeof *all);
+    if (!all) return ag_fail_memory(err, "categories");
+    if (f->category_count) memcpy(all, f->categories, (size_t)f->category_count * sizeof *all);
+    f->categories = all;
+    return AG_OK;
+}
+
+/* The category of one entry: a new one, or one of the base that this entry adds to. */
+static ag_status open_category(ag_facts *f, const ag_yaml *key, int *index, ag_error *err)
+{
+    ag_status status = ag_facts_category_index(f, key->text, index, err);
+    if (status != AG_OK || *index >= 0) return status;
+    *index = f->category_count;
+    ag_category *c = &f->categories[f->category_count++];
+    if (!(c->name = ag_arena_strdup(&f->arena, key->text))) return ag_fail_memory(err, "categories");
+    return name_category(f, key, c->name, *index, &c->normal, err);
+}
+
 static ag_status read_categories(ag_facts *f, const ag_yaml *node, ag_error *err)
 {
+    int known = f->category_count, *index = NULL;
+    const ag_yaml **at = NULL;
     ag_status status = need_map(f, node, "categories", err);
+    if (status == AG_OK) status = grow_categories(f, node->count, err);
     if (status != AG_OK) return status;
-    f->categories = ag_arena_alloc(&f->arena, (size_t)node->count, sizeof *f->categories);
-    if (!f->categories) status = ag_fail_memory(err, "categories");
-    for (int i = 0; i < node->count && status == AG_OK; i++, f->category_count++) {
-        ag_category *c = &f->categories[i];
+    index = ag_calloc((size_t)node->count + 1, sizeof *index);
+    at = ag_calloc((size_t)(known + node->count) + 1, sizeof *at);
+    if (!index || !at) status = ag_fail_memory(err, "categories");
+    for (int i = 0; i < known && status == AG_OK; i++) at[i] = node;
+    for (int i = 0; i < node->count && status == AG_OK; i++) {
         const ag_yaml *value = node->values[i], *synonyms = NULL;
-        if (!(c->name = ag_arena_strdup(&f->arena, node->keys[i]->text)))
-            status = ag_fail_memory(err, "categories");
-        if (status == AG_OK && !ag_yaml_is_null(value)) {
-            if ((status = need_map(f, value, c->name, err)) == AG_OK)
+        if (!ag_yaml_is_null(value)) {
+            if ((status = need_map(f, value, node->keys[i]->text, err)) == AG_OK)
                 status = ag_yaml_known_keys(value, f->path, category_keys,
                                             sizeof category_keys / sizeof *category_keys, err);
             synonyms = status == AG_OK ? ag_yaml_get(value, "synonyms") : NULL;
         }
-        if (status == AG_OK) status = name_category(f, node->keys[i], c->name, i, &c->normal, err);
-        if (status == AG_OK && synonyms)
-            status = read_texts(f, synonyms, "synonyms", &c->synonyms, &c->synonym_count, err);
-        for (int k = 0; k < c->synonym_count && status == AG_OK; k++)
-            status = name_category(f, synonyms, c->synonyms[k], i, NULL, err);
+        int before = f->category_count;
+        if (status == AG_OK) status = open_category(f, node->keys[i], &index[i], err);
+        if (status == AG_OK && index[i] >= known && f->category_count == before)
+            status = ag_yaml_fail(err, f->path, node->keys[i], "'%s' already names the category '%s'",
+                                  node->keys[i]->text, f->categories[index[i]].name);
+        if (status == AG_OK) at[index[i]] = node->keys[i];
+        if (status == AG_OK && synonyms) status = read_synonyms(f, synonyms, index[i], err);
     }
     for (int i = 0; i < node->count && status == AG_OK; i++)
-        if (!ag_yaml_is_null(node->values[i])) status = read_category(f, node->values[i], i, err);
-    return status == AG_OK ? link_categories(f, node, err) : status;
+        if (!ag_yaml_is_null(node->values[i])) status = read_category(f, node->values[i], index[i], err);
+    if (status == AG_OK) status = link_categories(f, at, err);
+    ag_free(index);
+    ag_free(at);
+    return status;
 }
 
 /* --- values ------------------------------------------------------------------------------------------------ */
@@ -288,11 +345,13 @@ static ag_status read_values(ag_facts *f, const ag_yaml *node, ag_error *err)
 {
     ag_status status = need_map(f, node, "values", err);
     if (status != AG_OK) return status;
-    f->values = ag_arena_alloc(&f->arena, (size_t)node->count, sizeof *f->values);
-    if (!f->values) return ag_fail_memory(err, "values");
+    ag_value_facts *all = ag_arena_alloc(&f->arena, (size_t)(f->value_count + node->count), sizeof *all);
+    if (!all) return ag_fail_memory(err, "values");
+    if (f->value_count) memcpy(all, f->values, (size_t)f->value_count * sizeof *all);
+    f->values = all;
     for (int i = 0; i < node->count && status == AG_OK; i++, f->value_count++) {
         const ag_yaml *of = node->values[i];
-        ag_value_facts *v = &f->values[i];
+        ag_value_facts *v = &f->values[f->value_count];
         if ((status = check_asked_name(f, node->keys[i], node->keys[i]->text, err)) != AG_OK ||
             (status = need_map(f, of, node->keys[i]->text, err)) != AG_OK ||
             (status = ag_yaml_known_keys(of, f->path, value_keys, sizeof value_keys / sizeof *value_keys,
@@ -415,10 +474,12 @@ static ag_status read_ask(ag_facts *f, const ag_yaml *node, ag_ask *ask, ag_erro
 static ag_status read_knowledge(ag_facts *f, const ag_yaml *node, ag_error *err)
 {
     if (node->kind != AG_YAML_LIST) return ag_yaml_fail(err, f->path, node, "knowledge must be a list");
-    f->knowledge = ag_arena_alloc(&f->arena, (size_t)node->count, sizeof *f->knowledge);
-    if (!f->knowledge) return ag_fail_memory(err, "knowledge");
+    ag_knowledge *all = ag_arena_alloc(&f->arena, (size_t)(f->knowledge_count + node->count), sizeof *all);
+    if (!all) return ag_fail_memory(err, "knowledge");
+    if (f->knowledge_count) memcpy(all, f->knowledge, (size_t)f->knowledge_count * sizeof *all);
+    f->knowledge = all;
     for (int i = 0; i < node->count; i++, f->knowledge_count++) {
-        ag_knowledge *k = &f->knowledge[i];
+        ag_knowledge *k = &f->knowledge[f->knowledge_count];
         const ag_yaml *row = node->values[i];
         ag_status status = need_map(f, row, "an entry of knowledge", err);
         if (status == AG_OK) status = ag_yaml_known_keys(row, f->path, knowledge_keys, 3, err);
@@ -467,6 +528,49 @@ static ag_status read_text_fields(ag_facts *f, const ag_yaml *node, ag_error *er
     return status;
 }
 
+static ag_status read_type_fields(ag_facts *f, const ag_yaml *node, ag_error *err)
+{
+    return read_texts(f, node, "type_fields", &f->type_fields, &f->type_field_count, err);
+}
+
+/* Words in normal form, added to a set. */
+static ag_status add_words(ag_facts *f, const ag_yaml *node, const char *what, ag_map *set, ag_error *err)
+{
+    const char **texts;
+    int n;
+    ag_str normal = {0};
+    ag_status status = read_texts(f, node, what, &texts, &n, err);
+    for (int i = 0; i < n && status == AG_OK; i++) {
+        ag_str_clear(&normal);
+        status = ag_words_normal(&normal, texts[i], f->english, err);
+        if (status == AG_OK && normal.len && !ag_map_put(set, normal.data, normal.len, 1, NULL))
+            status = ag_fail_memory(err, what);
+    }
+    ag_str_free(&normal);
+    return status;
+}
+
+static ag_status read_aside(ag_facts *f, const ag_yaml *node, ag_error *err)
+{
+    return add_words(f, node, "aside", &f->aside, err);
+}
+
+static ag_status read_vague(ag_facts *f, const ag_yaml *node, ag_error *err)
+{
+    return add_words(f, node, "vague", &f->vague, err);
+}
+
+static ag_status read_wider(ag_facts *f, const ag_yaml *node, ag_error *err)
+{
+    const char *text;
+    ag_status status = ag_yaml_string(node, f->path, "wider", &text, err);
+    if (status != AG_OK) return status;
+    f->wider_unclear = strcmp(text, "unclear") == 0;
+    if (!f->wider_unclear && strcmp(text, "sibling") != 0)
+        return ag_yaml_fail(err, f->path, node, "wider can be 'sibling' or 'unclear', not '%s'", text);
+    return AG_OK;
+}
+
 static ag_status read_name(ag_facts *f, const ag_yaml *root, const char *key, const char **value,
                            ag_error *err)
 {
@@ -495,12 +599,17 @@ static ag_status read_also(ag_facts *f, const ag_yaml *node, ag_error *err)
 
 static ag_status read_root(ag_facts *f, const ag_yaml *root, ag_error *err)
 {
-    static const char *const keys[] = {"facts",  "language", "text_fields", "compatibility", "categories",
-                                       "values", "phrases",  "knowledge",   "why",           "also"};
+    static const char *const keys[] = {"facts",   "base",      "language",   "text_fields", "type_fields",
+                                       "aside",   "vague",     "categories", "values",      "compatibility",
+                                       "phrases", "knowledge", "why",        "also",        "wider"};
     static const struct {
         const char *key;
         ag_status (*read)(ag_facts *f, const ag_yaml *node, ag_error *err);
     } sections[] = {{"text_fields", read_text_fields},
+                    {"type_fields", read_type_fields},
+                    {"aside", read_aside},
+                    {"vague", read_vague},
+                    {"wider", read_wider},
                     {"categories", read_categories},
                     {"values", read_values},
                     {"phrases", read_phrases},
@@ -527,7 +636,7 @@ ag_status ag_facts_empty(ag_facts **facts, ag_error *err)
     ag_facts *f = ag_calloc(1, sizeof *f);
     if (!f) return ag_fail_memory(err, "facts");
     f->arena.name = "facts";
-    f->category_index.arena = f->phrases.arena = &f->arena;
+    f->category_index.arena = f->phrases.arena = f->aside.arena = f->vague.arena = &f->arena;
     f->path = f->name = "";
     f->language = "en";
     f->compatibility = "fits";
@@ -540,20 +649,62 @@ ag_status ag_facts_empty(ag_facts **facts, ag_error *err)
     return AG_OK;
 }
 
-/* Makes facts of a tree of nodes that one of the two readers below gives. */
-static ag_status build(ag_facts **facts, const char *path, const char *text, size_t len, ag_error *err)
+/* The file that `base` names, beside this one; *base NULL when there is none. The caller frees it. */
+static ag_status base_of(const ag_yaml *root, const char *path, char **base, ag_error *err)
+{
+    const ag_yaml *node = root->kind == AG_YAML_MAP ? ag_yaml_get(root, "base") : NULL;
+    const char *name;
+    *base = NULL;
+    if (!node || ag_yaml_is_null(node)) return AG_OK;
+    ag_status status = ag_yaml_string(node, path, "base", &name, err);
+    if (status != AG_OK) return status;
+    char *dir = *name == '/' ? NULL : ag_path_dir(path);
+    *base = *name == '/' ? ag_strndup(name, strlen(name)) : dir ? ag_path_join(dir, name) : NULL;
+    ag_free(dir);
+    return *base ? AG_OK : ag_fail_memory(err, "facts");
+}
+
+ag_status ag_facts_base(char **base, const char *path, ag_error *err)
 {
     ag_arena nodes = {.name = "facts file"};
     ag_yaml *root;
+    *base = NULL;
+    ag_status status = ag_yaml_load(&root, &nodes, path, err);
+    if (status == AG_OK) status = base_of(root, path, base, err);
+    ag_arena_free(&nodes);
+    return status;
+}
+
+/* Reads a file after the one it builds on. `text` NULL: from the disk. */
+static ag_status read_file(ag_facts *f, const char *path, const char *text, size_t len, int depth,
+                           ag_error *err)
+{
+    enum { DEEPEST = 8 };
+    ag_arena nodes = {.name = "facts file"};
+    ag_yaml *root;
+    char *base = NULL;
+    ag_status status = text ? ag_yaml_parse(&root, &nodes, text, len, path, err)
+                            : ag_yaml_load(&root, &nodes, path, err);
+    if (status == AG_OK) status = base_of(root, path, &base, err);
+    if (status == AG_OK && base && text)
+        status = ag_fail(err, AG_ERR_INPUT, "%s: base: only a file can build on another", path);
+    if (status == AG_OK && base && depth == DEEPEST)
+        status = ag_fail(err, AG_ERR_INPUT, "%s: base: more than %d files build on each other", path,
+                         DEEPEST);
+    if (status == AG_OK && base) status = read_file(f, base, NULL, 0, depth + 1, err);
+    if (status == AG_OK && !(f->path = ag_arena_strdup(&f->arena, path)))
+        status = ag_fail_memory(err, "facts");
+    if (status == AG_OK) status = read_root(f, root, err);
+    ag_free(base);
+    ag_arena_free(&nodes);
+    return status;
+}
+
+static ag_status build(ag_facts **facts, const char *path, const char *text, size_t len, ag_error *err)
+{
     ag_facts *f = NULL;
     ag_status status = ag_facts_empty(&f, err);
-    if (status != AG_OK) return status;
-    if (!(f->path = ag_arena_strdup(&f->arena, path))) status = ag_fail_memory(err, "facts");
-    if (status == AG_OK)
-        status = text ? ag_yaml_parse(&root, &nodes, text, len, path, err)
-                      : ag_yaml_load(&root, &nodes, path, err);
-    if (status == AG_OK) status = read_root(f, root, err);
-    ag_arena_free(&nodes);
+    if (status == AG_OK) status = read_file(f, path, text, len, 0, err);
     if (status == AG_OK)
         *facts = f;
     else
@@ -582,6 +733,8 @@ void ag_facts_free(ag_facts *f)
     ag_facts_unbind(f);
     ag_map_free(&f->category_index);
     ag_map_free(&f->phrases);
+    ag_map_free(&f->aside);
+    ag_map_free(&f->vague);
     pthread_mutex_destroy(&f->lock);
     ag_arena_free(&f->arena);
     ag_free(f);

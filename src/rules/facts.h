@@ -15,6 +15,8 @@ typedef struct ag_facts ag_facts;
 ag_status ag_facts_load(ag_facts **facts, const char *path, ag_error *err);
 /* The same from memory; `path` is the name in messages. */
 ag_status ag_facts_parse(ag_facts **facts, const char *text, size_t len, const char *path, ag_error *err);
+/* The file that a facts file builds on (its key `base`), or NULL. *base: ag_free. */
+ag_status ag_facts_base(char **base, const char *path, ag_error *err);
 /* An empty one (no facts file). */
 ag_status ag_facts_empty(ag_facts **facts, ag_error *err);
 /* The facts file that a book names, or an empty one. */

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "rules/facts_kind.h"
+
 typedef struct gold_work {
     const ag_facts *facts;
     const ag_book *book;
@@ -19,6 +21,7 @@ typedef struct gold_work {
 
 static int map_relation(const ag_criterion *c, ag_relation relation)
 {
+    if (relation == AG_REL_COUNT) return -1; /* left open */
     if (c->map[relation] >= 0) return c->map[relation];
     return c->from == AG_FROM_CATEGORY ? c->map[AG_REL_ELSE] : -1;
 }
@@ -28,13 +31,16 @@ static ag_status fill_verdicts(gold_work *w, ag_gold *gold, const ag_item *refer
 {
     ag_status status = AG_OK;
     bool category = false, attribute = false;
-    const char *of = w->item->category;
+    const char *of = ag_item_kind(w->item);
     for (int c = 0; c < w->book->criterion_count; c++) {
         category |= w->book->criteria[c].from == AG_FROM_CATEGORY;
         attribute |= w->book->criteria[c].from == AG_FROM_ATTRIBUTE;
     }
-    category = category && w->wanted && *w->wanted && of && *of;
-    if (category) {
+    bool any = w->wanted && strcmp(w->wanted, ag_any_kind) == 0;
+    category = category && w->wanted && *w->wanted && (any || (of && *of));
+    if (category && any) {
+        w->category = (ag_match){.relation = AG_REL_SAME, .value = of};
+    } else if (category) {
         status = ag_facts_match_category(&w->category, w->facts, w->wanted, of, err);
         *skills |= w->category.skills;
     }
@@ -101,7 +107,8 @@ static void fill_key(ag_str *out, const gold_work *w, const char *key, size_t le
     } else if (len == 6 && memcmp(key, "wanted", 6) == 0) {
         ag_str_add(out, w->wanted ? w->wanted : "?");
     } else if (len == 8 && memcmp(key, "category", 8) == 0) {
-        ag_str_add(out, w->item->category ? w->item->category : "?");
+        const char *kind = ag_item_kind(w->item);
+        ag_str_add(out, kind ? kind : "?");
     } else if (len == 4 && memcmp(key, "name", 4) == 0 && ask) {
         ag_str_add(out, ask->name);
     } else if (len == 5 && memcmp(key, "value", 5) == 0 && ask) {

@@ -96,7 +96,8 @@ typedef struct ag_category {
     const char **synonyms;
     int synonym_count;
     int *parents, *siblings, *related;
-    int parent_count, sibling_count, related_count;
+    int *unclear; /* may or may not serve where this is wanted: such pairs get no verdict */
+    int parent_count, sibling_count, related_count, unclear_count;
     int *within; /* itself and all above it */
     int within_count;
     bool members_are_siblings; /* the children of this category are substitutes for each other */
@@ -126,6 +127,12 @@ struct ag_facts {
     const char *path, *name, *language, *compatibility;
     bool english;
     bool text_title, text_description;
+    bool
+        wider_unclear; /* an item of a wider category than the wanted one may be one or not; else it is a sibling */
+    const char **type_fields; /* attributes that say what the product is */
+    int type_field_count;
+    ag_map aside; /* words after which a title speaks of something else ("for", "with") */
+    ag_map vague; /* head words that say nothing of what a thing is ("kit", "accessory") */
     ag_category *categories;
     int category_count;
     ag_map category_index;         /* normal form of names and synonyms -> category */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "rules/facts_kind.h"
 
 enum { VALUE_BYTES = 64 };
 
@@ -111,6 +112,7 @@ static ag_status add_values(ag_lexicon *lx, const ag_attribute *row, const char 
 {
     char part[VALUE_BYTES + 1];
     ag_status status = AG_OK;
+    if (row->compare == AG_COMPARE_CODE && !ag_value_is_code(value)) return AG_OK;
     if (row->compare != AG_COMPARE_SET || !strpbrk(value, ",;/|"))
         return add_value(lx, attribute, value, 1, err);
     for (const char *at = value; *at && status == AG_OK;) {
@@ -185,7 +187,8 @@ static ag_status add_attribute(ag_lexicon *lx, const ag_item *item, const ag_att
         for (int k = 0; k < item->fields[i].count && status == AG_OK && !is_number_row(row); k++)
             status = add_values(lx, row, attribute, item->fields[i].values[k], err);
     }
-    if (any && status == AG_OK && item->category) status = add_usual(lx, item->category, attribute, 1, err);
+    const char *kind = ag_item_kind(item);
+    if (any && status == AG_OK && kind) status = add_usual(lx, kind, attribute, 1, err);
     return status;
 }
 
@@ -193,7 +196,7 @@ static ag_status add_attribute(ag_lexicon *lx, const ag_item *item, const ag_att
  * of many products, and a long one is what no query says. */
 static ag_status add_products(ag_lexicon *lx, const ag_item *item, ag_error *err)
 {
-    ag_lexeme product = {.meaning = AG_MEANS_PRODUCT, .category = item->category, .count = 1};
+    ag_lexeme product = {.meaning = AG_MEANS_PRODUCT, .category = ag_item_kind(item), .count = 1};
     ag_str name = {0};
     ag_status status = AG_OK;
     for (int i = 0; i < item->field_count && status == AG_OK; i++) {
@@ -226,13 +229,14 @@ ag_status ag_lexicon_add_item(ag_lexicon *lx, const ag_item *item, ag_error *err
     for (int i = 0; i < item->field_count && status == AG_OK && book->attribute_count <= 1; i++)
         status = add_attribute(lx, item, &book->attributes[0], item->fields[i].name, item->fields[i].name,
                                err);
-    if (status == AG_OK && item->category && *item->category) {
+    const char *kind = ag_item_kind(item);
+    if (status == AG_OK && kind) {
         int known = -1;
-        status = ag_facts_category_index(lx->facts, item->category, &known, err);
-        const char *name = known >= 0 ? lx->facts->categories[known].name : item->category;
+        status = ag_facts_category_index(lx->facts, kind, &known, err);
+        const char *name = known >= 0 ? lx->facts->categories[known].name : kind;
         if (status == AG_OK)
-            status = add(lx, item->category,
-                         &(ag_lexeme){.meaning = AG_MEANS_CATEGORY, .display = name, .count = 1}, err);
+            status = add(lx, kind, &(ag_lexeme){.meaning = AG_MEANS_CATEGORY, .display = name, .count = 1},
+                         err);
     }
     return status == AG_OK ? add_products(lx, item, err) : status;
 }

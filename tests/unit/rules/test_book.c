@@ -306,7 +306,7 @@ static const struct {
      "b:3:24: near must be a number from 0, or a percentage such as 10%"},
     {HEAD "attributes: {a: {near: '%'}}\n",
      "b:3:24: near must be a number from 0, or a percentage such as 10%"},
-    {HEAD "attributes: {a: {compare: fuzzy}}\n", "b:3:27: compare 'fuzzy' is not one of text, number, set"},
+    {HEAD "attributes: {a: {compare: fuzzy}}\n", "b:3:27: compare 'fuzzy' is not one of text, number, set, code"},
     {HEAD "attributes: {a: {units: {g: 1}}}\n", "b:3:25: units are for attributes with `compare: number`"},
     {HEAD "attributes: {a: {compare: number, units: {g: 0}}}\n",
      "b:3:46: the factor of a unit must be above 0"},

@@ -1,0 +1,153 @@
+/* facts_kind.c: the kind of an item from its texts; see facts_kind.h. */
+#include "rules/facts_kind.h"
+
+#include <string.h>
+
+#include "rules/facts_table.h"
+
+enum { NAME_WORDS = 5, NOTHING = -1, VAGUE = -2 };
+
+typedef struct scan {
+    const ag_facts *f;
+    ag_words words;
+    ag_str compound;
+    ag_error *err;
+} scan;
+
+const char ag_any_kind[] = "*";
+
+const char *ag_item_kind(const ag_item *item)
+{
+    return item->category && *item->category ? item->category : item->kind;
+}
+
+static bool in_set(const scan *s, const ag_map *set, size_t word)
+{
+    const ag_word *w = &s->words.items[word];
+    return ag_map_get(set, s->words.text.data + w->at, w->len) >= 0;
+}
+
+/* What stands between two words as written: does it part them (a comma, a bracket, a dash with spaces)? */
+static bool parted(const scan *s, size_t word)
+{
+    const ag_word *w = &s->words.items[word - 1];
+    size_t from = w->raw_at + w->raw_len, to = s->words.items[word].raw_at;
+    const char *raw = s->words.raw.data;
+    for (size_t i = from; i < to; i++) {
+        if (strchr(",;:()|\n", raw[i])) return true;
+        if (raw[i] == '-' && to - from > 1) return true;
+        if ((unsigned char)raw[i] == 0xE2 && to - from > 3) return true; /* a long dash between spaces */
+    }
+    return false;
+}
+
+/* Two names side by side that stand for two things: "keyboard + mouse", "keyboard and mouse". */
+static bool joined(const scan *s, size_t end, size_t start)
+{
+    const ag_word *a = &s->words.items[end - 1], *b = &s->words.items[start];
+    if (start == end + 1) {
+        const ag_word *w = &s->words.items[end];
+        int bits = ag_map_get(&s->f->phrases, s->words.text.data + w->at, w->len);
+        return bits > 0 && (bits & (1 << AG_PHRASE_JOIN));
+    }
+    for (size_t i = a->raw_at + a->raw_len; start == end && i < b->raw_at; i++)
+        if (s->words.raw.data[i] == '+' || s->words.raw.data[i] == '&') return true;
+    return false;
+}
+
+/* The category that the longest name at `word` means, or NOTHING; *n its words. */
+static int name_at(const scan *s, size_t word, size_t *n)
+{
+    size_t most = s->words.count - word;
+    if (most > NAME_WORDS) most = NAME_WORDS;
+    for (*n = most; *n > 0; --*n) {
+        size_t len;
+        const char *text = ag_words_slice(&s->words, word, *n, &len);
+        bool whole = true;
+        for (size_t k = 1; k < *n && whole; k++) whole = !parted(s, word + k);
+        int index = whole ? ag_map_get(&s->f->category_index, text, len) : -1;
+        if (index >= 0) return index;
+    }
+    *n = 1;
+    return in_set(s, &s->f->vague, word) ? VAGUE : NOTHING;
+}
+
+/* "notebook case" is what the facts call "laptop case" when a notebook is a laptop: the category of X's own name and
+ * the words of Y, or `fallback`. */
+static int compound(scan *s, int x, size_t y, size_t words, int fallback)
+{
+    size_t len;
+    const char *text = ag_words_slice(&s->words, y, words, &len);
+    ag_str_clear(&s->compound);
+    ag_str_add(&s->compound, s->f->categories[x].normal);
+    ag_str_addc(&s->compound, ' ');
+    ag_str_addn(&s->compound, text, len);
+    int index = ag_map_get(&s->f->category_index, ag_str_text(&s->compound), s->compound.len);
+    return index >= 0 ? index : fallback;
+}
+
+/* The kind that a text names: a category, VAGUE when it says that there is one without saying which, or NOTHING. */
+static ag_status read_text(scan *s, const char *text, int *kind)
+{
+    int found = NOTHING, last = NOTHING; /* last: the category of the name that ends at `end` */
+    size_t end = 0, n;
+    bool aside = false;
+    *kind = NOTHING;
+    if (!text || !*text) return AG_OK;
+    ag_status status = ag_words_split(&s->words, text, s->f->english, s->err);
+    for (size_t i = 0; i < s->words.count && status == AG_OK; i += n) {
+        n = 1;
+        if (i && parted(s, i)) {
+            if (found != NOTHING) break;
+            aside = false;
+            last = NOTHING;
+        }
+        if (in_set(s, &s->f->aside, i)) {
+            if (found != NOTHING) break;
+            aside = true;
+        }
+        int name = name_at(s, i, &n);
+        if (name == NOTHING && s->words.items[i].number && found != NOTHING) break;
+        if (name == NOTHING || aside) continue;
+        bool next_to = last >= 0 && end == i;
+        if (last >= 0 && name >= 0 && joined(s, end, i))
+            found = VAGUE;
+        else if (next_to && name >= 0)
+            found = compound(s, last, i, n, name);
+        else
+            found = name;
+        last = found;
+        end = i + n;
+    }
+    *kind = found;
+    return status == AG_OK ? ag_str_ok(&s->compound, s->err) : status;
+}
+
+static ag_status read_type_fields(scan *s, const ag_item *item, int *kind)
+{
+    ag_status status = AG_OK;
+    *kind = NOTHING;
+    for (int t = 0; t < s->f->type_field_count && *kind < 0; t++)
+        for (int i = 0; i < item->field_count && *kind < 0; i++) {
+            const ag_field *field = &item->fields[i];
+            if (strcmp(field->name, s->f->type_fields[t]) != 0) continue;
+            for (int k = 0; k < field->count && *kind < 0 && status == AG_OK; k++)
+                status = ag_facts_category_index(s->f, field->values[k], kind, s->err);
+        }
+    return status;
+}
+
+ag_status ag_facts_kind(const char **kind, const ag_facts *facts, const ag_item *item, ag_error *err)
+{
+    scan s = {.f = facts, .err = err};
+    int index = NOTHING;
+    *kind = NULL;
+    if (facts->category_count == 0) return AG_OK;
+    ag_status status = read_text(&s, item->title, &index);
+    if (status == AG_OK && index == NOTHING) status = read_type_fields(&s, item, &index);
+    if (status == AG_OK && index == NOTHING) status = read_text(&s, item->description, &index);
+    if (status == AG_OK && index >= 0) *kind = facts->categories[index].name;
+    ag_words_free(&s.words);
+    ag_str_free(&s.compound);
+    return status;
+}

@@ -1,0 +1,22 @@
+/* facts_kind.h: what kind of thing an item is, where the catalogue has no category for it.
+ *
+ * Read off the type fields, the title and the description by the names that the facts file gives to categories. In a
+ * title the thing stands last before the first comma, preposition or number ("HP 5 m laser printer cable, black, for
+ * LaserJet"): what stands before it tells what it is for. Nothing is better than a guess: a title that ends in a word
+ * that may be anything ("kit") or names two things at once gives no kind, and so no verdict of category.
+ */
+#ifndef AG_RULES_FACTS_KIND_H
+#define AG_RULES_FACTS_KIND_H
+
+#include "rules/facts.h"
+
+/* *kind: the name of a category of the facts file (its own text), or NULL where the item does not say. Does not look at
+ * item->category. */
+ag_status ag_facts_kind(const char **kind, const ag_facts *facts, const ag_item *item, ag_error *err);
+
+/* A query that names no kind of thing wants this category: any will do. */
+extern const char ag_any_kind[]; /* "*" */
+/* What the item is: its category where it states one, else item->kind; NULL when neither is there. */
+const char *ag_item_kind(const ag_item *item);
+
+#endif
