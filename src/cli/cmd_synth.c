@@ -1,4 +1,4 @@
-/* cmd_synth.c: `agrl synth`: labelled pairs out of a rulebook and a catalogue, here the invented shop's. */
+/* cmd_synth.c: `agrl synth`: labelled pairs out of a rulebook and a catalogue: a shop's own, or one that is invented. */
 #include <stdio.h>
 #include <string.h>
 
@@ -7,27 +7,36 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/synth_print.h"
+#include "data/catalogue.h"
 #include "data/shop.h"
 #include "data/synth.h"
+#include "rules/facts_kind.h"
 
 typedef struct settings {
-    const char *rules, *out, *tiers, *withhold;
-    ag_option_list refuse, skills;
-    long pairs, seed, products, per_query, unseen_brands, unseen_categories;
+    const char *rules, *out, *tiers, *withhold, *catalogue, *queries;
+    ag_option_list refuse, skills, maps;
+    long audit, pairs, seed, products, per_query, unseen_brands, unseen_categories;
     double part[AG_SYNTH_PARTS], type[AG_SYNTH_TYPES];
     double unseen_products, disturbed, asked_parsed, missing, text_only;
-    bool relabel, quiet;
+    bool relabel, quiet, keep_html;
 } settings;
+
+/* Queries of files. */
+typedef struct texts {
+    const char **items;
+    size_t count, cap;
+} texts;
 
 typedef struct inputs {
     ag_book *book;
     ag_facts *facts;
     ag_lexicon *lexicon;
-    ag_arena arena; /* the catalogue and the refused queries */
+    ag_arena arena;       /* the invented shop and the queries */
+    ag_products products; /* a catalogue from a file */
     ag_item *items;
     size_t item_count;
-    const char **refused;
-    size_t refused_count, refused_cap;
+    texts refused, real;
 } inputs;
 
 static void set_defaults(settings *s, const ag_synth_options *o, const ag_shop_options *shop)
@@ -35,16 +44,15 @@ static void set_defaults(settings *s, const ag_synth_options *o, const ag_shop_o
     *s = (settings){.pairs = o->pairs,
                     .seed = (long)o->seed,
                     .products = shop->products,
-                    .per_query = o->per_query,
                     .unseen_brands = o->unseen_brands,
                     .unseen_categories = o->unseen_categories,
                     .unseen_products = o->unseen_products,
-                    .disturbed = o->disturbed,
                     .asked_parsed = 0.3,
                     .missing = shop->missing,
                     .text_only = shop->text_only};
     memcpy(s->part, o->part_share, sizeof s->part);
-    memcpy(s->type, o->type_share, sizeof s->type);
+    for (int t = 0; t < AG_SYNTH_TYPES; t++) s->type[t] = -1; /* not given */
+    s->disturbed = -1;
 }
 
 /* "4=0.3,3=0.3,...": every tier not named gets nothing. */
@@ -88,8 +96,8 @@ static ag_status read_skills(const ag_option_list *list, unsigned *bits, ag_erro
     return AG_OK;
 }
 
-/* Queries of a held-out file: JSONL pairs (their "query") or plain lines. */
-static ag_status read_refused(inputs *in, const char *path, ag_error *err)
+/* Queries of a file: JSONL pairs (their "query") or plain lines. */
+static ag_status read_queries(texts *to, ag_arena *arena, const char *path, ag_error *err)
 {
     ag_lines *lines = NULL;
     char *line;
@@ -105,18 +113,46 @@ static ag_status read_refused(inputs *in, const char *path, ag_error *err)
             if (!query)
                 status = ag_fail(err, AG_ERR_INPUT, "%s:%ld: no \"query\"", path, ag_lines_number(lines));
         }
-        if (status == AG_OK &&
-            !ag_grow(&in->refused, &in->refused_cap, in->refused_count + 1, sizeof *in->refused))
-            status = ag_fail_memory(err, "refused queries");
-        if (status == AG_OK && !(in->refused[in->refused_count++] = ag_arena_strdup(&in->arena, query)))
-            status = ag_fail_memory(err, "refused queries");
+        bool repeated = status == AG_OK && to->count && strcmp(to->items[to->count - 1], query) == 0;
+        if (status == AG_OK && !repeated && !ag_grow(&to->items, &to->cap, to->count + 1, sizeof *to->items))
+            status = ag_fail_memory(err, "queries");
+        if (status == AG_OK && !repeated && !(to->items[to->count++] = ag_arena_strdup(arena, query)))
+            status = ag_fail_memory(err, "queries");
         json_decref(json);
     }
     ag_lines_close(lines);
     return status;
 }
 
-static ag_status open_inputs(inputs *in, const settings *s, ag_error *err)
+/* A catalogue from a file; what of it cannot be used is said once a kind. Products without a category get the kind that
+ * their texts name. */
+static ag_status load_catalogue(inputs *in, const settings *s, ag_error *err)
+{
+    ag_catalogue_file file = {
+        .path = s->catalogue, .keep_html = s->keep_html, .maps = s->maps.items, .map_count = s->maps.count};
+    ag_status status = ag_products_load(&in->products, &file, err);
+    if (status != AG_OK) return status;
+    in->items = in->products.items;
+    in->item_count = in->products.count;
+    size_t stated = 0, read = 0;
+    for (size_t i = 0; i < in->item_count && status == AG_OK; i++) {
+        ag_item *item = &in->items[i];
+        stated += item->category != NULL;
+        if (!item->category) status = ag_facts_kind(&item->kind, in->facts, item, err);
+        read += item->kind != NULL;
+    }
+    for (int f = 0; f < AG_PRODUCT_FAULTS && status == AG_OK; f++) {
+        ag_str text = {0};
+        if (ag_products_fault(&in->products, (ag_product_fault)f, &text)) ag_warn("%s", ag_str_text(&text));
+        ag_str_free(&text);
+    }
+    if (status == AG_OK && !s->quiet)
+        ag_say("%s: %zu products; %zu state a category, of %zu the texts say what they are", s->catalogue,
+               in->item_count, stated, read);
+    return status;
+}
+
+static ag_status invent_shop(inputs *in, const settings *s, ag_error *err)
 {
     ag_shop_options shop;
     ag_shop_defaults(&shop);
@@ -124,15 +160,21 @@ static ag_status open_inputs(inputs *in, const settings *s, ag_error *err)
     shop.seed = (uint64_t)s->seed;
     shop.missing = s->missing;
     shop.text_only = s->text_only;
+    return ag_shop_invent(&in->items, &in->item_count, &shop, &in->arena, err);
+}
+
+static ag_status open_inputs(inputs *in, const settings *s, ag_error *err)
+{
     in->arena.name = "shop";
     ag_status status = ag_book_load(&in->book, s->rules, err);
     if (status == AG_OK) status = ag_facts_of_book(&in->facts, in->book, err);
-    if (status == AG_OK) status = ag_shop_invent(&in->items, &in->item_count, &shop, &in->arena, err);
+    if (status == AG_OK) status = s->catalogue ? load_catalogue(in, s, err) : invent_shop(in, s, err);
     if (status == AG_OK) status = ag_lexicon_create(&in->lexicon, in->facts, in->book, err);
     for (size_t i = 0; i < in->item_count && status == AG_OK; i++)
         status = ag_lexicon_add_item(in->lexicon, &in->items[i], err);
     for (int i = 0; i < s->refuse.count && status == AG_OK; i++)
-        status = read_refused(in, s->refuse.items[i], err);
+        status = read_queries(&in->refused, &in->arena, s->refuse.items[i], err);
+    if (status == AG_OK && s->queries) status = read_queries(&in->real, &in->arena, s->queries, err);
     return status;
 }
 
@@ -141,84 +183,10 @@ static void close_inputs(inputs *in)
     ag_lexicon_free(in->lexicon);
     ag_facts_free(in->facts);
     ag_book_free(in->book);
-    ag_free(in->refused);
+    ag_free(in->refused.items);
+    ag_free(in->real.items);
+    ag_products_free(&in->products);
     ag_arena_free(&in->arena);
-}
-
-/* --- the table ----------------------------------------------------------------------------------------------- */
-
-/* How many pairs of each part have each value of something. */
-static void print_rows(const ag_synth *synth, const char *title, const char *const *names, int n,
-                       bool (*has)(const ag_synth_pair *pair, int value, const void *with), const void *with)
-{
-    printf("\n%-14s", title);
-    for (int p = 0; p < AG_SYNTH_PARTS; p++) printf("%16s", ag_synth_part_names[p]);
-    printf("\n");
-    for (int v = 0; v < n; v++) {
-        printf("  %-12s", names[v]);
-        for (int p = 0; p < AG_SYNTH_PARTS; p++) {
-            size_t count = 0, total = synth->pair_count[p];
-            for (size_t i = 0; i < total; i++) count += has(&synth->pairs[p][i], v, with);
-            printf("%8zu %6.1f%%", count, total ? 100.0 * (double)count / (double)total : 0.0);
-        }
-        printf("\n");
-    }
-}
-
-static bool has_tier(const ag_synth_pair *pair, int tier, const void *with)
-{
-    (void)with;
-    return pair->gold.tier == tier;
-}
-
-static bool has_rule(const ag_synth_pair *pair, int rule, const void *with)
-{
-    (void)with;
-    return pair->gold.rule == rule;
-}
-
-static bool has_type(const ag_synth_pair *pair, int type, const void *with)
-{
-    (void)with;
-    return pair->query->type == (ag_synth_type)type;
-}
-
-static bool has_skill(const ag_synth_pair *pair, int skill, const void *with)
-{
-    (void)with;
-    return pair->skills & (1u << skill);
-}
-
-static void print_summary(const ag_synth *synth, const ag_book *book)
-{
-    const char *tiers[AG_MAX_TIERS], *rules[AG_MAX_RULES];
-    for (int i = 0; i < book->tier_count; i++) tiers[i] = book->tiers[i].id;
-    for (int i = 0; i < book->rule_count; i++) rules[i] = book->rules[i].id;
-    printf("%-14s", "pairs");
-    for (int p = 0; p < AG_SYNTH_PARTS; p++) printf("%16zu", synth->pair_count[p]);
-    printf("\n%-14s", "queries");
-    for (int p = 0; p < AG_SYNTH_PARTS; p++) {
-        size_t n = 0;
-        const ag_synth_query *last = NULL;
-        for (size_t i = 0; i < synth->pair_count[p]; i++) { /* pairs of a query stand together */
-            n += synth->pairs[p][i].query != last;
-            last = synth->pairs[p][i].query;
-        }
-        printf("%16zu", n);
-    }
-    printf("\n");
-    print_rows(synth, "tier", tiers, book->tier_count, has_tier, NULL);
-    print_rows(synth, "rule", rules, book->rule_count, has_rule, NULL);
-    print_rows(synth, "type", ag_synth_type_names, AG_SYNTH_TYPES, has_type, NULL);
-    print_rows(synth, "needs", ag_skill_names, AG_SKILL_COUNT, has_skill, NULL);
-    double precision = synth->parsed_entries ? (double)synth->agreed_entries / (double)synth->parsed_entries
-                                             : 1.0;
-    double recall = synth->asked_entries ? (double)synth->agreed_entries / (double)synth->asked_entries : 1.0;
-    printf("\nparser of asked: precision %.3f, recall %.3f over %ld requests", precision, recall,
-           synth->asked_entries);
-    printf("; sft pairs with its reading: %ld (%ld more kept their own, because it missed what decides)\n",
-           synth->parsed_asked, synth->parser_missed);
-    if (synth->withheld) printf("products kept out of sft by withholding: %ld\n", synth->withheld);
 }
 
 /* --- the command --------------------------------------------------------------------------------------------- */
@@ -234,6 +202,29 @@ static ag_status write_beside(const inputs *in, const char *dir, ag_error *err)
     return status;
 }
 
+/* Shares of types: as given; or those of the real queries, which come first themselves; or what is usual. */
+static ag_status choose_shares(ag_synth_options *o, const inputs *in, const settings *s, ag_error *err)
+{
+    bool given = false;
+    for (int t = 0; t < AG_SYNTH_TYPES; t++) given |= s->type[t] > 0;
+    if (given) {
+        for (int t = 0; t < AG_SYNTH_TYPES; t++) o->type_share[t] = s->type[t] > 0 ? s->type[t] : 0;
+    } else if (s->queries) {
+        ag_status status = ag_synth_fit_shares(o->type_share, in->facts, in->lexicon, in->real.items,
+                                               in->real.count, err);
+        o->type_share[AG_SYNTH_REAL] = 1;
+        return status;
+    } else if (s->catalogue) {
+        memcpy(o->type_share, ag_synth_catalogue_shares, sizeof o->type_share);
+    }
+    return AG_OK;
+}
+
+static ag_status write_audit(const inputs *in, const ag_synth *synth, const settings *s, ag_error *err)
+{
+    return ag_synth_write_audit(synth, in->book, s->audit, (uint64_t)s->seed, s->out, err);
+}
+
 static ag_status run(const settings *s, ag_error *err)
 {
     inputs in = {0};
@@ -242,26 +233,31 @@ static ag_status run(const settings *s, ag_error *err)
     ag_synth_defaults(&o);
     o.pairs = s->pairs;
     o.seed = (uint64_t)s->seed;
-    o.per_query = (int)s->per_query;
+    o.per_query = s->per_query ? (int)s->per_query : s->catalogue ? 10 : o.per_query;
     o.unseen_products = s->unseen_products;
     o.unseen_brands = (int)s->unseen_brands;
     o.unseen_categories = (int)s->unseen_categories;
-    o.disturbed = s->disturbed;
+    if (s->catalogue) o.disturbed = 0.125;
+    if (s->disturbed >= 0) o.disturbed = s->disturbed;
     o.asked_parsed = s->asked_parsed;
     o.withhold = s->withhold;
     o.relabel = s->relabel;
     memcpy(o.part_share, s->part, sizeof o.part_share);
-    memcpy(o.type_share, s->type, sizeof o.type_share);
     ag_status status = read_skills(&s->skills, &o.withhold_skills, err);
     if (status == AG_OK) status = open_inputs(&in, s, err);
+    if (status == AG_OK) status = choose_shares(&o, &in, s, err);
     if (status == AG_OK && s->tiers) status = read_tiers(s->tiers, in.book, o.tier_share, err);
-    o.refused = in.refused;
-    o.refused_count = in.refused_count;
+    o.refused = in.refused.items;
+    o.refused_count = in.refused.count;
+    o.queries = in.real.items;
+    o.query_count = in.real.count;
+    o.catalogue = s->catalogue != NULL;
     if (status == AG_OK)
         status = ag_synth_run(&synth, in.items, in.item_count, in.facts, in.book, in.lexicon, &o, err);
     if (status == AG_OK) status = ag_synth_write(synth, in.book, s->out, err);
     if (status == AG_OK) status = write_beside(&in, s->out, err);
-    if (status == AG_OK && !s->quiet) print_summary(synth, in.book);
+    if (status == AG_OK && s->audit) status = write_audit(&in, synth, s, err);
+    if (status == AG_OK && !s->quiet) ag_synth_print(synth, in.book, in.real.items, in.real.count);
     for (int p = 0; status == AG_OK && p < AG_SYNTH_PARTS; p++)
         if ((long)synth->pair_count[p] < synth->wanted[p])
             ag_warn("%s has %zu of %ld pairs: the catalogue and rules give no more; try --products or fewer "
@@ -274,15 +270,16 @@ static ag_status run(const settings *s, ag_error *err)
 
 int ag_cmd_synth(int argc, char **argv)
 {
-    static const ag_usage usage = {"agrl synth --rules BOOK --out DIR [options]",
-                                   "Makes queries over an invented shop, pairs them with products of every "
-                                   "tier, and derives each label (verdicts, "
-                                   "deciding rule, tier, reason) from the products' facts and the rulebook. "
-                                   "DIR gets sft.jsonl, rl.jsonl, "
-                                   "valid.jsonl, test.jsonl, test_unseen.jsonl, catalogue.jsonl and "
-                                   "lexicon.json. Shares (of files, query types, tiers) are weights: each "
-                                   "group is divided by its sum. The same settings give the same bytes.",
-                                   0, 0};
+    static const ag_usage usage = {
+        "agrl synth --rules BOOK --out DIR [options]",
+        "Makes queries over a catalogue or an invented shop, pairs them with products of every "
+        "tier, and derives each label (verdicts, "
+        "deciding rule, tier, reason) from the products' facts and the rulebook. "
+        "DIR gets sft.jsonl, rl.jsonl, "
+        "valid.jsonl, test.jsonl, test_unseen.jsonl, catalogue.jsonl and "
+        "lexicon.json. Shares (of files, query types, tiers) are weights: each "
+        "group is divided by its sum. The same settings give the same bytes.",
+        0, 0};
     settings s;
     ag_synth_options o;
     ag_shop_options shop;
@@ -295,10 +292,22 @@ int ag_cmd_synth(int argc, char **argv)
     const ag_option options[] = {
         {"rules", AG_OPT_STRING, &s.rules, "BOOK", "rulebook (needed)", 0, 0},
         {"out", AG_OPT_STRING, &s.out, "DIR", "folder for the files (needed)", 0, 0},
+        {"catalogue", AG_OPT_STRING, &s.catalogue, "FILE",
+         "a shop's products: JSONL, CSV or TSV, plain or gz (none: a shop is invented)", 0, 0},
+        {"map", AG_OPT_LIST, &s.maps, "COLUMN=FIELD",
+         "a column of the catalogue that is not understood by its name", 0, 0},
+        {"keep-html", AG_OPT_FLAG, &s.keep_html, NULL, "leave HTML in titles and descriptions", 0, 0},
+        {"queries", AG_OPT_STRING, &s.queries, "FILE",
+         "real queries (a line each, or JSONL pairs): those that the parser reads to the end are used first",
+         0, 0},
+        {"audit", AG_OPT_INT, &s.audit, "N",
+         "also write audit.tsv, a sheet of N pairs for a reader, and audit-key.tsv with their labels", 0,
+         100000},
         {"pairs", AG_OPT_INT, &s.pairs, "N", "pairs in all files together", 1, 1e8},
         {"seed", AG_OPT_INT, &s.seed, "N", "seed of shop, queries and splits", 0, 9e15},
         {"products", AG_OPT_INT, &s.products, "N", "products of the invented shop", 1, 1e7},
-        {"per-query", AG_OPT_INT, &s.per_query, "N", "products of one query at most", 1, 64},
+        {"per-query", AG_OPT_INT, &s.per_query, "N",
+         "products of one query at most (default 5; catalogue 10)", 1, 64},
         {"sft-share", AG_OPT_NUMBER, &s.part[AG_SYNTH_SFT], "X", "share of the pairs in sft.jsonl", 0, 1},
         {"rl-share", AG_OPT_NUMBER, &s.part[AG_SYNTH_RL], "X", "share in rl.jsonl", 0, 1},
         {"valid-share", AG_OPT_NUMBER, &s.part[AG_SYNTH_VALID], "X", "share in valid.jsonl", 0, 1},
@@ -311,13 +320,25 @@ int ag_cmd_synth(int argc, char **argv)
         {"alternative", AG_OPT_NUMBER, &s.type[AG_SYNTH_ALTERNATIVE], "X", "share of 'alternative to'", 0, 1},
         {"question", AG_OPT_NUMBER, &s.type[AG_SYNTH_QUESTION], "X", "share of questions", 0, 1},
         {"knowledge", AG_OPT_NUMBER, &s.type[AG_SYNTH_KNOWLEDGE], "X", "share that needs knowledge", 0, 1},
+        {"kind", AG_OPT_NUMBER, &s.type[AG_SYNTH_KIND], "X", "catalogue: share that names a kind of thing", 0,
+         1},
+        {"attribute", AG_OPT_NUMBER, &s.type[AG_SYNTH_ATTRIBUTE], "X", "catalogue: kind and an attribute", 0,
+         1},
+        {"brand", AG_OPT_NUMBER, &s.type[AG_SYNTH_BRAND], "X", "catalogue: a brand, or brand and kind", 0, 1},
+        {"model", AG_OPT_NUMBER, &s.type[AG_SYNTH_MODEL], "X", "catalogue: a part number", 0, 1},
+        {"device", AG_OPT_NUMBER, &s.type[AG_SYNTH_DEVICE], "X", "catalogue: what fits a device", 0, 1},
+        {"absent", AG_OPT_NUMBER, &s.type[AG_SYNTH_ABSENT], "X", "catalogue: things that are not sold", 0, 1},
+        {"real", AG_OPT_NUMBER, &s.type[AG_SYNTH_REAL], "X", "with --queries: real ones", 0, 1},
         {"tiers", AG_OPT_STRING, &s.tiers, "ID=X,...", "shares of the tiers (equal)", 0, 0},
         {"unseen-products", AG_OPT_NUMBER, &s.unseen_products, "X", "share of products kept for tests", 0,
          0.9},
         {"unseen-brands", AG_OPT_INT, &s.unseen_brands, "N", "brands kept for test_unseen", 0, 1000},
         {"unseen-categories", AG_OPT_INT, &s.unseen_categories, "N", "categories kept for test_unseen", 0,
          1000},
-        {"disturbed", AG_OPT_NUMBER, &s.disturbed, "X", "share of queries in another word order", 0, 1},
+        {"disturbed", AG_OPT_NUMBER, &s.disturbed, "X",
+         "share of queries with a slip, or (invented shop) in another word order (default 0.08; catalogue "
+         "0.125)",
+         0, 1},
         {"missing", AG_OPT_NUMBER, &s.missing, "X", "share of facts that a product does not state", 0, 1},
         {"text-only", AG_OPT_NUMBER, &s.text_only, "X", "share of facts that stand in the title only", 0, 1},
         {"asked-parsed", AG_OPT_NUMBER, &s.asked_parsed, "SHARE",
@@ -338,6 +359,12 @@ int ag_cmd_synth(int argc, char **argv)
         status = ag_fail(&err, AG_ERR_USAGE, "synth needs --rules BOOK, for example --rules rules/shop.yaml");
     else if (!s.out)
         status = ag_fail(&err, AG_ERR_USAGE, "synth needs --out DIR");
+    else if (!s.catalogue && (s.maps.count || s.keep_html))
+        status = ag_fail(&err, AG_ERR_USAGE,
+                         "--map and --keep-html are about a catalogue; name one with --catalogue FILE");
+    else if (!s.catalogue && s.queries)
+        status = ag_fail(&err, AG_ERR_USAGE,
+                         "--queries are asked of a catalogue; name one with --catalogue FILE");
     if (status == AG_OK) status = run(&s, &err);
     return status == AG_OK ? 0 : ag_cli_fail(&err);
 }

@@ -12,13 +12,22 @@
 #include "data/split.h"
 
 const char *const ag_synth_part_names[AG_SYNTH_PARTS] = {"sft", "rl", "valid", "test", "test_unseen"};
-const char *const ag_synth_type_names[AG_SYNTH_TYPES] = {"plain", "negation", "alternative", "question",
-                                                         "knowledge"};
+const char *const ag_synth_type_names[AG_SYNTH_TYPES] = {"plain",     "negation", "alternative", "question",
+                                                         "knowledge", "kind",     "attribute",   "brand",
+                                                         "model",     "device",   "absent",      "real"};
+const double ag_synth_catalogue_shares[AG_SYNTH_TYPES] = {
+    [AG_SYNTH_NEGATION] = 0.02,  [AG_SYNTH_ALTERNATIVE] = 0.01, [AG_SYNTH_QUESTION] = 0.01,
+    [AG_SYNTH_KNOWLEDGE] = 0.01, [AG_SYNTH_KIND] = 0.52,        [AG_SYNTH_ATTRIBUTE] = 0.14,
+    [AG_SYNTH_BRAND] = 0.095,    [AG_SYNTH_MODEL] = 0.095,      [AG_SYNTH_DEVICE] = 0.05,
+    [AG_SYNTH_ABSENT] = 0.05};
 
 enum {
     CANDIDATES = 96,
     SAME_KIND = 48,
     OTHER_KIND = 12,
+    SEARCHED = 200, /* results that are looked through for those that the file at hand may have */
+    FOUND = 40,     /* of which this many are considered */
+    NEAR_MISSES = 24,
     RELATIONS = 4,
     GIVE_UP = 1000, /* tries for a query of one type */
     QUERIES_A_PAIR = 4,
@@ -48,6 +57,8 @@ typedef struct run {
         rule_count[AG_MAX_RULES]; /* of the part at hand */
     candidate candidates[CANDIDATES];
     int candidate_count;
+    size_t next_real; /* of options.queries */
+    long disturbed;   /* queries */
     ag_arena scratch;
     ag_error *err;
 } run;
@@ -67,6 +78,18 @@ void ag_synth_defaults(ag_synth_options *o)
 
 /* --- query groups ------------------------------------------------------------------------------------------- */
 
+/* The part that may have a query of a real catalogue: there are few ways to name a kind of thing, and each file gets its share
+ * of them. */
+static int part_of_key(const run *r, const ag_str *key)
+{
+    ag_rng rng = ag_rng_at(r->options->seed, AG_RNG_SYNTH, 8, ag_hash64(ag_str_text(key), key->len), 0, 0);
+    double at = ag_rng_double(&rng);
+    int part = 0;
+    for (; part < AG_SYNTH_PARTS - 1; part++)
+        if ((at -= r->options->part_share[part]) < 0) break;
+    return part;
+}
+
 /* Files a query under its keys; *fresh false when another part or the same query has them. */
 static ag_status claim(run *r, const char *text, int part, bool *fresh)
 {
@@ -74,6 +97,7 @@ static ag_status claim(run *r, const char *text, int part, bool *fresh)
     ag_status status = ag_query_keys(&set, &joined, text, r->err);
     *fresh = false;
     if (status == AG_OK) {
+        if (r->options->catalogue && part < AG_SYNTH_PARTS && part_of_key(r, &set) != part) goto out;
         int a = ag_map_get(&r->keys, ag_str_text(&set), set.len);
         /* The second key is marked so that it never meets a first one by chance. */
         ag_str_addc(&joined, '\x1f');
@@ -143,9 +167,19 @@ static ag_status consider(run *r, const ag_synth_query *q, uint32_t index, bool 
     candidate *c = &r->candidates[r->candidate_count];
     for (int i = 0; i < r->candidate_count; i++)
         if (r->candidates[i].item == item) return AG_OK;
+    int kind = r->shelf->kind_of[index];
     *c = (candidate){.item = item,
-                     .unseen_category = wanted_unseen || r->shelf->kinds[r->shelf->kind_of[index]].unseen};
+                     .unseen_category = wanted_unseen || (kind >= 0 && r->shelf->kinds[kind].unseen)};
     if (q->part == AG_SYNTH_UNSEEN && !c->unseen_category && !r->shelf->unseen_brand[index]) return AG_OK;
+    if (q->hidden) { /* only what is surely something else */
+        ag_match m = {.relation = AG_REL_COUNT};
+        ag_status status = kind < 0 ? AG_OK
+                                    : ag_facts_match_category(&m, r->shelf->facts, q->wanted,
+                                                              r->shelf->kinds[kind].name, r->err);
+        if (status != AG_OK) return status;
+        if (m.relation == AG_REL_SAME || m.relation == AG_REL_NARROWER || m.relation == AG_REL_COUNT)
+            return AG_OK;
+    }
     const ag_item *x = q->reference;
     if (x && item->has_price && !ag_streq(x->brand, item->brand) &&
         fabs(item->price - x->price) < like_margin * x->price)
@@ -170,9 +204,7 @@ static ag_status consider(run *r, const ag_synth_query *q, uint32_t index, bool 
 static ag_status draw_from(run *r, const ag_synth_query *q, const int *kinds, int n, int want,
                            bool wanted_unseen, ag_rng *rng)
 {
-    ag_side own = q->part == AG_SYNTH_TEST     ? AG_SIDE_TEST
-                  : q->part == AG_SYNTH_UNSEEN ? AG_SIDE_UNSEEN
-                                               : AG_SIDE_TRAIN;
+    ag_side own = ag_synth_side(q->part);
     int start = r->candidate_count;
     ag_status status = AG_OK;
     for (int tries = 0; n > 0 && tries < want * 3 && r->candidate_count - start < want && status == AG_OK;
@@ -187,10 +219,10 @@ static ag_status draw_from(run *r, const ag_synth_query *q, const int *kinds, in
     return status;
 }
 
-static ag_status gather(run *r, const ag_synth_query *q, ag_rng *rng)
+/* Products of the kinds that stand in each relation to the wanted one. */
+static ag_status gather_kinds(run *r, const ag_synth_query *q, const int *wants, ag_rng *rng)
 {
     const ag_shelf *s = r->shelf;
-    static const int wants[RELATIONS] = {SAME_KIND, OTHER_KIND, OTHER_KIND, OTHER_KIND};
     int *kinds = ag_calloc(s->kind_count * RELATIONS + 1, sizeof *kinds), n[RELATIONS] = {0};
     bool unseen = false;
     ag_status status = kinds ? AG_OK : ag_fail_memory(r->err, "categories");
@@ -203,13 +235,35 @@ static ag_status gather(run *r, const ag_synth_query *q, ag_rng *rng)
                                                                            : 3;
         /* A group that is asked for has unseen members as well as seen ones; only a category of its own is unseen. */
         if (m.relation == AG_REL_SAME) unseen |= s->kinds[k].unseen;
-        kinds[(size_t)g * s->kind_count + (size_t)n[g]++] = (int)k;
+        if (m.relation != AG_REL_COUNT) kinds[(size_t)g * s->kind_count + (size_t)n[g]++] = (int)k;
     }
-    r->candidate_count = 0;
     for (int g = 0; g < RELATIONS && status == AG_OK; g++)
         status = draw_from(r, q, kinds + (size_t)g * s->kind_count, n[g], wants[g], unseen, rng);
     ag_free(kinds);
     return status;
+}
+
+/* What a shop's search finds for the words of the query, and products of the wanted kind, which are one fact off. */
+static ag_status gather_found(run *r, const ag_synth_query *q, ag_rng *rng)
+{
+    static const int wants[RELATIONS] = {NEAR_MISSES, 0, 0, 0};
+    const ag_shelf *s = r->shelf;
+    ag_side own = ag_synth_side(q->part);
+    uint32_t found[SEARCHED];
+    int n = 0;
+    ag_status status = ag_bm25_search(s->search, q->text, found, SEARCHED, &n, r->err);
+    for (int i = 0; i < n && r->candidate_count < FOUND && status == AG_OK; i++)
+        if (s->side_of[found[i]] == own || (own == AG_SIDE_UNSEEN && s->side_of[found[i]] == AG_SIDE_TEST))
+            status = consider(r, q, found[i], false);
+    if (status == AG_OK && strcmp(q->wanted, ag_any_kind) != 0) status = gather_kinds(r, q, wants, rng);
+    return status;
+}
+
+static ag_status gather(run *r, const ag_synth_query *q, ag_rng *rng)
+{
+    static const int wants[RELATIONS] = {SAME_KIND, OTHER_KIND, OTHER_KIND, OTHER_KIND};
+    r->candidate_count = 0;
+    return r->shelf->search ? gather_found(r, q, rng) : gather_kinds(r, q, wants, rng);
 }
 
 /* --- choosing ------------------------------------------------------------------------------------------------ */
@@ -334,21 +388,54 @@ static void set_quotas(run *r, int part)
     }
 }
 
-/* The query type that lacks most; one that the catalogue cannot make (no knowledge, no prices) is given up after many
- * tries in a row. */
+static bool can_be_made(const run *r, const int *failed, int type)
+{
+    return r->options->type_share[type] > 0 && failed[type] < GIVE_UP;
+}
+
+/* The query type that lacks most; one that the catalogue cannot make (no knowledge, no prices), or can make no more of, is given
+ * up after many tries in a row, and the others share what it leaves. */
 static int next_type(const run *r, const long *made, const int *failed)
 {
     int best = -1;
-    double best_lack = 0, all = 1;
-    for (int t = 0; t < AG_SYNTH_TYPES; t++) all += (double)made[t];
+    double best_lack = 0, all = 1, shares = 0;
     for (int t = 0; t < AG_SYNTH_TYPES; t++) {
-        double lack = r->options->type_share[t] * all - (double)made[t];
-        if (r->options->type_share[t] <= 0 || failed[t] >= GIVE_UP || (best >= 0 && lack <= best_lack))
-            continue;
+        if (!can_be_made(r, failed, t)) continue;
+        all += (double)made[t];
+        shares += r->options->type_share[t];
+    }
+    for (int t = 0; t < AG_SYNTH_TYPES; t++) {
+        if (!can_be_made(r, failed, t)) continue;
+        double lack = r->options->type_share[t] / shares * all - (double)made[t];
+        if (best >= 0 && lack <= best_lack) continue;
         best = t;
         best_lack = lack;
     }
     return best;
+}
+
+/* One query of a type; over a catalogue some are disturbed. */
+static ag_status make_query(run *r, ag_synth_query *q, bool *made, int part, ag_synth_type type,
+                            uint64_t number)
+{
+    const ag_synth_options *o = r->options;
+    ag_arena *arena = &r->synth->arena;
+    ag_status status;
+    *made = false;
+    if (type == AG_SYNTH_REAL) {
+        if (r->next_real == o->query_count) return AG_OK;
+        status = ag_synth_real_query(q, made, r->shelf, o->queries[r->next_real++], part, arena, r->err);
+        return status;
+    }
+    status = (type >= AG_SYNTH_KIND ? ag_synth_catalogue_query : ag_synth_make_query)(
+        q, made, r->shelf, part, type, number, arena, r->err);
+    if (status != AG_OK || !*made || !o->catalogue) return status;
+    /* Clean queries run out first, since there are few ways to say a thing right: without a limit slips would fill the rest. */
+    ag_rng rng = ag_rng_at(o->seed, AG_RNG_SYNTH, 6, (uint64_t)part, number, 0);
+    bool room = (double)(r->disturbed + 1) <= o->disturbed * (double)(r->synth->query_count + 8);
+    if (ag_rng_double(&rng) < o->disturbed && room)
+        status = ag_synth_disturb(&q->text, &q->disturbance, &rng, arena, r->err);
+    return status;
 }
 
 /* Queries until the part is full or, a long while later, the catalogue has no more to give. */
@@ -361,21 +448,24 @@ static ag_status fill_part(run *r, int part)
     long by_type[AG_SYNTH_TYPES] = {0};
     int failed[AG_SYNTH_TYPES] = {0}, type;
     set_quotas(r, part);
+    r->next_real = 0;
     for (uint64_t number = 0; s->pair_count[part] < full && queries < most && status == AG_OK; number++) {
         ag_synth_query made;
         bool good, fresh = false;
         if ((type = next_type(r, by_type, failed)) < 0) break;
-        status = ag_synth_make_query(&made, &good, r->shelf, part, (ag_synth_type)type, number, &s->arena,
-                                     r->err);
+        status = make_query(r, &made, &good, part, (ag_synth_type)type, number);
         if (status == AG_OK && good) status = claim(r, made.text, part, &fresh);
         failed[type] = fresh ? 0 : failed[type] + 1;
+        if (type == AG_SYNTH_REAL && r->next_real == r->options->query_count) failed[type] = GIVE_UP;
         if (status != AG_OK || !fresh) continue;
         by_type[type]++;
+        s->real_read += type == AG_SYNTH_REAL;
         queries++;
         if (s->query_count == s->query_cap)
             return ag_fail(r->err, AG_ERR_INTERNAL, "more queries than planned");
         ag_synth_query *q = &s->queries[s->query_count++];
         *q = made;
+        r->disturbed += q->disturbance != NULL;
         status = read_query(r, q);
         if (status == AG_OK) status = fill_query(r, q, number, full);
     }

@@ -41,6 +41,12 @@ extern const char *const ag_synth_type_names[AG_SYNTH_TYPES];
 /* Shares of types over a real catalogue: what shops' logs look like. */
 extern const double ag_synth_catalogue_shares[AG_SYNTH_TYPES];
 
+/* Shares like those of real queries, as the parser reads them (queries that it does not read to the end do not count; of
+ * fewer than 30 that it does, nothing follows, and shares are the usual ones); what is not sold keeps its usual share. Fills all
+ * AG_SYNTH_TYPES. */
+ag_status ag_synth_fit_shares(double *shares, const ag_facts *facts, const ag_lexicon *lexicon,
+                              const char *const *queries, size_t count, ag_error *err);
+
 typedef struct ag_synth_options {
     long pairs; /* in all files together */
     uint64_t seed;
@@ -70,6 +76,7 @@ typedef struct ag_synth_query {
     const ag_item *reference; /* of `like`, or NULL */
     ag_synth_type type;       /* what it was made as; asked.types has all */
     int part;
+    bool hidden;                 /* products of the wanted kind are not sold: none of them becomes a pair */
     const char *disturbance;     /* what was done to the words, or NULL */
     const char *parsed_category; /* with `parsed` */
     ag_asked parsed;             /* the parser's reading; source UNKNOWN before it was read */
@@ -111,6 +118,10 @@ json_t *ag_synth_item_json(const ag_item *item);
 /* Writes sft.jsonl, rl.jsonl, valid.jsonl, test.jsonl, test_unseen.jsonl (parts without pairs are written empty). */
 ag_status ag_synth_write(const ag_synth *synth, const ag_book *book, const char *dir, ag_error *err);
 ag_status ag_synth_write_catalogue(const ag_item *items, size_t count, const char *path, ag_error *err);
+/* audit.tsv: n pairs, drawn so that each rule has its share, as a reader should see them: query and product, no label; and
+ * audit-key.tsv: by the same numbers the derived tier, rule and reason. Rows of tsv have no tabs or newlines inside. */
+ag_status ag_synth_write_audit(const ag_synth *synth, const ag_book *book, long n, uint64_t seed,
+                               const char *dir, ag_error *err);
 /* How two readings of one query agree: entries of `b` that `a` has too. */
 int ag_synth_agree(const ag_asked *a, const ag_asked *b);
 

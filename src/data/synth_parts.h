@@ -50,30 +50,53 @@ typedef struct ag_wish {
 
 ag_status ag_shelf_build(ag_shelf *shelf, ag_error *err);
 void ag_shelf_free(ag_shelf *shelf);
+/* Which side a file's queries start from. */
+ag_side ag_synth_side(int part);
+
+/* --- one query (synth_query.c; synth_catalogue.c for real catalogues) --------------------------------------- */
+
+enum { AG_SYNTH_WISHES = 8 };
+
+/* A query on its way. The product it starts from (`seed`) must meet all that it asks. */
+typedef struct ag_query_maker {
+    const ag_shelf *shelf;
+    const ag_item *seed;
+    const ag_kind *kind;
+    ag_side side;
+    ag_rng rng;
+    ag_arena *arena; /* owns the texts */
+    ag_error *err;
+    ag_wish wishes[AG_SYNTH_WISHES];
+    int count;
+    const ag_item *reference;
+    bool question, knowledge;
+} ag_query_maker;
 
 /* Makes the query of one stream; *made false when this seed leads to none (try the next). Text is the arena's. */
 ag_status ag_synth_make_query(ag_synth_query *query, bool *made, const ag_shelf *shelf, int part,
                               ag_synth_type type, uint64_t number, ag_arena *arena, ag_error *err);
-
-/* The same for the types of a real catalogue (synth_catalogue.c). */
+/* The same for the types from AG_SYNTH_KIND on: what people type into a shop's box. */
 ag_status ag_synth_catalogue_query(ag_synth_query *query, bool *made, const ag_shelf *shelf, int part,
                                    ag_synth_type type, uint64_t number, ag_arena *arena, ag_error *err);
-/* One of options.queries, as the parser reads it; *made false when it does not read it to the end. */
+/* A real query as the parser reads it; *made false when words of it are not read, or nothing is. */
 ag_status ag_synth_real_query(ag_synth_query *query, bool *made, const ag_shelf *shelf, const char *text,
                               int part, ag_arena *arena, ag_error *err);
-/* One disturbance of a query's words, of those that can happen to them; *name NULL when none can. */
-ag_status ag_synth_disturb(const char **text, const char **name, ag_rng *rng, bool english, ag_arena *arena,
-                           ag_error *err);
-/* The random wishes that a shop's query is made of (synth_query.c): `count` values that the product states. Rows whose
- * names are in `skip` (ends with NULL) are not asked for. */
-ag_status ag_synth_wishes(ag_wish *wishes, int *count, int most, const ag_shelf *shelf, const ag_item *item,
-                          const ag_kind *kind, ag_side side, const char *const *skip, ag_rng *rng,
-                          ag_arena *arena, ag_error *err);
-/* Fills asked from wishes. */
-ag_status ag_synth_set_asked(ag_synth_query *query, const ag_wish *wishes, int count, bool question,
-                             bool knowledge, const ag_shelf *shelf, ag_arena *arena, ag_error *err);
-/* The value that an item states for a row of the book, where a query can ask for it, or NULL. */
+
+/* The value that an item's own fields state for a row of the book, or NULL. Not for prices. */
 const char *ag_synth_stated(const ag_item *item, const ag_attribute *row);
+/* Can a query ask for what the item states here? Sentences cannot be asked for. */
+bool ag_synth_askable(const ag_item *item, const ag_attribute *row);
+/* A base value as people write it: in one of the row's units (own_unit, or -1) where it stays short. NULL: no memory. */
+const char *ag_synth_quantity(ag_query_maker *maker, const ag_attribute *row, double base, int own_unit);
+/* The category as a query names it: its name, a synonym, or a wider one. */
+ag_status ag_synth_name_category(ag_query_maker *maker, ag_synth_query *query);
+/* Fills query->asked from the wishes, in their order. */
+ag_status ag_synth_set_asked(ag_query_maker *maker, ag_synth_query *query);
+/* Does the seed meet the query (best tier)? Queries that it does not meet are not made. */
+ag_status ag_synth_meets(ag_query_maker *maker, const ag_synth_query *query, bool *meets);
+
+/* One disturbance of a query's words, of those that can happen to them (synth_disturb.c); *name NULL when none can. */
+ag_status ag_synth_disturb(const char **text, const char **name, ag_rng *rng, ag_arena *arena, ag_error *err);
 
 /* --- words (synth_words.c) --------------------------------------------------------------------------------- */
 

@@ -6,26 +6,14 @@
 #include <math.h>
 #include <string.h>
 
-enum { WISHES = 8, TRIES = 12, TIED = 64 };
+enum { WISHES = AG_SYNTH_WISHES, TRIES = 12, TIED = 64 };
 
 /* Prices that people say. */
 static const double round_prices[] = {5,   10,  15,  20,  25,  30,  40,  50,  60,  80,  100,
                                       120, 150, 200, 250, 300, 400, 500, 600, 800, 1000};
 enum { ROUND_PRICES = sizeof round_prices / sizeof *round_prices };
 
-typedef struct maker {
-    const ag_shelf *shelf;
-    const ag_item *seed;
-    const ag_kind *kind;
-    ag_side side;
-    ag_rng rng;
-    ag_arena *arena;
-    ag_error *err;
-    ag_wish wishes[WISHES];
-    int count;
-    const ag_item *reference;
-    bool question, knowledge;
-} maker;
+typedef ag_query_maker maker;
 
 static bool chance(maker *m, double p)
 {
@@ -34,8 +22,7 @@ static bool chance(maker *m, double p)
 
 /* --- what a product states --------------------------------------------------------------------------------- */
 
-/* The value that an item's own fields state for a row of the book, or NULL. Not for prices. */
-static const char *stated(const ag_item *item, const ag_attribute *row)
+const char *ag_synth_stated(const ag_item *item, const ag_attribute *row)
 {
     int n = row->field_count ? row->field_count : 1;
     for (int k = 0; k < n; k++) {
@@ -53,11 +40,10 @@ static bool is_price(const ag_attribute *row)
     return strcmp(row->name, "price") == 0;
 }
 
-/* Can a query ask for what the item states here? Sentences cannot be asked for. */
-static bool askable(const ag_item *item, const ag_attribute *row)
+bool ag_synth_askable(const ag_item *item, const ag_attribute *row)
 {
     if (is_price(row)) return item->has_price;
-    const char *value = stated(item, row);
+    const char *value = ag_synth_stated(item, row);
     double x;
     int unit;
     if (!value || !*value || strlen(value) > 40) return false;
@@ -85,8 +71,7 @@ static ag_status relation_of(maker *m, const ag_wish *w, ag_relation *relation)
 
 /* --- wishes ------------------------------------------------------------------------------------------------ */
 
-/* A number in one of the attribute's units, where it stays short. */
-static const char *write_quantity(maker *m, const ag_attribute *row, double base, int own_unit)
+const char *ag_synth_quantity(maker *m, const ag_attribute *row, double base, int own_unit)
 {
     ag_str text = {0};
     int unit = own_unit;
@@ -114,10 +99,11 @@ static ag_status wish_price(maker *m, ag_wish *w)
     w->op = kind < 0.75 ? AG_OP_AT_MOST : kind < 0.9 ? AG_OP_AT_LEAST : AG_OP_BETWEEN;
     if (w->op == AG_OP_BETWEEN && round_prices[below] >= round_prices[above]) w->op = AG_OP_AT_MOST;
     double first = w->op == AG_OP_AT_MOST ? round_prices[above] : round_prices[below];
-    w->values[0] = write_quantity(m, ag_book_attribute(m->shelf->book, "price"), first, -1);
+    w->values[0] = ag_synth_quantity(m, ag_book_attribute(m->shelf->book, "price"), first, -1);
     w->value_count = 1;
     if (w->op == AG_OP_BETWEEN) {
-        w->values[1] = write_quantity(m, ag_book_attribute(m->shelf->book, "price"), round_prices[above], -1);
+        w->values[1] = ag_synth_quantity(m, ag_book_attribute(m->shelf->book, "price"), round_prices[above],
+                                         -1);
         w->value_count = 2;
     }
     return w->values[0] && (w->value_count == 1 || w->values[1]) ? AG_OK : ag_fail_memory(m->err, "query");
@@ -127,13 +113,13 @@ static ag_status wish_number(maker *m, const ag_attribute *row, ag_wish *w)
 {
     double x, low, high, y;
     int unit, other;
-    if (!ag_quantity_parse(row, stated(m->seed, row), &x, &unit)) return AG_OK;
+    if (!ag_quantity_parse(row, ag_synth_stated(m->seed, row), &x, &unit)) return AG_OK;
     low = high = x;
     if (unit < 0)
         for (int i = 0; i < row->unit_count; i++)
             if (row->units[i].factor == 1.0) unit = i;
     for (int i = 0; i < TRIES; i++) { /* bounds are values that occur */
-        const char *value = stated(neighbour(m), row);
+        const char *value = ag_synth_stated(neighbour(m), row);
         if (!value || !ag_quantity_parse(row, value, &y, &other)) continue;
         if (y < x && (low == x || chance(m, 0.5))) low = y;
         if (y > x && (high == x || chance(m, 0.5))) high = y;
@@ -145,10 +131,10 @@ static ag_status wish_number(maker *m, const ag_attribute *row, ag_wish *w)
                           : AG_OP_BETWEEN;
     if (w->op == AG_OP_BETWEEN && low == high) w->op = AG_OP_IS;
     double first = w->op == AG_OP_IS ? x : w->op == AG_OP_AT_MOST ? high : low;
-    w->values[0] = write_quantity(m, row, first, unit);
+    w->values[0] = ag_synth_quantity(m, row, first, unit);
     w->value_count = 1;
     if (w->op == AG_OP_BETWEEN) {
-        w->values[1] = write_quantity(m, row, high, unit);
+        w->values[1] = ag_synth_quantity(m, row, high, unit);
         w->value_count = 2;
     }
     return w->values[0] && (w->value_count == 1 || w->values[1]) ? AG_OK : ag_fail_memory(m->err, "query");
@@ -170,7 +156,7 @@ static ag_status another_word(maker *m, const char *attribute, const char **valu
 
 static ag_status wish_value(maker *m, const ag_attribute *row, ag_wish *w)
 {
-    w->values[0] = stated(m->seed, row);
+    w->values[0] = ag_synth_stated(m->seed, row);
     w->value_count = 1;
     w->op = AG_OP_IS;
     return another_word(m, row->name, &w->values[0]);
@@ -183,8 +169,8 @@ static ag_status wish_not(maker *m, const ag_attribute *row, ag_wish *w)
     for (int i = 0; i < TRIES; i++) {
         const ag_item *other = neighbour(m);
         ag_relation relation;
-        if (!askable(other, row)) continue;
-        w->values[0] = stated(other, row);
+        if (!ag_synth_askable(other, row)) continue;
+        w->values[0] = ag_synth_stated(other, row);
         w->value_count = 1;
         ag_status status = another_word(m, row->name, &w->values[0]);
         if (status == AG_OK) status = relation_of(m, w, &relation);
@@ -210,7 +196,7 @@ static ag_status add_wish(maker *m, bool negated)
     for (int r = 1; r < book->attribute_count && n < TIED; r++) {
         const ag_attribute *row = &book->attributes[r];
         bool number = row->compare == AG_COMPARE_NUMBER;
-        if (wished(m, row->name) || !askable(m->seed, row)) continue;
+        if (wished(m, row->name) || !ag_synth_askable(m->seed, row)) continue;
         if (negated && (number || strcmp(row->name, ag_facts_compatibility(m->shelf->facts)) == 0)) continue;
         rows[n++] = r;
     }
@@ -324,7 +310,7 @@ static ag_status write_query(maker *m, ag_synth_query *q)
     int n = 0;
     ag_str text = {0};
     ag_status status = AG_OK;
-    bool moved = chance(m, m->shelf->options->disturbed);
+    bool moved = !m->shelf->options->catalogue && chance(m, m->shelf->options->disturbed);
     for (int i = 0; i < m->count && status == AG_OK; i++)
         if (!m->wishes[i].knowledge)
             status = ag_synth_word_wish(&m->wishes[i], m->shelf, &m->rng, m->arena, m->err);
@@ -349,8 +335,7 @@ static ag_status write_query(maker *m, ag_synth_query *q)
     return status;
 }
 
-/* The wanted category as the query names it: its name, a synonym, or a wider one. */
-static ag_status name_category(maker *m, ag_synth_query *q)
+ag_status ag_synth_name_category(maker *m, ag_synth_query *q)
 {
     const char *others[16];
     int n = 0;
@@ -364,7 +349,7 @@ static ag_status name_category(maker *m, ag_synth_query *q)
     return status;
 }
 
-static ag_status set_asked(maker *m, ag_synth_query *q)
+ag_status ag_synth_set_asked(maker *m, ag_synth_query *q)
 {
     bool negation = false, alternative = false;
     ag_asked *a = &q->asked;
@@ -419,19 +404,30 @@ static ag_status choose_wishes(maker *m, ag_synth_type type, bool *fits)
     return status;
 }
 
+ag_status ag_synth_meets(maker *m, const ag_synth_query *q, bool *meets)
+{
+    ag_gold gold;
+    ag_status status = ag_facts_gold(&gold, m->shelf->facts, m->shelf->book, &q->asked, m->seed, q->wanted,
+                                     q->reference, m->arena, m->err);
+    *meets = status == AG_OK && gold.tier == 0;
+    return status;
+}
+
+ag_side ag_synth_side(int part)
+{
+    return part == AG_SYNTH_TEST ? AG_SIDE_TEST : part == AG_SYNTH_UNSEEN ? AG_SIDE_UNSEEN : AG_SIDE_TRAIN;
+}
+
 ag_status ag_synth_make_query(ag_synth_query *q, bool *made, const ag_shelf *shelf, int part,
                               ag_synth_type type, uint64_t number, ag_arena *arena, ag_error *err)
 {
     const ag_synth_options *o = shelf->options;
-    ag_side side = part == AG_SYNTH_TEST     ? AG_SIDE_TEST
-                   : part == AG_SYNTH_UNSEEN ? AG_SIDE_UNSEEN
-                                             : AG_SIDE_TRAIN;
+    ag_side side = ag_synth_side(part);
     maker m = {.shelf = shelf,
                .side = side,
                .arena = arena,
                .err = err,
                .rng = ag_rng_at(o->seed, AG_RNG_SYNTH, 3, (uint64_t)part, number, 0)};
-    ag_gold gold;
     *made = false;
     *q = (ag_synth_query){.part = part, .type = type};
     m.kind = &shelf->kinds[ag_rng_below(&m.rng, (uint32_t)shelf->kind_count)];
@@ -441,13 +437,11 @@ ag_status ag_synth_make_query(ag_synth_query *q, bool *made, const ag_shelf *she
     if (m.kind->count[side] == 0) return AG_OK;
     m.seed = &shelf->items[m.kind->items[side][ag_rng_below(&m.rng, (uint32_t)m.kind->count[side])]];
     bool fits = true;
-    ag_status status = name_category(&m, q);
+    ag_status status = ag_synth_name_category(&m, q);
     if (status == AG_OK) status = choose_wishes(&m, q->type, &fits);
     if (status != AG_OK || !fits) return status;
-    if ((status = write_query(&m, q)) != AG_OK || (status = set_asked(&m, q)) != AG_OK) return status;
+    if ((status = write_query(&m, q)) != AG_OK || (status = ag_synth_set_asked(&m, q)) != AG_OK)
+        return status;
     q->reference = m.reference;
-    status = ag_facts_gold(&gold, shelf->facts, shelf->book, &q->asked, m.seed, q->wanted, q->reference,
-                           arena, err);
-    *made = status == AG_OK && gold.tier == 0;
-    return status;
+    return ag_synth_meets(&m, q, made);
 }

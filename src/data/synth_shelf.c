@@ -78,14 +78,14 @@ static ag_status choose_sides(ag_shelf *s, ag_error *err)
     for (size_t i = 0; i < s->count && status == AG_OK; i++) {
         const ag_item *item = &s->items[i];
         int brand = item->brand ? ag_map_get(&b.index, item->brand, strlen(item->brand)) : -1;
-        if (s->kind_of[i] < 0) continue;
         uint64_t name = item->id ? ag_hash64(item->id, strlen(item->id)) : i;
         ag_rng rng = ag_rng_at(seed, AG_RNG_SPLIT, 1, name, 0, 0);
         ag_side side = ag_rng_double(&rng) < s->options->unseen_products ? AG_SIDE_TEST : AG_SIDE_TRAIN;
         s->unseen_brand[i] = brand >= 0 && held_brand[brand];
-        ag_kind *kind = &s->kinds[s->kind_of[i]];
-        if (s->unseen_brand[i] || kind->unseen) side = AG_SIDE_UNSEEN;
+        ag_kind *kind = s->kind_of[i] >= 0 ? &s->kinds[s->kind_of[i]] : NULL;
+        if (s->unseen_brand[i] || (kind && kind->unseen)) side = AG_SIDE_UNSEEN;
         s->side_of[i] = (unsigned char)side;
+        if (!kind) continue;
         if (!ag_grow(&kind->items[side], &kind->cap[side], kind->count[side] + 1, sizeof(uint32_t)))
             status = ag_fail_memory(err, "catalogue");
         else
@@ -112,12 +112,14 @@ ag_status ag_shelf_build(ag_shelf *s, ag_error *err)
         return ag_fail(err, AG_ERR_INPUT, "a catalogue of %zu products is too large", s->count);
     for (size_t i = 0; i < s->count && status == AG_OK; i++) {
         s->kind_of[i] = -1;
-        if (s->items[i].category && *s->items[i].category)
-            status = add_kind(s, s->items[i].category, &s->kind_of[i], err);
+        const char *kind = ag_item_kind(&s->items[i]);
+        if (kind) status = add_kind(s, kind, &s->kind_of[i], err);
     }
     if (status == AG_OK && s->kind_count < 2)
         return ag_fail(err, AG_ERR_INPUT, "the catalogue has %zu categories; pairs need at least two",
                        s->kind_count);
+    if (status == AG_OK && s->options->catalogue)
+        status = ag_bm25_build(&s->search, s->items, s->count, ag_book_english(s->book), err);
     return status == AG_OK ? choose_sides(s, err) : status;
 }
 
@@ -127,6 +129,7 @@ void ag_shelf_free(ag_shelf *s)
         for (int side = 0; side < AG_SIDES; side++) ag_free(s->kinds[k].items[side]);
     ag_free(s->kinds);
     ag_map_free(&s->kind_index);
+    ag_bm25_free(s->search);
     ag_free(s->kind_of);
     ag_free(s->side_of);
     ag_free(s->unseen_brand);

@@ -45,6 +45,9 @@ ag_status ag_facts_other_values(const ag_facts *facts, const ag_book *book, cons
 /* The same for categories: synonyms, or wider categories. */
 ag_status ag_facts_other_categories(const ag_facts *facts, const char *category, ag_skill kind,
                                     const char **names, int max, int *count, ag_error *err);
+/* The categories of the facts file, by number. */
+int ag_facts_category_count(const ag_facts *facts);
+const char *ag_facts_category_name(const ag_facts *facts, int number);
 /* What the knowledge rows of the facts file say: `number` of them, each with its phrases and what it asks for. */
 int ag_facts_knowledge_count(const ag_facts *facts);
 const char *ag_facts_knowledge(const ag_facts *facts, int row, int phrase, const ag_ask **asked,

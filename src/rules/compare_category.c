@@ -186,3 +186,13 @@ const char *const *ag_facts_phrases(const ag_facts *facts, const char *kind, int
     }
     return NULL;
 }
+
+int ag_facts_category_count(const ag_facts *facts)
+{
+    return facts->category_count;
+}
+
+const char *ag_facts_category_name(const ag_facts *facts, int number)
+{
+    return facts->categories[number].name;
+}

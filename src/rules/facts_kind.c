@@ -108,7 +108,8 @@ static ag_status read_text(scan *s, const char *text, int *kind)
         }
         int name = name_at(s, i, &n);
         if (name == NOTHING && s->words.items[i].number && found != NOTHING) break;
-        if (name == NOTHING || aside) continue;
+        bool counted = n == 1 && i && s->words.items[i - 1].number; /* "3 pc(s)" */
+        if (name == NOTHING || aside || counted) continue;
         bool next_to = last >= 0 && end == i;
         if (last >= 0 && name >= 0 && joined(s, end, i))
             found = VAGUE;

@@ -60,6 +60,47 @@ red boots,"Boots, red",Harlow,89.0,4
 red boots,Boots in blue,Harlow,79.0,3
 kettle,Toaster,Brightwell,19.5,1
 CSV
+t "synth over a catalogue"
+# Sixty cables, adapters and printers in a table, with a repeated id, an empty title and a price that is none.
+awk 'BEGIN {
+    print "sku,product_name,manufacturer,price,colour,cable_length,compatibility"
+    split("StarTech Belkin Philips", brand); split("Black White Blue", colour)
+    split("USB cable|HDMI cable|Laser printer|Toner cartridge|Wireless mouse|Keyboard", kind, "|")
+    for (i = 0; i < 240; i++) {
+        b = brand[i % 3 + 1]; k = kind[int(i / 3) % 6 + 1]; c = colour[int(i / 18) % 3 + 1]; m = 1 + i % 4
+        fits = k == "Toner cartridge" ? "LaserJet " 1000 + i % 5 : ""
+        printf "p%d,%s %s X%d %s,%s,%d,%s,%s,%s\n", i, b, k, 100 + i, c, b, 5 + i % 50, c, k ~ /cable/ ? m : "", fits
+    }
+    print "p0,Again,,1,,,"; print "p900,,,1,,,"; print "p901,Belkin Mouse,Belkin,cheap,,,"
+}' > shop.csv
+ELECTRONICS=$SRC/rules/electronics.yaml
+catalogue="--rules $ELECTRONICS --catalogue shop.csv --map sku=item.id --pairs 300 --unseen-brands 0 --unseen-categories 0"
+# shellcheck disable=SC2086 # words
+run 0 "$AGRL" synth $catalogue --out ca --audit 20
+grep -qF '1 products with an id that another one has left out (first: shop.csv:242)' err || wrong "$(cat err)"
+grep -qF '1 products without a title left out (first: shop.csv:243)' err || wrong "$(cat err)"
+grep -qF '1 prices that are no number' err || wrong "$(cat err)"
+[ "$(wc -l < ca/sft.jsonl)" -gt 100 ] || wrong "only $(wc -l < ca/sft.jsonl) pairs for sft"
+is "$(wc -l < ca/audit.tsv)" 21
+# shellcheck disable=SC2086
+run 0 "$AGRL" synth $catalogue --out cb --audit 20
+diff -r ca cb > difference || wrong "$(head -c 300 difference)"
+run 0 "$AGRL" rules derive --rules "$ELECTRONICS" ca/sft.jsonl
+is "$(wc -l < out)" "$(wc -l < ca/sft.jsonl)"
+
+t "synth over what is no catalogue"
+printf '{"id": "a", "title": "x"}\n{"id": \n' > broken.jsonl
+run 1 "$AGRL" synth --rules "$ELECTRONICS" --catalogue broken.jsonl --out cx
+says 'broken.jsonl:2'
+absent cx
+printf 'number,text_of_it\n1,a\n' > other.csv
+run 1 "$AGRL" synth --rules "$ELECTRONICS" --catalogue other.csv --out cx
+says 'COLUMN=title'
+run 2 "$AGRL" synth --rules "$BOOK" --out cx --queries shop.csv
+says '--catalogue'
+run 2 "$AGRL" synth --rules "$BOOK" --out cx --map a=title
+says '--catalogue'
+
 t "import a table"
 run 0 "$AGRL" import csv table.csv --rules "$BOOK"
 is "$(wc -l < out)" 3

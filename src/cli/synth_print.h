@@ -1,0 +1,12 @@
+/* synth_print.h: what `agrl synth` says of the pairs that it made. */
+#ifndef AG_CLI_SYNTH_PRINT_H
+#define AG_CLI_SYNTH_PRINT_H
+
+#include "data/synth.h"
+
+/* Tables on standard output: pairs and queries of each file, by tier, rule, type and comparator; how long queries are, beside
+ * those of `queries` (NULL: none); and how the parser reads the queries. */
+void ag_synth_print(const ag_synth *synth, const ag_book *book, const char *const *queries,
+                    size_t query_count);
+
+#endif
