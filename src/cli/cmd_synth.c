@@ -9,12 +9,13 @@
 #include "cli/options.h"
 #include "cli/synth_print.h"
 #include "data/catalogue.h"
+#include "data/mine.h"
 #include "data/shop.h"
 #include "data/synth.h"
 #include "rules/facts_kind.h"
 
 typedef struct settings {
-    const char *rules, *out, *tiers, *withhold, *catalogue, *queries;
+    const char *rules, *out, *tiers, *withhold, *catalogue, *queries, *mine;
     ag_option_list refuse, skills, maps;
     long audit, pairs, seed, products, per_query, unseen_brands, unseen_categories;
     double part[AG_SYNTH_PARTS], type[AG_SYNTH_TYPES];
@@ -225,6 +226,30 @@ static ag_status write_audit(const inputs *in, const ag_synth *synth, const sett
     return ag_synth_write_audit(synth, in->book, s->audit, (uint64_t)s->seed, s->out, err);
 }
 
+/* What the facts file lacks for this catalogue, and no pairs. */
+static ag_status mine(const settings *s, ag_error *err)
+{
+    enum { PRODUCTS_A_LINE = 5 };
+    inputs in = {0};
+    ag_out *out = NULL;
+    ag_mined mined;
+    ag_status status = ag_book_load(&in.book, s->rules, err);
+    if (status == AG_OK) status = ag_facts_of_book(&in.facts, in.book, err);
+    if (status == AG_OK) status = load_catalogue(&in, s, err);
+    if (status == AG_OK) status = ag_out_open(&out, s->mine, err);
+    if (status == AG_OK)
+        status = ag_facts_mine(out, &mined, in.items, in.item_count, in.facts, in.book->facts_path,
+                               PRODUCTS_A_LINE, err);
+    if (status == AG_OK)
+        status = ag_out_commit(out, err);
+    else
+        ag_out_abort(out);
+    if (status == AG_OK)
+        ag_say("%s: %ld synonyms, %ld gaps; read it before you use it", s->mine, mined.synonyms, mined.gaps);
+    close_inputs(&in);
+    return status;
+}
+
 static ag_status run(const settings *s, ag_error *err)
 {
     inputs in = {0};
@@ -300,6 +325,9 @@ int ag_cmd_synth(int argc, char **argv)
         {"queries", AG_OPT_STRING, &s.queries, "FILE",
          "real queries (a line each, or JSONL pairs): those that the parser reads to the end are used first",
          0, 0},
+        {"mine", AG_OPT_STRING, &s.mine, "FILE",
+         "instead of pairs: write what the facts file lacks for the catalogue, as a facts file to edit", 0,
+         0},
         {"audit", AG_OPT_INT, &s.audit, "N",
          "also write audit.tsv, a sheet of N pairs for a reader, and audit-key.tsv with their labels", 0,
          100000},
@@ -357,7 +385,9 @@ int ag_cmd_synth(int argc, char **argv)
     ag_status status = AG_OK;
     if (!s.rules)
         status = ag_fail(&err, AG_ERR_USAGE, "synth needs --rules BOOK, for example --rules rules/shop.yaml");
-    else if (!s.out)
+    else if (s.mine && !s.catalogue)
+        status = ag_fail(&err, AG_ERR_USAGE, "--mine reads a catalogue; name one with --catalogue FILE");
+    else if (!s.out && !s.mine)
         status = ag_fail(&err, AG_ERR_USAGE, "synth needs --out DIR");
     else if (!s.catalogue && (s.maps.count || s.keep_html))
         status = ag_fail(&err, AG_ERR_USAGE,
@@ -365,6 +395,6 @@ int ag_cmd_synth(int argc, char **argv)
     else if (!s.catalogue && s.queries)
         status = ag_fail(&err, AG_ERR_USAGE,
                          "--queries are asked of a catalogue; name one with --catalogue FILE");
-    if (status == AG_OK) status = run(&s, &err);
+    if (status == AG_OK) status = s.mine ? mine(&s, &err) : run(&s, &err);
     return status == AG_OK ? 0 : ag_cli_fail(&err);
 }

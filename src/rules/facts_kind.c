@@ -152,3 +152,22 @@ ag_status ag_facts_kind(const char **kind, const ag_facts *facts, const ag_item 
     ag_str_free(&s.compound);
     return status;
 }
+
+ag_status ag_facts_head(ag_str *phrase, const ag_facts *facts, const ag_map *values, const char *title,
+                        int words, ag_error *err)
+{
+    scan s = {.f = facts, .err = err};
+    ag_status status = ag_words_split(&s.words, title, facts->english, err);
+    size_t end = 0, len;
+    while (status == AG_OK && end < s.words.count && !(end && parted(&s, end)) &&
+           !s.words.items[end].number && !in_set(&s, &facts->aside, end))
+        end++;
+    while (status == AG_OK && end > 0 && in_set(&s, values, end - 1)) end--;
+    if (status == AG_OK && words > 0 && end >= (size_t)words && !in_set(&s, &facts->vague, end - 1)) {
+        const char *text = ag_words_raw(&s.words, end - (size_t)words, (size_t)words, &len);
+        ag_str_addn(phrase, text, len);
+        status = ag_str_ok(phrase, err);
+    }
+    ag_words_free(&s.words);
+    return status;
+}

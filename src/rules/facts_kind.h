@@ -9,10 +9,17 @@
 #define AG_RULES_FACTS_KIND_H
 
 #include "rules/facts.h"
+#include "rules/facts_map.h"
 
 /* *kind: the name of a category of the facts file (its own text), or NULL where the item does not say. Does not look at
  * item->category. */
 ag_status ag_facts_kind(const char **kind, const ag_facts *facts, const ag_item *item, ag_error *err);
+
+/* The last `words` words of the part of a title in which the thing is named (before the first number, preposition or comma),
+ * as written (folded), appended to `phrase`; words of `values` (normal forms: colours and the like) at its end are left off.
+ * Nothing where fewer are left, or where they end in a word that the facts file calls vague. */
+ag_status ag_facts_head(ag_str *phrase, const ag_facts *facts, const ag_map *values, const char *title,
+                        int words, ag_error *err);
 
 /* A query that names no kind of thing wants this category: any will do. */
 extern const char ag_any_kind[]; /* "*" */
