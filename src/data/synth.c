@@ -434,7 +434,7 @@ static ag_status make_query(run *r, ag_synth_query *q, bool *made, int part, ag_
     ag_rng rng = ag_rng_at(o->seed, AG_RNG_SYNTH, 6, (uint64_t)part, number, 0);
     bool room = (double)(r->disturbed + 1) <= o->disturbed * (double)(r->synth->query_count + 8);
     if (ag_rng_double(&rng) < o->disturbed && room)
-        status = ag_synth_disturb(&q->text, &q->disturbance, &rng, arena, r->err);
+        status = ag_synth_disturb(&q->text, &q->disturbance, q->asked.count > 0, &rng, arena, r->err);
     return status;
 }
 

@@ -170,7 +170,7 @@ static bool unit(ag_str *out, const words *w, ag_rng *rng)
 }
 
 /* The first word last: "cable usb 2 m". A word that leads to the next one ("for") must stay before it. */
-static bool order(ag_str *out, const words *w, ag_rng *rng)
+static bool reordered(ag_str *out, const words *w, ag_rng *rng)
 {
     (void)rng;
     if (w->count < 2) return false;
@@ -183,13 +183,14 @@ static bool order(ag_str *out, const words *w, ag_rng *rng)
     return true;
 }
 
-ag_status ag_synth_disturb(const char **text, const char **name, ag_rng *rng, ag_arena *arena, ag_error *err)
+ag_status ag_synth_disturb(const char **text, const char **name, bool order, ag_rng *rng, ag_arena *arena,
+                           ag_error *err)
 {
     static const struct {
         const char *name;
         bool (*apply)(ag_str *out, const words *w, ag_rng *rng);
     } kinds[] = {{"typo", typo},     {"joined", joined}, {"split", split},
-                 {"plural", plural}, {"unit", unit},     {"order", order}};
+                 {"plural", plural}, {"unit", unit},     {"order", reordered}};
     enum { KINDS = sizeof kinds / sizeof *kinds };
     words w = cut(*text);
     ag_str out = {0};
@@ -198,7 +199,8 @@ ag_status ag_synth_disturb(const char **text, const char **name, ag_rng *rng, ag
     uint32_t start = ag_rng_below(rng, KINDS);
     for (uint32_t i = 0; i < KINDS && !*name; i++) {
         ag_str_clear(&out);
-        if (kinds[(start + i) % KINDS].apply(&out, &w, rng)) *name = kinds[(start + i) % KINDS].name;
+        uint32_t k = (start + i) % KINDS;
+        if ((order || kinds[k].apply != reordered) && kinds[k].apply(&out, &w, rng)) *name = kinds[k].name;
     }
     if (*name && (status = ag_str_ok(&out, err)) == AG_OK &&
         !(*text = ag_arena_strdup(arena, ag_str_text(&out))))

@@ -95,8 +95,10 @@ ag_status ag_synth_set_asked(ag_query_maker *maker, ag_synth_query *query);
 /* Does the seed meet the query (best tier)? Queries that it does not meet are not made. */
 ag_status ag_synth_meets(ag_query_maker *maker, const ag_synth_query *query, bool *meets);
 
-/* One disturbance of a query's words, of those that can happen to them (synth_disturb.c); *name NULL when none can. */
-ag_status ag_synth_disturb(const char **text, const char **name, ag_rng *rng, ag_arena *arena, ag_error *err);
+/* One disturbance of a query's words, of those that can happen to them (synth_disturb.c); *name NULL when none can. `order`: its
+ * words may change places (those of one name may not: a rack console is no console rack). */
+ag_status ag_synth_disturb(const char **text, const char **name, bool order, ag_rng *rng, ag_arena *arena,
+                           ag_error *err);
 
 /* --- words (synth_words.c) --------------------------------------------------------------------------------- */
 

@@ -67,6 +67,8 @@ typedef struct ag_unit {
 typedef struct ag_attribute {
     const char *name; /* "default" is row 0 */
     bool core;
+    bool
+        missing_unclear; /* catalogues leave it out where it would be known: what is missing gets no verdict from facts */
     ag_compare compare;
     double near; /* a number's tolerance; relative (0.1 for 10%) when near_relative, else in base units */
     bool near_relative;

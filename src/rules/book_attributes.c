@@ -180,12 +180,15 @@ static ag_status check_parents(ag_book_reader *r, const ag_yaml *node, const ag_
 static ag_status read_attribute(ag_book_reader *r, const ag_yaml *node, ag_attribute *attribute)
 {
     static const char *const keys[] = {"importance", "compare", "near",   "fields", "weak_fields",
-                                       "synonyms",   "parents", "covers", "units"};
-    int core = attribute->core, compare = (int)attribute->compare;
+                                       "synonyms",   "parents", "covers", "units",  "missing"};
+    static const char *const missing_names[] = {"verdict", "unclear"};
+    int core = attribute->core, compare = (int)attribute->compare, missing = 0;
     AG_TRY(ag_yaml_known_keys(node, r->where, keys, sizeof(keys) / sizeof(keys[0]), r->err));
     AG_TRY(ag_book_choice(r, ag_book_member(node, "importance"), "importance", importance_names, 2, &core));
     AG_TRY(ag_book_choice(r, ag_book_member(node, "compare"), "compare", compare_names, 4, &compare));
+    AG_TRY(ag_book_choice(r, ag_book_member(node, "missing"), "missing", missing_names, 2, &missing));
     attribute->core = core == 1;
+    attribute->missing_unclear = missing == 1;
     attribute->compare = (ag_compare)compare;
     AG_TRY(read_near(r, ag_book_member(node, "near"), attribute));
     AG_TRY(ag_book_texts(r, ag_book_member(node, "fields"), "fields", &attribute->fields,

@@ -123,6 +123,42 @@ static ag_relation relate_words(work *w, unsigned *skills)
     return AG_REL_OTHER;
 }
 
+/* Lists of devices name a series once ("Photosmart C5324, C5370, D5460"): the asked "Photosmart D5460" is meant by "D5460". Do the
+ * words of the asked value that mix letters and digits (there must be one) all stand in the value? */
+static bool same_device(const work *w)
+{
+    const char *asked = ag_str_text(&w->asked);
+    int codes = 0;
+    for (const char *at = asked; *at;) {
+        size_t n = strcspn(at, " ");
+        bool digit = false, letter = false;
+        for (size_t i = 0; i < n; i++) {
+            digit |= at[i] >= '0' && at[i] <= '9';
+            letter |= at[i] >= 'a' && at[i] <= 'z';
+        }
+        if (n >= 3 && digit && letter) {
+            bool there = false;
+            const char *value = ag_str_text(&w->value);
+            for (const char *v = value; *v && !there;) {
+                size_t len = strcspn(v, " ");
+                there = len == n && memcmp(v, at, n) == 0;
+                v += len + (v[len] == ' ');
+            }
+            if (!there) return false;
+            codes++;
+        }
+        at += n + (at[n] == ' ');
+    }
+    return codes > 0;
+}
+
+static ag_relation relate_value(work *w, unsigned *skills)
+{
+    ag_relation relation = relate_words(w, skills);
+    bool devices = w->row->compare == AG_COMPARE_SET && strcmp(w->attribute, w->facts->compatibility) == 0;
+    return relation == AG_REL_OTHER && devices && same_device(w) ? AG_REL_EQUAL : relation;
+}
+
 /* Keeps the better of two matches. */
 static void keep(ag_match *best, ag_relation relation, unsigned skills, const char *value)
 {
@@ -140,7 +176,7 @@ static ag_status match_value(work *w, ag_match *best, const char *value)
     if (w->row->compare == AG_COMPARE_CODE && !ag_value_is_code(value)) return AG_OK;
     ag_status status = normal_of(w, &w->value, value);
     if (status != AG_OK) return status;
-    ag_relation relation = relate_words(w, &skills);
+    ag_relation relation = relate_value(w, &skills);
     keep(best, relation, skills, value);
     if (w->row->compare != AG_COMPARE_SET || best->relation == AG_REL_EQUAL || !strpbrk(value, ",;/|"))
         return AG_OK;
@@ -151,7 +187,7 @@ static ag_status match_value(work *w, ag_match *best, const char *value)
         ag_str_addn(&piece, at, n);
         if ((status = ag_str_ok(&piece, w->err)) != AG_OK) break;
         if ((status = normal_of(w, &w->value, ag_str_text(&piece))) != AG_OK) break;
-        relation = relate_words(w, &skills);
+        relation = relate_value(w, &skills);
         keep(best, relation, skills, value);
         at += n;
         if (*at) at++;

@@ -26,6 +26,15 @@ static int map_relation(const ag_criterion *c, ag_relation relation)
     return c->from == AG_FROM_CATEGORY ? c->map[AG_REL_ELSE] : -1;
 }
 
+/* AG_REL_COUNT where the book says that a missing value tells nothing. */
+static ag_relation relation_of_entry(const gold_work *w, int entry)
+{
+    ag_relation relation = w->entries[entry].relation;
+    bool open = relation == AG_REL_MISSING &&
+                ag_book_attribute(w->book, w->asked->entries[entry].name)->missing_unclear;
+    return open ? AG_REL_COUNT : relation;
+}
+
 static ag_status fill_verdicts(gold_work *w, ag_gold *gold, const ag_item *reference, unsigned *skills,
                                ag_error *err)
 {
@@ -56,7 +65,7 @@ static ag_status fill_verdicts(gold_work *w, ag_gold *gold, const ag_item *refer
                 gold->verdicts.v[c][a] = (int8_t)map_relation(criterion, w->category.relation);
         else if (criterion->from == AG_FROM_ATTRIBUTE && criterion->per_asked)
             for (int a = 0; a < w->asked->count; a++)
-                gold->verdicts.v[c][a] = (int8_t)map_relation(criterion, w->entries[a].relation);
+                gold->verdicts.v[c][a] = (int8_t)map_relation(criterion, relation_of_entry(w, a));
     }
     return status;
 }

@@ -192,8 +192,8 @@ static void test_disturb(void **state)
             const char *text = texts[t], *name, *again = texts[t], *name2;
             char before[64], after[64];
             ag_rng r = ag_rng_at(seed, AG_RNG_TEST, 1, 0, 0, 0), r2 = r;
-            assert_int_equal(ag_synth_disturb(&text, &name, &r, &scratch, NULL), AG_OK);
-            assert_int_equal(ag_synth_disturb(&again, &name2, &r2, &scratch, NULL), AG_OK);
+            assert_int_equal(ag_synth_disturb(&text, &name, true, &r, &scratch, NULL), AG_OK);
+            assert_int_equal(ag_synth_disturb(&again, &name2, true, &r2, &scratch, NULL), AG_OK);
             assert_string_equal(text, again);
             assert_true((name == NULL) == (strcmp(text, texts[t]) == 0));
             digits_of(before, texts[t]);
@@ -204,9 +204,15 @@ static void test_disturb(void **state)
     int kinds = 0;
     for (int i = 0; i < 256; i++) kinds += seen[i];
     assert_int_equal(kinds, 6);
+    for (uint64_t seed = 0; seed < 200; seed++) { /* the words of one name stay in their order */
+        const char *text = "rack console", *name;
+        ag_rng r = ag_rng_at(seed, AG_RNG_TEST, 3, 0, 0, 0);
+        assert_int_equal(ag_synth_disturb(&text, &name, false, &r, &scratch, NULL), AG_OK);
+        assert_true(!name || strcmp(name, "order") != 0);
+    }
     const char *code = "dcp-7055w", *name;
     ag_rng r = ag_rng_at(1, AG_RNG_TEST, 2, 0, 0, 0);
-    assert_int_equal(ag_synth_disturb(&code, &name, &r, &scratch, NULL), AG_OK);
+    assert_int_equal(ag_synth_disturb(&code, &name, true, &r, &scratch, NULL), AG_OK);
     assert_null(name);
     ag_arena_free(&scratch);
 }
