@@ -148,7 +148,8 @@ static const ag_lexeme *choose_value(const reader *r, const ag_query_unit *u, in
     for (int n = 0; (l = ag_unit_lexeme(u, AG_MEANS_VALUE, n)); n++) {
         bool device = strcmp(l->attribute, compatibility) == 0;
         long usual = r->category ? ag_lexicon_usual(r->lx, r->category, l->attribute) : 0;
-        if (device && !after_for && ((product && usual == 0) || kind)) continue; /* the product itself */
+        /* A device by itself is wanted itself, not what fits it. */
+        if (device && !after_for && ((product && usual == 0) || kind || !r->category)) continue;
         long score = l->count + (usual ? 1000000000L + usual : 0) + (device && after_for ? 2000000000L : 0) +
                      (r->name && strcmp(r->name, l->attribute) == 0 ? 4000000000L : 0);
         if (score > best_score || (score == best_score && strcmp(l->attribute, best->attribute) < 0)) {

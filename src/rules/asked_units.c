@@ -80,7 +80,8 @@ static void cut_phrase(ag_query_unit *u, const ag_lexicon *lx, const ag_lexicon 
         u->lexeme[0] = ag_lexicon_find(lx, normal, len);
         u->lexeme[1] = overlay ? ag_lexicon_find(overlay, normal, len) : -1;
         bool known = u->lexeme[0] >= 0 || u->lexeme[1] >= 0;
-        if (known && !named && ag_lexicon_needs_name(normal, len) && !ag_unit_lexeme(u, AG_MEANS_NAME, 0)) {
+        bool says = ag_unit_lexeme(u, AG_MEANS_NAME, 0) || ag_unit_lexeme(u, AG_MEANS_CATEGORY, 0); /* "tv" */
+        if (known && !named && !says && ag_lexicon_needs_name(normal, len)) {
             u->lexeme[0] = u->lexeme[1] = -1;
             known = false;
         }
