@@ -1,5 +1,5 @@
 /* cmd_rules.c: `agrl rules check|show|derive`: what a rulebook says, whether it makes sense, and what it concludes from
- * given verdicts. None of them needs a model.
+ * given verdicts; and the table of these commands and audit. None of them needs a model.
  */
 #include <stdio.h>
 #include <string.h>
@@ -8,14 +8,14 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "cli/cmd_rules.h"
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "data/pair.h"
 #include "rules/facts.h"
 #include "rules/prompt.h"
 
-/* The book named by --rules or, for commands about the book itself, by the only argument. */
-static ag_status load_book(ag_book **book, const char *option, char **args, int nargs, ag_error *err)
+ag_status ag_rules_book(ag_book **book, const char *option, char **args, int nargs, ag_error *err)
 {
     *book = NULL;
     if (option && nargs > 0)
@@ -26,7 +26,7 @@ static ag_status load_book(ag_book **book, const char *option, char **args, int 
     return ag_book_load(book, path, err);
 }
 
-static ag_status write_out(const ag_str *text, ag_error *err)
+ag_status ag_rules_print(const ag_str *text, ag_error *err)
 {
     ag_out *out = NULL;
     ag_status status = ag_str_ok(text, err);
@@ -81,13 +81,13 @@ static int run_check(int argc, char **argv)
     ag_book *book = NULL;
     ag_facts *facts = NULL;
     ag_str report = {0}, line = {0};
-    ag_status status = load_book(&book, rules, args, nargs, &err);
+    ag_status status = ag_rules_book(&book, rules, args, nargs, &err);
     if (status != AG_OK) goto out;
     if ((status = ag_facts_of_book(&facts, book, &err)) != AG_OK)
         goto out; /* its facts file must be right too */
     if ((status = ag_book_check(book, bound, samples, &report, &problems, &err)) != AG_OK) goto out;
     if (json) check_json(&line, book, ag_str_text(&report), problems);
-    status = write_out(json ? &line : &report, &err);
+    status = ag_rules_print(json ? &line : &report, &err);
 out:
     code = status != AG_OK ? ag_cli_fail(&err) : problems > 0;
     ag_str_free(&report);
@@ -208,13 +208,13 @@ static int run_show(int argc, char **argv)
     ag_book *book = NULL;
     ag_str text = {0};
     ag_prompt_options defaults;
-    ag_status status = load_book(&book, rules, args, nargs, &err);
+    ag_status status = ag_rules_book(&book, rules, args, nargs, &err);
     if (status != AG_OK) goto out;
     ag_prompt_defaults(&defaults);
     status = prompt ? ag_prompt_system(&text, book, &defaults, &err) : show_book(&text, book, &err);
     if (status != AG_OK) goto out;
     if (text.len == 0 || text.data[text.len - 1] != '\n') ag_str_addc(&text, '\n');
-    status = write_out(&text, &err);
+    status = ag_rules_print(&text, &err);
 out:
     code = status != AG_OK ? ag_cli_fail(&err) : 0;
     ag_str_free(&text);
@@ -409,6 +409,7 @@ static const struct {
     {"check", "look for mistakes in a rulebook", run_check},
     {"show", "print a rulebook and the prompt it makes", run_show},
     {"derive", "tier and deciding rule of given verdicts", run_derive},
+    {"audit", "hold a rulebook against pairs that people judged", ag_cmd_rules_audit},
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
@@ -427,11 +428,11 @@ int ag_cmd_rules(int argc, char **argv)
         return 0;
     }
     if (!word) {
-        ag_fail(&err, AG_ERR_USAGE, "agrl rules what? One of check, show, derive");
+        ag_fail(&err, AG_ERR_USAGE, "agrl rules what? One of check, show, derive, audit");
     } else {
         const char *near = ag_nearest(word, names, COMMANDS);
         ag_fail(&err, AG_ERR_USAGE, "no command 'agrl rules %s'; %s%s%s", word,
-                near ? "did you mean '" : "there are check, show, derive", near ? near : "",
+                near ? "did you mean '" : "there are check, show, derive, audit", near ? near : "",
                 near ? "'?" : "");
     }
     return ag_cli_fail(&err);

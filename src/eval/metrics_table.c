@@ -1,66 +1,11 @@
 /* metrics_table.c: the metrics on a terminal: at most 100 columns, whatever the names in them are. */
 #include <math.h>
 #include <string.h>
-#include <utf8proc.h>
 
-#include "base/str.h"
+#include "eval/cell.h"
 #include "eval/tally.h"
 
 enum { COLUMNS = 100, MAX_CONFUSION = 12 };
-
-/* --- cells ---------------------------------------------------------------------------------------------- */
-
-/* Columns that a code point takes; control characters are shown as '?', for names come from files. */
-static int char_columns(uint32_t *c)
-{
-    int columns = utf8proc_charwidth((utf8proc_int32_t)*c);
-    if (*c < 0x20 || (*c >= 0x7F && *c < 0xA0) || *c == 0x2028 || *c == 0x2029) *c = '?', columns = 1;
-    return columns;
-}
-
-static int text_columns(const char *text)
-{
-    int columns = 0;
-    size_t n = strlen(text);
-    for (size_t at = 0; at < n;) {
-        uint32_t c = ag_utf8_next(text, n, &at);
-        columns += char_columns(&c);
-    }
-    return columns;
-}
-
-/* Text in `columns` columns, cut with an ellipsis; negative: right aligned. */
-static void cell(ag_str *out, const char *text, int columns)
-{
-    int room = columns < 0 ? -columns : columns, wide = text_columns(text), used = 0;
-    size_t n = strlen(text);
-    if (columns < 0)
-        for (int i = wide; i < room; i++) ag_str_addc(out, ' ');
-    for (size_t at = 0; at < n;) {
-        char put[4];
-        uint32_t c = ag_utf8_next(text, n, &at);
-        int takes = char_columns(&c);
-        if (wide > room && used + takes > room - 1) {
-            ag_str_add(out, "\u2026");
-            used++;
-            break;
-        }
-        ag_str_addn(out, put, (size_t)ag_utf8_put(c, put));
-        used += takes;
-    }
-    if (columns > 0)
-        for (; used < room; used++) ag_str_addc(out, ' ');
-}
-
-static void number(ag_str *out, const json_t *value, int columns)
-{
-    char text[32] = "-";
-    if (json_is_integer(value))
-        snprintf(text, sizeof text, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-    else if (json_is_number(value))
-        snprintf(text, sizeof text, "%.3f", json_number_value(value));
-    cell(out, text, -columns);
-}
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -78,12 +23,12 @@ static void interval(ag_str *out, const json_t *estimate)
 {
     const json_t *low = json_object_get(estimate, "low"), *high = json_object_get(estimate, "high");
     if (!json_is_number(low)) {
-        cell(out, "-", -18);
+        ag_cell_add(out, "-", -18);
         return;
     }
-    number(out, low, 8);
+    ag_cell_number(out, low, 8);
     ag_str_add(out, " .. ");
-    number(out, high, 6);
+    ag_cell_number(out, high, 6);
 }
 
 /* --- parts ---------------------------------------------------------------------------------------------- */
@@ -91,18 +36,18 @@ static void interval(ag_str *out, const json_t *estimate)
 static void overall_table(ag_str *out, const json_t *metrics)
 {
     const json_t *overall = json_object_get(metrics, "overall");
-    cell(out, "", 30);
+    ag_cell_add(out, "", 30);
     ag_str_add(out, "   value     95 % interval  detectable       n  groups\n");
     for (const ag_metric *metric = ag_metrics; metric->name; metric++) {
         const json_t *estimate = json_object_get(overall, metric->name);
         if (!estimate) continue;
-        cell(out, metric->title, 28);
+        ag_cell_add(out, metric->title, 28);
         ag_str_add(out, metric->higher_is_better ? "  " : " \u2193");
-        number(out, json_object_get(estimate, "value"), 8);
+        ag_cell_number(out, json_object_get(estimate, "value"), 8);
         interval(out, estimate);
-        number(out, json_object_get(estimate, "detectable"), 12);
-        number(out, json_object_get(estimate, "records"), 8);
-        number(out, json_object_get(estimate, "groups"), 8);
+        ag_cell_number(out, json_object_get(estimate, "detectable"), 12);
+        ag_cell_number(out, json_object_get(estimate, "records"), 8);
+        ag_cell_number(out, json_object_get(estimate, "groups"), 8);
         ag_str_addc(out, '\n');
     }
 }
@@ -117,14 +62,14 @@ static void tier_table(ag_str *out, const json_t *metrics)
     json_array_foreach(json_object_get(metrics, "tiers"), k, tier)
     {
         const json_t *f1 = json_object_get(tier, "f1");
-        cell(out, text_of(tier, "id"), 6);
+        ag_cell_add(out, text_of(tier, "id"), 6);
         ag_str_addc(out, ' ');
-        cell(out, text_of(tier, "name"), 20);
-        number(out, json_object_get(tier, "gold"), 8);
-        number(out, json_object_get(tier, "predicted"), 11);
-        number(out, value_of(tier, "precision"), 11);
-        number(out, value_of(tier, "recall"), 8);
-        number(out, json_object_get(f1, "value"), 8);
+        ag_cell_add(out, text_of(tier, "name"), 20);
+        ag_cell_number(out, json_object_get(tier, "gold"), 8);
+        ag_cell_number(out, json_object_get(tier, "predicted"), 11);
+        ag_cell_number(out, value_of(tier, "precision"), 11);
+        ag_cell_number(out, value_of(tier, "recall"), 8);
+        ag_cell_number(out, json_object_get(f1, "value"), 8);
         interval(out, f1);
         ag_str_addc(out, '\n');
     }
@@ -136,11 +81,11 @@ static void confusion_table(ag_str *out, const json_t *metrics)
     size_t n = json_array_size(rows);
     if (n == 0 || n > MAX_CONFUSION) return;
     ag_str_add(out, "\nGold \\ predicted  ");
-    for (size_t k = 0; k < n; k++) cell(out, text_of(json_array_get(tiers, k), "id"), -6);
+    for (size_t k = 0; k < n; k++) ag_cell_add(out, text_of(json_array_get(tiers, k), "id"), -6);
     ag_str_addc(out, '\n');
     for (size_t g = 0; g < n; g++) {
-        cell(out, text_of(json_array_get(tiers, g), "id"), 18);
-        for (size_t p = 0; p < n; p++) number(out, json_array_get(json_array_get(rows, g), p), 6);
+        ag_cell_add(out, text_of(json_array_get(tiers, g), "id"), 18);
+        for (size_t p = 0; p < n; p++) ag_cell_number(out, json_array_get(json_array_get(rows, g), p), 6);
         ag_str_addc(out, '\n');
     }
 }
@@ -156,11 +101,11 @@ static void criteria_table(ag_str *out, const json_t *metrics)
         if (!json_is_number(json_object_get(estimate, "value"))) continue;
         if (!any) ag_str_add(out, "\nCriterion                     verdicts  accuracy     95 % interval\n");
         any = true;
-        cell(out, text_of(criterion, "id"), 10);
+        ag_cell_add(out, text_of(criterion, "id"), 10);
         ag_str_addc(out, ' ');
-        cell(out, text_of(criterion, "name"), 17);
-        number(out, json_object_get(estimate, "records"), 10);
-        number(out, json_object_get(estimate, "value"), 10);
+        ag_cell_add(out, text_of(criterion, "name"), 17);
+        ag_cell_number(out, json_object_get(estimate, "records"), 10);
+        ag_cell_number(out, json_object_get(estimate, "value"), 10);
         interval(out, estimate);
         ag_str_addc(out, '\n');
     }
@@ -172,7 +117,7 @@ enum { SHORT_COUNT = sizeof short_metrics / sizeof short_metrics[0] };
 
 static void short_row(ag_str *out, const json_t *metrics)
 {
-    for (int m = 0; m < SHORT_COUNT; m++) number(out, value_of(metrics, short_metrics[m]), 9);
+    for (int m = 0; m < SHORT_COUNT; m++) ag_cell_number(out, value_of(metrics, short_metrics[m]), 9);
 }
 
 static void rater_table(ag_str *out, const json_t *metrics)
@@ -186,10 +131,10 @@ static void rater_table(ag_str *out, const json_t *metrics)
     json_array_foreach(rows, i, row)
     {
         const json_t *values = json_object_get(row, "metrics");
-        cell(out, text_of(row, "gold"), 16);
+        ag_cell_add(out, text_of(row, "gold"), 16);
         ag_str_add(out, " | ");
-        cell(out, text_of(row, "judge"), 16);
-        number(out, json_object_get(json_object_get(values, "accuracy"), "records"), 6);
+        ag_cell_add(out, text_of(row, "judge"), 16);
+        ag_cell_number(out, json_object_get(json_object_get(values, "accuracy"), "records"), 6);
         short_row(out, values);
         ag_str_addc(out, '\n');
     }
@@ -203,14 +148,14 @@ static void slice_tables(ag_str *out, const json_t *metrics)
     {
         if (ag_slice_common(metrics, slice)) continue;
         ag_str_addc(out, '\n');
-        cell(out, text_of(slice, "name"), 30);
+        ag_cell_add(out, text_of(slice, "name"), 30);
         ag_str_add(out, "       n  groups accuracy macro F1    kappa    Acc@2  NDCG@10\n");
         json_array_foreach(json_object_get(slice, "values"), j, value)
         {
             ag_str_add(out, "  ");
-            cell(out, text_of(value, "value"), 28);
-            number(out, json_object_get(value, "records"), 8);
-            number(out, json_object_get(value, "groups"), 8);
+            ag_cell_add(out, text_of(value, "value"), 28);
+            ag_cell_number(out, json_object_get(value, "records"), 8);
+            ag_cell_number(out, json_object_get(value, "groups"), 8);
             short_row(out, json_object_get(value, "metrics"));
             ag_str_addc(out, '\n');
         }
@@ -222,9 +167,9 @@ static void slice_tables(ag_str *out, const json_t *metrics)
     {
         if (!ag_slice_common(metrics, slice)) continue;
         ag_str_addf(out, "%s  ", title);
-        cell(out, text_of(slice, "name"), 28);
+        ag_cell_add(out, text_of(slice, "name"), 28);
         ag_str_addc(out, ' ');
-        cell(out, text_of(json_array_get(json_object_get(slice, "values"), 0), "value"), 60);
+        ag_cell_add(out, text_of(json_array_get(json_object_get(slice, "values"), 0), "value"), 60);
         ag_str_addc(out, '\n');
         title = "";
     }
@@ -245,7 +190,7 @@ static void foot(ag_str *out, const json_t *metrics)
                     "NDCG over %" JSON_INTEGER_FORMAT " queries, %" JSON_INTEGER_FORMAT
                     " of them informative (gains differ); random order ",
                     ranked, count_of(queries, "informative"));
-        number(out, json_object_get(queries, "ndcg_random"), 5);
+        ag_cell_number(out, json_object_get(queries, "ndcg_random"), 5);
         ag_str_addf(out, ";\n%" JSON_INTEGER_FORMAT " without a relevant item left out. ",
                     count_of(queries, "without_relevant"));
     }
@@ -258,8 +203,8 @@ static void foot(ag_str *out, const json_t *metrics)
 ag_status ag_metrics_table(ag_str *out, const json_t *metrics, ag_error *err)
 {
     const json_t *book = json_object_get(metrics, "rulebook");
-    cell(out, text_of(book, "name"),
-         text_columns(text_of(book, "name")) < 40 ? text_columns(text_of(book, "name")) : 40);
+    ag_cell_add(out, text_of(book, "name"),
+                ag_cell_columns(text_of(book, "name")) < 40 ? ag_cell_columns(text_of(book, "name")) : 40);
     ag_str_addf(out,
                 ": %" JSON_INTEGER_FORMAT " pairs, %" JSON_INTEGER_FORMAT " with gold, %" JSON_INTEGER_FORMAT
                 " query groups\n\n",

@@ -107,6 +107,61 @@ says -- '--rules'
 run 2 "$AGRL" verify --rules "$BOOK" --aggregate mode answers
 says 'must be one of'
 
+t "audit holds a rulebook against people"
+cat > judged << 'END'
+{"id": "a", "query": "red boots", "item": {"id": "1", "title": "Boots", "category": "boots", "attributes": {"colour": "red"}}, "gold": {"tier": "4"}}
+{"id": "b", "query": "red boots", "item": {"id": "2", "title": "Boots", "category": "boots", "attributes": {"colour": "blue"}}, "gold": {"tier": "1"}}
+{"id": "c", "query": "boots", "item": {"title": "Kettle", "category": "kettles"}, "asked": [], "gold": {"tier": "4", "verdicts": {"cat": "DIFFERENT"}}}
+{"id": "d", "query": "something", "item": {"title": "Boots", "category": "boots"}, "gold": {"tier": "4"}}
+{"id": "e", "query": "boots", "item": {"title": "Boots", "category": "boots"}, "ratings": ["3", "4"]}
+END
+gzip -c judged > judged.gz
+for file in judged judged.gz; do
+    run 0 "$AGRL" rules audit "$BOOK" --judged $file
+    prints '^R7 *3 *1 *1  |     0     0     0     1  |  0.000     0.000      +2.000$'
+    prints '^R1 *1 *1 *1  |     1     0     0     0  |  0.000     0.000      -3.000$'
+    prints '^all *3 *2  |     2     0     0     1  |  0.333     0.333      -0.333$'
+    prints 'red boots .*people 1, derived 3: cat=SAME attr=colour:CONFLICT (wanted boots, is boots)$'
+    prints '^left out: no category read in the query: 1 pairs of 1 queries$'
+    grep -q '^left out: 2 pairs: ' err || wrong "no note on what was left out: $(cat err)"
+done
+run 0 "$AGRL" rules audit --rules "$BOOK" --judged - --json --aggregate median --worst 0 < judged
+is "$(wc -l < out)" 1
+prints '"audited":4,'
+prints '"states":{"given":1,"facts":3,"no_tier":0,"people_only":0,"no_wanted_category":1,'
+prints '"worst":\[\]'
+
+t "audit on bad input"
+run 2 "$AGRL" rules audit "$BOOK"
+silent
+says -- '--judged'
+run 2 "$AGRL" rules audit --judged judged
+says 'which rulebook'
+run 2 "$AGRL" rules audit "$BOOK" --judged judged --aggregate soft
+says 'must be one of'
+run 1 "$AGRL" rules audit "$BOOK" --judged missing
+silent
+says missing
+run 1 "$AGRL" rules audit "$BOOK" --judged judged --lexicon missing
+silent
+says missing
+tail -n 1 judged > untold
+run 1 "$AGRL" rules audit "$BOOK" --judged untold
+silent
+says 'untold: no pair to audit by.*--aggregate'
+: > nothing
+run 1 "$AGRL" rules audit "$BOOK" --judged nothing
+says 'nothing: no pair to audit by'
+{
+    cat judged
+    echo '{"query": "x"}'
+} > bad
+run 1 "$AGRL" rules audit "$BOOK" --judged bad
+silent
+says 'bad:6'
+run 1 "$AGRL" rules audit missing.yaml --judged judged
+says missing.yaml
+
 t "asked"
 echo "red boots under 40 euro" > queries
 run 0 "$AGRL" asked --rules "$BOOK" queries
@@ -126,9 +181,10 @@ says verdicts
 is "$(cat verdicts)" old
 run 1 full_disk "$AGRL" asked --rules "$BOOK" --out verdicts many
 is "$(cat verdicts)" old
+head -n 3 judged > answered
 if [ -c /dev/full ]; then
     for command in "verify --rules $BOOK answers" "asked --rules $BOOK queries" "rules show $BOOK" "rules check $BOOK" \
-        "rules derive --rules $BOOK line"; do
+        "rules derive --rules $BOOK line" "rules audit --worst 0 --rules $BOOK --judged answered"; do
         # shellcheck disable=SC2086 # words of a command
         "$AGRL" $command > /dev/full 2> err
         is $? 1
