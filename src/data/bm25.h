@@ -14,7 +14,8 @@
 typedef struct ag_bm25 ag_bm25;
 /* The items must outlive the index only while it is built. `english`: plurals are taken off. */
 ag_status ag_bm25_build(ag_bm25 **index, const ag_item *items, size_t count, bool english, ag_error *err);
-/* The best `max` items for a query, best first (equal scores: the earlier item); *count is how many have a word of it.
+/* The best items for a query, best first (equal scores: the earlier item): *count of them, at most `max`. All have a
+ * word of it; a word that the query says twice counts twice.
  * Not for several threads at once: the index holds the scores of the query at hand. */
 ag_status ag_bm25_search(ag_bm25 *index, const char *query, uint32_t *found, int max, int *count,
                          ag_error *err);

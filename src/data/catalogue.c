@@ -12,8 +12,10 @@
 
 /* --- records ------------------------------------------------------------------------------------------------- */
 
-/* What the catalogues of the field call their fields, the most exact first. */
-static const ag_alias catalogue_columns[] = {
+/* What the catalogues of the field call their fields, the most exact first. Icecat's prices are in cents, and nothing
+ * else says so: its rows begin one earlier. */
+static const ag_alias icecat_columns[] = {
+    {"price", "price_cents"},
     {"id", "item.id"},
     {"_id", "item.id"},
     {"product_id", "item.id"},
@@ -48,22 +50,26 @@ static const ag_alias catalogue_columns[] = {
     {NULL, NULL},
 };
 
+static const ag_alias *const catalogue_columns = icecat_columns + 1;
+
 typedef struct scanner {
-    ag_record_map *map, *icecat; /* Icecat's prices are in cents; nothing else says so */
+    ag_record_map *map, *icecat;
+    bool table; /* which is nobody's format: no Icecat */
     ag_catalogue_visit visit;
     void *context;
     ag_error *err;
 } scanner;
 
-static ag_status visit_record(scanner *s, ag_record_map *map, const json_t *record, const char *path,
-                              long line)
+static ag_status visit_record(scanner *s, const json_t *record, const char *path, long line)
 {
     json_t *item = NULL;
     ag_record_outcome outcome;
     const json_t *fields = json_object_get(record,
                                            "fields"); /* Vespa's feed: {"put": ..., "fields": {...}} */
-    ag_status status = ag_record_apply(map, json_is_object(fields) ? fields : record, NULL, path, line, &item,
-                                       &outcome, s->err);
+    if (json_is_object(fields)) record = fields;
+    bool icecat = !s->table && json_object_get(record, "supplier") && json_object_get(record, "ean");
+    ag_status status = ag_record_apply(icecat ? s->icecat : s->map, record, NULL, path, line, &item, &outcome,
+                                       s->err);
     if (status == AG_OK) status = s->visit(s->context, item, path, line, s->err);
     json_decref(item);
     return status;
@@ -76,7 +82,7 @@ static ag_status scan_csv(scanner *s, const ag_catalogue_file *file)
     ag_status status = ag_csv_open(&csv, file->path, file->delimiter, s->err);
     if (status == AG_OK) status = ag_record_map_check(s->map, csv, s->err);
     while (status == AG_OK && (status = ag_record_from_csv(&record, csv, s->err)) == AG_OK && record) {
-        status = visit_record(s, s->map, record, ag_csv_path(csv), ag_csv_line(csv));
+        status = visit_record(s, record, ag_csv_path(csv), ag_csv_line(csv));
         json_decref(record);
     }
     ag_csv_close(csv);
@@ -88,7 +94,6 @@ static ag_status scan_jsonl(scanner *s, const ag_catalogue_file *file)
     ag_lines *lines;
     char *line;
     size_t len;
-    bool icecat = false;
     ag_status status = ag_lines_open(&lines, file->path, s->err);
     while (status == AG_OK && (status = ag_lines_next(lines, &line, &len, s->err)) == AG_OK && line) {
         json_t *record;
@@ -96,27 +101,25 @@ static ag_status scan_jsonl(scanner *s, const ag_catalogue_file *file)
         if (strspn(line, " \t\r") == len) continue;
         if ((status = ag_json_parse(&record, line, len, ag_lines_path(lines), number, s->err)) != AG_OK)
             break;
-        icecat = json_object_get(record, "supplier") && json_object_get(record, "ean");
-        status = visit_record(s, icecat ? s->icecat : s->map, record, ag_lines_path(lines), number);
+        status = visit_record(s, record, ag_lines_path(lines), number);
         json_decref(record);
     }
     ag_lines_close(lines);
-    return status == AG_OK ? ag_record_map_used(icecat ? s->icecat : s->map, file->path, s->err) : status;
+    return status == AG_OK ? ag_record_map_used(s->map, s->icecat, file->path, s->err) : status;
 }
 
 ag_status ag_catalogue_scan(const ag_catalogue_file *file, ag_catalogue_visit visit, void *context,
                             ag_error *err)
 {
-    scanner s = {.visit = visit, .context = context, .err = err};
+    scanner s = {.visit = visit, .context = context, .err = err, .table = ag_csv_is_name(file->path)};
     unsigned flags = AG_RECORD_ITEM | AG_RECORD_ICECAT | (file->keep_html ? 0u : AG_RECORD_HTML);
     ag_status status = ag_record_map_create(&s.map, catalogue_columns, flags, err);
-    if (status == AG_OK) status = ag_record_map_create(&s.icecat, catalogue_columns, flags, err);
-    if (status == AG_OK) status = ag_record_map_add(s.icecat, "price=price_cents", err);
+    if (status == AG_OK) status = ag_record_map_create(&s.icecat, icecat_columns, flags, err);
     for (int i = 0; i < file->map_count && status == AG_OK; i++) {
         status = ag_record_map_add(s.map, file->maps[i], err);
         if (status == AG_OK) status = ag_record_map_add(s.icecat, file->maps[i], err);
     }
-    if (status == AG_OK) status = ag_csv_is_name(file->path) ? scan_csv(&s, file) : scan_jsonl(&s, file);
+    if (status == AG_OK) status = s.table ? scan_csv(&s, file) : scan_jsonl(&s, file);
     ag_record_map_free(s.map);
     ag_record_map_free(s.icecat);
     return status;
@@ -133,10 +136,15 @@ typedef struct reader {
     ag_error *err;
 } reader;
 
+/* Of a long path the end says most. */
 static void fault(reader *r, ag_product_fault kind)
 {
+    enum { LONGEST = 64 };
+    size_t n = strlen(r->path), from = n > LONGEST ? n - LONGEST : 0;
+    while (((unsigned char)r->path[from] & 0xC0) == 0x80) from++; /* not inside a character */
     if (r->to->faults[kind]++ == 0)
-        snprintf(r->to->first[kind], sizeof r->to->first[kind], "%.64s:%ld", r->path, r->line);
+        snprintf(r->to->first[kind], sizeof r->to->first[kind], "%s%s:%ld", from ? "..." : "", r->path + from,
+                 r->line);
 }
 
 static ag_status no_memory(reader *r)
@@ -266,6 +274,8 @@ static ag_status keep_product(void *context, const json_t *json, const char *pat
     }
     const json_t *attributes = json_object_get(json, "attributes");
     if (status == AG_OK && json_is_object(attributes)) status = keep_attributes(r, attributes, &item);
+    bool empty = json_is_array(attributes) && json_array_size(attributes) == 0; /* how PHP writes {} */
+    if (attributes && !json_is_object(attributes) && !empty) fault(r, AG_PRODUCT_VALUE);
     if (status != AG_OK) return status;
     if (!ag_grow(&to->items, &to->cap, to->count + 1, sizeof *to->items)) return no_memory(r);
     to->items[to->count++] = item;
@@ -279,7 +289,7 @@ ag_status ag_products_load(ag_products *products, const ag_catalogue_file *file,
     ag_status status = ag_catalogue_scan(file, keep_product, &r, err);
     if (status == AG_OK && products->count == 0)
         status = ag_fail(err, AG_ERR_INPUT,
-                         "%s: no product with a title; --map COLUMN=title says which column is it",
+                         "%s: no product with a title; --map COLUMN=title says which column it is",
                          file->path);
     ag_table_free(&r.ids);
     ag_str_free(&r.text);

@@ -194,7 +194,7 @@ ag_status ag_import_rows(ag_import *import, const ag_importer *self, ag_error *e
         bool table = ag_csv_is_name(path) || (self->table && !strstr(path, ".json"));
         status = table ? rows_of_csv(import, map, labels, path, err)
                        : rows_of_jsonl(import, map, labels, path, err);
-        if (status == AG_OK && import->stats.read > 0) status = ag_record_map_used(map, path, err);
+        if (status == AG_OK && import->stats.read > 0) status = ag_record_map_used(map, NULL, path, err);
     }
     ag_record_map_free(map);
     ag_labels_free(labels);

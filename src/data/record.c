@@ -240,10 +240,11 @@ ag_status ag_record_map_check(const ag_record_map *map, const ag_csv *csv, ag_er
     return AG_OK;
 }
 
-ag_status ag_record_map_used(const ag_record_map *map, const char *path, ag_error *err)
+ag_status ag_record_map_used(const ag_record_map *map, const ag_record_map *other, const char *path,
+                             ag_error *err)
 {
     for (int i = 0; i < map->users; i++)
-        if (!map->entries[i].used)
+        if (!map->entries[i].used && !(other && other->entries[i].used))
             return ag_fail(err, AG_ERR_INPUT, "%s: no record has '%.80s' (--map)", path,
                            map->entries[i].column);
     return AG_OK;

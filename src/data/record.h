@@ -37,9 +37,10 @@ ag_status ag_record_map_add(ag_record_map *map, const char *spec, ag_error *err)
 /* Are all columns of ag_record_map_add in the header, and query and title (ITEM: title) given by some
  * column? */
 ag_status ag_record_map_check(const ag_record_map *map, const ag_csv *csv, ag_error *err);
-/* The same for records that have no header, after the last one: did each column of ag_record_map_add
- * occur? */
-ag_status ag_record_map_used(const ag_record_map *map, const char *path, ag_error *err);
+/* The same for records that have no header, after the last one: did each column of ag_record_map_add occur,
+ * here or in the other map (or NULL) that got the same ones? */
+ag_status ag_record_map_used(const ag_record_map *map, const ag_record_map *other, const char *path,
+                             ag_error *err);
 void ag_record_map_free(ag_record_map *map);
 
 /* The next row as {column: text}, columns without a name left out; *record NULL at the end. New reference. */

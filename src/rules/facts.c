@@ -533,7 +533,7 @@ static ag_status read_type_fields(ag_facts *f, const ag_yaml *node, ag_error *er
     return read_texts(f, node, "type_fields", &f->type_fields, &f->type_field_count, err);
 }
 
-/* Words in normal form, added to a set. */
+/* Words in normal form, added to a set that is asked for one word at a time. */
 static ag_status add_words(ag_facts *f, const ag_yaml *node, const char *what, ag_map *set, ag_error *err)
 {
     const char **texts;
@@ -541,9 +541,12 @@ static ag_status add_words(ag_facts *f, const ag_yaml *node, const char *what, a
     ag_str normal = {0};
     ag_status status = read_texts(f, node, what, &texts, &n, err);
     for (int i = 0; i < n && status == AG_OK; i++) {
+        const ag_yaml *at = node->kind == AG_YAML_LIST ? node->values[i] : node;
         ag_str_clear(&normal);
-        status = ag_words_normal(&normal, texts[i], f->english, err);
-        if (status == AG_OK && normal.len && !ag_map_put(set, normal.data, normal.len, 1, NULL))
+        if ((status = ag_words_normal(&normal, texts[i], f->english, err)) != AG_OK) break;
+        if (normal.len == 0 || strchr(normal.data, ' '))
+            status = ag_yaml_fail(err, f->path, at, "%s: '%s' is not one word", what, texts[i]);
+        else if (!ag_map_put(set, normal.data, normal.len, 1, NULL))
             status = ag_fail_memory(err, what);
     }
     ag_str_free(&normal);
@@ -597,7 +600,20 @@ static ag_status read_also(ag_facts *f, const ag_yaml *node, ag_error *err)
     return status;
 }
 
-static ag_status read_root(ag_facts *f, const ag_yaml *root, ag_error *err)
+/* A file that builds on another (`based`) must take off plurals as that one did: its words are in the maps already. */
+static ag_status read_language(ag_facts *f, const ag_yaml *root, bool based, ag_error *err)
+{
+    const char *before = f->language;
+    bool was = f->english;
+    ag_status status = read_name(f, root, "language", &f->language, err);
+    if (status != AG_OK) return status;
+    f->english = strncmp(f->language, "en", 2) == 0;
+    if (!based || f->english == was) return AG_OK;
+    return ag_yaml_fail(err, f->path, ag_yaml_get(root, "language"), "language '%s', but the base's is '%s'",
+                        f->language, before);
+}
+
+static ag_status read_root(ag_facts *f, const ag_yaml *root, bool based, ag_error *err)
 {
     static const char *const keys[] = {"facts",   "base",      "language",   "text_fields", "type_fields",
                                        "aside",   "vague",     "categories", "values",      "compatibility",
@@ -619,11 +635,10 @@ static ag_status read_root(ag_facts *f, const ag_yaml *root, ag_error *err)
     ag_status status = need_map(f, root, "a facts file", err);
     if (status == AG_OK) status = ag_yaml_known_keys(root, f->path, keys, sizeof keys / sizeof *keys, err);
     if (status == AG_OK) status = read_name(f, root, "facts", &f->name, err);
-    if (status == AG_OK) status = read_name(f, root, "language", &f->language, err);
+    if (status == AG_OK) status = read_language(f, root, based, err);
     if (status == AG_OK) status = read_name(f, root, "compatibility", &f->compatibility, err);
     const ag_yaml *compatibility = ag_yaml_get(root, "compatibility");
     if (status == AG_OK && compatibility) status = check_asked_name(f, compatibility, f->compatibility, err);
-    f->english = strncmp(f->language, "en", 2) == 0;
     for (size_t i = 0; i < sizeof sections / sizeof *sections && status == AG_OK; i++) {
         const ag_yaml *node = ag_yaml_get(root, sections[i].key);
         if (node && !ag_yaml_is_null(node)) status = sections[i].read(f, node, err);
@@ -694,7 +709,7 @@ static ag_status read_file(ag_facts *f, const char *path, const char *text, size
     if (status == AG_OK && base) status = read_file(f, base, NULL, 0, depth + 1, err);
     if (status == AG_OK && !(f->path = ag_arena_strdup(&f->arena, path)))
         status = ag_fail_memory(err, "facts");
-    if (status == AG_OK) status = read_root(f, root, err);
+    if (status == AG_OK) status = read_root(f, root, base != NULL, err);
     ag_free(base);
     ag_arena_free(&nodes);
     return status;

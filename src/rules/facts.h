@@ -23,7 +23,8 @@ ag_status ag_facts_empty(ag_facts **facts, ag_error *err);
 ag_status ag_facts_of_book(ag_facts **facts, const ag_book *book, ag_error *err);
 void ag_facts_free(ag_facts *facts);
 
-/* How category `item` stands to the wanted category: SAME, NARROWER, SIBLING, RELATED, ELSE. Synonyms count as the same. */
+/* How category `item` stands to the wanted category: SAME, NARROWER, SIBLING, RELATED, ELSE, or AG_REL_COUNT where the
+ * facts leave it open. Synonyms count as the same. */
 ag_relation ag_facts_category(const ag_facts *facts, const char *wanted, const char *item);
 
 /* How the item stands to one entry: EQUAL, NEAR, MISSING or OTHER. `reference` is the product that a `like` entry names

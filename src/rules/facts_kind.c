@@ -10,7 +10,7 @@ enum { NAME_WORDS = 5, NOTHING = -1, VAGUE = -2 };
 typedef struct scan {
     const ag_facts *f;
     ag_words words;
-    ag_str compound;
+    ag_str scratch, brand; /* brand: its words */
     ag_error *err;
 } scan;
 
@@ -34,7 +34,7 @@ static bool parted(const scan *s, size_t word)
     size_t from = w->raw_at + w->raw_len, to = s->words.items[word].raw_at;
     const char *raw = s->words.raw.data;
     for (size_t i = from; i < to; i++) {
-        if (strchr(",;:()|\n", raw[i])) return true;
+        if (strchr(",;:()|", raw[i])) return true;
         if (raw[i] == '-' && to - from > 1) return true;
         if ((unsigned char)raw[i] == 0xE2 && to - from > 3) return true; /* a long dash between spaces */
     }
@@ -55,7 +55,28 @@ static bool joined(const scan *s, size_t end, size_t start)
     return false;
 }
 
-/* The category that the longest name at `word` means, or NOTHING; *n its words. */
+/* Does the word turn to something else ("for", "with")? One letter does only before a slash: "w/ stand", not "300 W". */
+static bool turns_aside(const scan *s, size_t word)
+{
+    const ag_word *w = &s->words.items[word];
+    if (!in_set(s, &s->f->aside, word)) return false;
+    return w->raw_len > 1 || s->words.raw.data[w->raw_at + w->raw_len] == '/';
+}
+
+/* Is the word a quantity of the number before it: "2 pc(s)", "500 pcs", "3-pack"? */
+static bool counted(const scan *s, size_t word, int name)
+{
+    if (word == 0 || !s->words.items[word - 1].number) return false;
+    const ag_word *w = &s->words.items[word], *number = w - 1;
+    const char *raw = s->words.raw.data;
+    size_t gap = w->raw_at - number->raw_at - number->raw_len, end = w->raw_at + w->raw_len;
+    if (strncmp(raw + end, "(s)", 3) == 0) return true;
+    bool plural = w->len < w->raw_len, glued = gap == 0 || (gap == 1 && raw[w->raw_at - 1] == '-');
+    return name == VAGUE && (plural || glued);
+}
+
+/* The category that the longest name at `word` means, or NOTHING; *n its words. A vague word says nothing alone, even
+ * where it is a name for queries ("pc"). */
 static int name_at(const scan *s, size_t word, size_t *n)
 {
     size_t most = s->words.count - word;
@@ -66,10 +87,11 @@ static int name_at(const scan *s, size_t word, size_t *n)
         bool whole = true;
         for (size_t k = 1; k < *n && whole; k++) whole = !parted(s, word + k);
         int index = whole ? ag_map_get(&s->f->category_index, text, len) : -1;
-        if (index >= 0) return index;
+        if (*n == 1 && in_set(s, &s->f->vague, word)) index = VAGUE;
+        if (index == VAGUE || index >= 0) return *n == 1 && counted(s, word, index) ? NOTHING : index;
     }
     *n = 1;
-    return in_set(s, &s->f->vague, word) ? VAGUE : NOTHING;
+    return NOTHING;
 }
 
 /* "notebook case" is what the facts call "laptop case" when a notebook is a laptop: the category of X's own name and
@@ -78,12 +100,33 @@ static int compound(scan *s, int x, size_t y, size_t words, int fallback)
 {
     size_t len;
     const char *text = ag_words_slice(&s->words, y, words, &len);
-    ag_str_clear(&s->compound);
-    ag_str_add(&s->compound, s->f->categories[x].normal);
-    ag_str_addc(&s->compound, ' ');
-    ag_str_addn(&s->compound, text, len);
-    int index = ag_map_get(&s->f->category_index, ag_str_text(&s->compound), s->compound.len);
+    ag_str_clear(&s->scratch);
+    ag_str_add(&s->scratch, s->f->categories[x].normal);
+    ag_str_addc(&s->scratch, ' ');
+    ag_str_addn(&s->scratch, text, len);
+    int index = ag_map_get(&s->f->category_index, ag_str_text(&s->scratch), s->scratch.len);
     return index >= 0 ? index : fallback;
+}
+
+/* The text's words. Folding makes a line's end a space, and yet it parts: so it becomes a bar first. */
+static ag_status split(scan *s, const char *text)
+{
+    if (!strchr(text, '\n')) return ag_words_split(&s->words, text, s->f->english, s->err);
+    ag_str_clear(&s->scratch);
+    ag_str_add(&s->scratch, text);
+    ag_status status = ag_str_ok(&s->scratch, s->err);
+    for (size_t i = 0; status == AG_OK && i < s->scratch.len; i++)
+        if (s->scratch.data[i] == '\n') s->scratch.data[i] = '|';
+    return status == AG_OK ? ag_words_split(&s->words, s->scratch.data, s->f->english, s->err) : status;
+}
+
+/* Where the text goes on after the maker's name, which says nothing of the thing ("Case Logic", "D-Link"). */
+static size_t after_brand(const scan *s)
+{
+    size_t n = s->brand.len > 0;
+    if (n == 0 || ag_words_find(&s->words, s->brand.data, s->brand.len, 0) != 0) return 0;
+    for (size_t i = 0; i < s->brand.len; i++) n += s->brand.data[i] == ' ';
+    return n;
 }
 
 /* The kind that a text names: a category, VAGUE when it says that there is one without saying which, or NOTHING. */
@@ -94,22 +137,21 @@ static ag_status read_text(scan *s, const char *text, int *kind)
     bool aside = false;
     *kind = NOTHING;
     if (!text || !*text) return AG_OK;
-    ag_status status = ag_words_split(&s->words, text, s->f->english, s->err);
-    for (size_t i = 0; i < s->words.count && status == AG_OK; i += n) {
+    ag_status status = split(s, text);
+    for (size_t i = status == AG_OK ? after_brand(s) : 0; i < s->words.count && status == AG_OK; i += n) {
         n = 1;
         if (i && parted(s, i)) {
             if (found != NOTHING) break;
             aside = false;
             last = NOTHING;
         }
-        if (in_set(s, &s->f->aside, i)) {
+        if (turns_aside(s, i)) {
             if (found != NOTHING) break;
             aside = true;
         }
         int name = name_at(s, i, &n);
         if (name == NOTHING && s->words.items[i].number && found != NOTHING) break;
-        bool counted = n == 1 && i && s->words.items[i - 1].number; /* "3 pc(s)" */
-        if (name == NOTHING || aside || counted) continue;
+        if (name == NOTHING || aside) continue;
         bool next_to = last >= 0 && end == i;
         if (last >= 0 && name >= 0 && joined(s, end, i))
             found = VAGUE;
@@ -121,7 +163,7 @@ static ag_status read_text(scan *s, const char *text, int *kind)
         end = i + n;
     }
     *kind = found;
-    return status == AG_OK ? ag_str_ok(&s->compound, s->err) : status;
+    return status == AG_OK ? ag_str_ok(&s->scratch, s->err) : status;
 }
 
 static ag_status read_type_fields(scan *s, const ag_item *item, int *kind)
@@ -144,12 +186,14 @@ ag_status ag_facts_kind(const char **kind, const ag_facts *facts, const ag_item 
     int index = NOTHING;
     *kind = NULL;
     if (facts->category_count == 0) return AG_OK;
-    ag_status status = read_text(&s, item->title, &index);
+    ag_status status = item->brand ? ag_words_normal(&s.brand, item->brand, facts->english, err) : AG_OK;
+    if (status == AG_OK) status = read_text(&s, item->title, &index);
     if (status == AG_OK && index == NOTHING) status = read_type_fields(&s, item, &index);
     if (status == AG_OK && index == NOTHING) status = read_text(&s, item->description, &index);
     if (status == AG_OK && index >= 0) *kind = facts->categories[index].name;
     ag_words_free(&s.words);
-    ag_str_free(&s.compound);
+    ag_str_free(&s.scratch);
+    ag_str_free(&s.brand);
     return status;
 }
 

@@ -18,7 +18,8 @@ static const char *const rows =
     "  weight: {importance: minor, compare: number, units: {g: 0.001, kg: 1}, near: 0.2}\n"
     "  pack: {importance: minor, compare: number}\n"
     "  size: {importance: core, compare: set}\n"
-    "  fits: {importance: core, compare: set, fields: [compatibility]}\n";
+    "  fits: {importance: core, compare: set, fields: [compatibility]}\n"
+    "  model: {importance: core, compare: code, fields: [model, oem_code], weak_fields: [replaces]}\n";
 
 static const char *const facts_text =
     "facts: t\nphrases: {not: [not, without, no], not_after: [free]}\n"
@@ -149,6 +150,24 @@ static const line lines[] = {
     {"weight", "1.2 kg", "x", NULL, "weight", MOST, "1 kg", NEAR, 0}, /* near in base units */
     {"weight", "1.3 kg", "x", NULL, "weight", MOST, "1 kg", OTHER, 0},
     {"weight", "1.3 kg", "x", NULL, "weight", LEAST, "dear", GONE, 0},
+    /* codes: a value that is none says nothing */
+    {"model", "DV7-1211EA", "x", NULL, "model", IS, "dv7 1211ea", EQ, 0},
+    {"model", "DV7-1212", "x", NULL, "model", IS, "DV7-1211", OTHER, 0},
+    {"oem_code", "CE505A", "x", NULL, "model", IS, "ce505a", EQ, 0},
+    {"model", "Pro series", "x", NULL, "model", IS, "CE505A", GONE, 0},
+    {"model", "Pro series", "x", NULL, "model", IS, "Pro series", GONE, 0},
+    {"model", "fits LP2200 and LP2300", "x", NULL, "model", IS, "LP2200", GONE, 0},
+    {"model", "Pro^LP2300", "x", NULL, "model", IS, "LP2300", EQ, 0},
+    {"model", "Pro^LP2300", "x", NULL, "model", IS, "LP2200", OTHER, 0},
+    {"model", "LP2300, LP2200", "x", NULL, "model", IS, "LP2200", OTHER, 0}, /* no set: one value */
+    {"model", "Pro series", "Acme LP2200 printer", NULL, "model", IS, "LP2200", EQ, TEXT},
+    {"model", "LP2300", "Acme LP2200 printer", NULL, "model", IS, "LP2200", EQ, TEXT},
+    {"model", "Pro series", "x", NULL, "model", NOT, "LP2200", GONE, 0},
+    {"model", "LP2300", "x", NULL, "model", NOT, "LP2200", EQ, 0},
+    {"model", "LP2200", "x", NULL, "model", NOT, "LP2200", OTHER, 0},
+    {"replaces", "LP2200", "x", NULL, "model", IS, "LP2200", NEAR, 0},
+    {"replaces", "Pro series", "x", NULL, "model", IS, "Pro series", GONE, 0},
+    {"model", "LP2200", "x", NULL, "model", IS, "Pro series", OTHER, 0},
 };
 
 static int split(char *text, const char **out)
@@ -183,6 +202,58 @@ static void test_table(void **state)
                      ag_relation_names[l->want], l->skills);
         assert_int_equal(ag_facts_compare(f, book, &ask, &item, NULL), l->want);
     }
+    ag_facts_free(f);
+    ag_book_free(book);
+}
+
+static void test_codes(void **state)
+{
+    static const struct {
+        const char *value;
+        bool code;
+    } cases[] = {{"", false},
+                 {"Original", false},
+                 {"CE505A", true},
+                 {"42", true},
+                 {"a1", true},
+                 {"dv7-1211ea", true},
+                 {"Pro X 2", true},
+                 {"Pro X 2 b", false},
+                 {"Pro  X  2", true},
+                 {" X2 ", true},
+                 {"123456789012345678901234", true},
+                 {"1234567890123456789012345", false},
+                 {"for X1 and X2", false},
+                 {"\xC3\xA9tui 5", true},
+                 {"V/VII", false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (ag_value_is_code(cases[i].value) != cases[i].code) fail_msg("'%s'", cases[i].value);
+}
+
+/* What is no code is no value for the parser either. */
+static void test_codes_parsed(void **state)
+{
+    (void)state;
+    ag_book *book = help_book(rows);
+    ag_facts *f = help_facts(facts_text);
+    ag_lexicon *lexicon = NULL;
+    ag_arena arena = {.name = "t"};
+    const char *models[] = {"LP2200", "Pro series"};
+    ag_field field = {"model", models, 2};
+    ag_item item = {.title = "x", .fields = &field, .field_count = 1};
+    ag_asked asked;
+    assert_int_equal(ag_lexicon_create(&lexicon, f, book, NULL), AG_OK);
+    assert_int_equal(ag_lexicon_add_item(lexicon, &item, NULL), AG_OK);
+    assert_int_equal(ag_asked_parse(&asked, NULL, lexicon, "lp2200", NULL, &arena, NULL), AG_OK);
+    assert_int_equal(asked.count, 1);
+    assert_string_equal(asked.entries[0].name, "model");
+    assert_int_equal(asked.unread, 0);
+    assert_int_equal(ag_asked_parse(&asked, NULL, lexicon, "pro series", NULL, &arena, NULL), AG_OK);
+    assert_int_equal(asked.count, 0);
+    assert_true(asked.unread > 0);
+    ag_lexicon_free(lexicon);
+    ag_arena_free(&arena);
     ag_facts_free(f);
     ag_book_free(book);
 }
@@ -376,8 +447,10 @@ static void test_memory(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_table), cmocka_unit_test(test_price_and_like),
-                                       cmocka_unit_test(test_number_brute),
-                                       cmocka_unit_test(test_hierarchy_brute), cmocka_unit_test(test_memory)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_table),        cmocka_unit_test(test_codes),
+        cmocka_unit_test(test_codes_parsed), cmocka_unit_test(test_price_and_like),
+        cmocka_unit_test(test_number_brute), cmocka_unit_test(test_hierarchy_brute),
+        cmocka_unit_test(test_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,8 +3,9 @@
  */
 #include "unit/rules/facts_help.h"
 
-#include "rules/facts_map.h"
-#include "rules/facts_text.h"
+#include <stdio.h>
+
+#include "rules/facts_table.h"
 
 static void test_words(void **state)
 {
@@ -91,7 +92,8 @@ static void test_categories(void **state)
 enum { NODES = 12 };
 
 typedef struct graph {
-    bool parent[NODES][NODES], sibling[NODES][NODES], related[NODES][NODES], members[NODES];
+    bool parent[NODES][NODES], sibling[NODES][NODES], related[NODES][NODES], unclear[NODES][NODES];
+    bool members[NODES], wider_unclear;
 } graph;
 
 static bool within(const graph *g, int c, int ancestor)
@@ -113,15 +115,27 @@ static bool joined(const graph *g, bool (*link)[NODES], int a, int b)
     return false;
 }
 
+/* One of them, or what it belongs to, names the other or what that belongs to. */
+static bool left_open(const graph *g, int a, int b)
+{
+    for (int x = 0; x < NODES; x++)
+        for (int y = 0; y < NODES; y++)
+            if (g->unclear[x][y] &&
+                ((within(g, a, x) && within(g, b, y)) || (within(g, b, x) && within(g, a, y))))
+                return true;
+    return false;
+}
+
 static ag_relation slow_relation(graph *g, int w, int i)
 {
     if (w == i) return AG_REL_SAME;
     if (within(g, i, w)) return AG_REL_NARROWER;
-    if (within(g, w, i)) return AG_REL_SIBLING;
+    if (within(g, w, i)) return g->wider_unclear ? AG_REL_COUNT : AG_REL_SIBLING;
     for (int m = 0; m < NODES; m++)
         if (g->members[m] && within(g, w, m) && within(g, i, m)) return AG_REL_SIBLING;
     if (joined(g, g->sibling, w, i)) return AG_REL_SIBLING;
-    return joined(g, g->related, w, i) ? AG_REL_RELATED : AG_REL_ELSE;
+    if (joined(g, g->related, w, i)) return AG_REL_RELATED;
+    return left_open(g, w, i) ? AG_REL_COUNT : AG_REL_ELSE;
 }
 
 static void add_links(ag_str *y, const char *key, const bool *row)
@@ -142,23 +156,26 @@ static void add_links(ag_str *y, const char *key, const bool *row)
 static void test_category_brute(void **state)
 {
     (void)state;
-    long seen[AG_REL_COUNT] = {0};
+    long seen[AG_REL_COUNT + 1] = {0};
     for (uint64_t n = 0; n < 80; n++) {
         ag_rng rng = ag_rng_at(5, AG_RNG_TEST, n, 0, 0, 0);
         graph g = {0};
         ag_str y = {0};
-        ag_str_add(&y, "facts: t\ncategories:\n");
+        g.wider_unclear = ag_rng_below(&rng, 2);
+        ag_str_addf(&y, "facts: t\nwider: %s\ncategories:\n", g.wider_unclear ? "unclear" : "sibling");
         for (int i = 0; i < NODES; i++) {
             for (int j = 0; j < NODES; j++) {
                 g.parent[i][j] = j < i && ag_rng_below(&rng, 9) == 0; /* only to smaller ones: no cycles */
                 g.sibling[i][j] = j != i && ag_rng_below(&rng, 18) == 0;
                 g.related[i][j] = j != i && ag_rng_below(&rng, 12) == 0;
+                g.unclear[i][j] = j != i && ag_rng_below(&rng, 18) == 0;
             }
             g.members[i] = ag_rng_below(&rng, 6) == 0;
             ag_str_addf(&y, "  c%d:\n    synonyms: [s%d]\n", i, i);
             add_links(&y, "parents", g.parent[i]);
             add_links(&y, "siblings", g.sibling[i]);
             add_links(&y, "related", g.related[i]);
+            add_links(&y, "unclear", g.unclear[i]);
             if (g.members[i]) ag_str_add(&y, "    members: siblings\n");
         }
         ag_facts *f = help_facts(ag_str_text(&y));
@@ -175,6 +192,7 @@ static void test_category_brute(void **state)
         ag_str_free(&y);
     }
     for (int r = AG_REL_SAME; r <= AG_REL_ELSE; r++) assert_true(seen[r] > 20);
+    assert_true(seen[AG_REL_COUNT] > 20);
 }
 
 /* --- refusals ------------------------------------------------------------------------------------------------ */
@@ -216,6 +234,19 @@ static void test_refusals(void **state)
         {"why: {othr: x}\n", "other"},
         {"why: {other: \"a\\nb\"}\n", "one line"},
         {"text_fields: [titel]\n", "title and description"},
+        {"type_fields: {a: b}\n", ":1:14: "},
+        {"type_fields: [a, '']\n", ":1:18: type_fields must not be empty"},
+        {"aside: [for, '?!']\n", ":1:14: aside: '?!' is not one word"},
+        {"aside: [made for]\n", ":1:9: aside: 'made for' is not one word"},
+        {"vague:\n  - kit\n  - spare part\n", ":3:5: vague: 'spare part' is not one word"},
+        {"vague: [[kit]]\n", ":1:9: "},
+        {"vage: [kit]\n", "did you mean 'vague'"},
+        {"wider: open\n", ":1:8: wider can be 'sibling' or 'unclear', not 'open'"},
+        {"wider: [unclear]\n", ":1:8: "},
+        {"categories:\n  a: {unclear: [bb]}\n  b: {}\n", ":2:17: unclear: unknown category 'bb'"},
+        {"categories:\n  a: {unclear: [a]}\n", ":2:17: unclear: 'a' names itself"},
+        {"categories:\n  a: {unclaer: [b]}\n  b: {}\n", "did you mean 'unclear'"},
+        {"base: [a]\n", ":1:7: "},
         {"also: {de: {phrase: {}}}\n", "phrases"},
         {"facts: [\n", ":"},
         {"facts: &a b\n", ":"}};
@@ -371,13 +402,265 @@ static void test_gold(void **state)
     ag_book_free(book);
 }
 
+/* A pair whose category the facts leave open gets no verdict of category, and so no tier; both ways. */
+static void test_gold_open(void **state)
+{
+    (void)state;
+    ag_arena arena = {.name = "t"};
+    ag_book *book = help_book("");
+    ag_facts *f = help_facts("wider: unclear\ncategories:\n  cable: {}\n  usb cable: {parents: [cable]}\n"
+                             "  long usb cable: {parents: [usb cable]}\n  charger: {unclear: [usb cable]}\n"
+                             "  car charger: {parents: [charger]}\n  mouse: {}\n");
+    static const struct {
+        const char *wanted, *item;
+        int verdict;
+    } cases[] = {{"cable", "usb cable", 0},
+                 {"usb cable", "cable", -1},
+                 {"charger", "usb cable", -1},
+                 {"usb cable", "charger", -1},
+                 {"long usb cable", "cable", -1},
+                 {"car charger", "usb cable", -1},
+                 {"long usb cable", "car charger", -1},
+                 {"cable", "charger", 3},
+                 {"mouse", "charger", 3},
+                 {"*", "mouse", 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ag_item item = {.title = "x", .category = cases[i].item};
+        ag_ask none[1] = {{0}};
+        ag_gold gold = gold_of(f, book, none, 0, &item, cases[i].wanted, &arena);
+        if (gold.verdicts.v[0][0] != cases[i].verdict)
+            fail_msg("%s / %s: %d", cases[i].wanted, cases[i].item, gold.verdicts.v[0][0]);
+        assert_int_equal(gold.tier < 0, cases[i].verdict < 0);
+        assert_int_equal(gold.why == NULL, cases[i].verdict < 0);
+    }
+    ag_facts_free(f);
+    f = help_facts("wider: sibling\ncategories:\n  cable: {}\n  usb cable: {parents: [cable]}\n");
+    assert_int_equal(ag_facts_category(f, "usb cable", "cable"), AG_REL_SIBLING);
+    ag_facts_free(f);
+    ag_book_free(book);
+    ag_arena_free(&arena);
+}
+
+/* --- a file that builds on another ---------------------------------------------------------------------------- */
+
+typedef struct family {
+    char folder[64], path[96];
+} family;
+
+/* Writes NAME.yaml in the family's folder; its path stays in family->path. */
+static void put(family *at, const char *name, const char *text)
+{
+    snprintf(at->path, sizeof at->path, "%s/%s.yaml", at->folder, name);
+    FILE *file = fopen(at->path, "wb");
+    assert_non_null(file);
+    assert_int_equal(fwrite(text, 1, strlen(text), file), strlen(text));
+    assert_int_equal(fclose(file), 0);
+}
+
+static void begin(family *at)
+{
+    strcpy(at->folder, "/tmp/agrl-facts-XXXXXX");
+    assert_non_null(mkdtemp(at->folder));
+}
+
+static void end(family *at)
+{
+    assert_int_equal(ag_dir_remove(at->folder, NULL), AG_OK);
+}
+
+static void must_fail(const family *at, ag_status want, const char *part)
+{
+    ag_facts *f = NULL;
+    ag_error err = {0};
+    assert_int_equal(ag_facts_load(&f, at->path, &err), want);
+    if (!strstr(err.message, part)) fail_msg("%s\nlacks %s", err.message, part);
+    assert_null(f);
+}
+
+static const char base_text[] =
+    "facts: base\ntext_fields: [title]\ntype_fields: [type]\naside: [for]\nvague: [kit]\nwider: unclear\n"
+    "compatibility: suits\ncategories:\n  cable: {}\n  usb cable: {parents: [cable], synonyms: [usb lead]}\n"
+    "  mouse: {}\nvalues:\n  colour:\n    synonyms: [[navy, dark blue]]\nphrases: {not: [without], like: "
+    "[like]}\n"
+    "knowledge:\n  - {phrases: [for travel], asked: [{name: size, value: small}]}\n"
+    "why: {missing: base missing, best: base best}\n";
+
+static const char child_text[] =
+    "facts: child\nbase: base.yaml\ntype_fields: [kind]\nvague: [set]\nwider: sibling\n"
+    "categories:\n  usb lead: {synonyms: [usb wire], related: [mouse]}\n  trackball: {siblings: [mouse]}\n"
+    "values:\n  colour:\n    parents: {navy: blue}\nphrases: {not: [minus]}\nwhy: {best: child best}\n"
+    "knowledge:\n  - {phrases: [for home], asked: [{name: size, value: big}]}\n";
+
+static void test_base(void **state)
+{
+    (void)state;
+    family at;
+    ag_facts *f = NULL;
+    ag_error err = {0};
+    begin(&at);
+    put(&at, "base", base_text);
+    put(&at, "child", child_text);
+    if (ag_facts_load(&f, at.path, &err) != AG_OK) fail_msg("%s", err.message);
+    /* Single keys go before the base's; what the file does not name stays. */
+    assert_string_equal(f->name, "child");
+    assert_string_equal(f->path, at.path);
+    assert_string_equal(f->compatibility, "suits");
+    assert_true(f->text_title && !f->text_description && !f->wider_unclear);
+    assert_int_equal(f->type_field_count, 1);
+    assert_string_equal(f->type_fields[0], "kind");
+    assert_string_equal(ag_facts_why_text(f, AG_WHY_MISSING), "base missing");
+    assert_string_equal(ag_facts_why_text(f, AG_WHY_BEST), "child best");
+    /* Lists and maps add up. */
+    assert_int_equal(f->aside.count, 1);
+    assert_int_equal(f->vague.count, 2);
+    assert_int_equal(f->phrase_count[AG_PHRASE_NOT], 2);
+    assert_int_equal(f->phrase_count[AG_PHRASE_LIKE], 1);
+    assert_int_equal(f->knowledge_count, 2);
+    assert_int_equal(f->category_count, 4);
+    assert_int_equal(ag_facts_category(f, "usb cable", "usb wires"), AG_REL_SAME);
+    assert_int_equal(ag_facts_category(f, "cable", "usb wire"), AG_REL_NARROWER);
+    assert_int_equal(ag_facts_category(f, "usb wire", "cable"), AG_REL_SIBLING);
+    assert_int_equal(ag_facts_category(f, "mouse", "usb lead"), AG_REL_RELATED);
+    assert_int_equal(ag_facts_category(f, "mouse", "trackball"), AG_REL_SIBLING);
+    ag_book *book = help_book("");
+    const char *dark[] = {"dark blue"}, *blue[] = {"blue"};
+    ag_field field = {"colour", dark, 1};
+    ag_item item = {.title = "x", .fields = &field, .field_count = 1};
+    ag_ask ask = {.name = "colour", .op = AG_OP_IS, .values = blue, .value_count = 1};
+    assert_int_equal(ag_facts_compare(f, book, &ask, &item, NULL), AG_REL_EQUAL); /* by both files together */
+    ag_book_free(book);
+    ag_facts_free(f);
+
+    /* By absolute path, from another folder, over three files. */
+    char text[256];
+    snprintf(text, sizeof text, "%s/below", at.folder);
+    assert_int_equal(ag_dir_make(text, NULL), AG_OK);
+    put(&at, "below/last", "base: ../child.yaml\n");
+    snprintf(text, sizeof text, "base: %s\ncategories:\n  mice: {synonyms: [rodent]}\n", at.path);
+    put(&at, "absolute", text);
+    if (ag_facts_load(&f, at.path, &err) != AG_OK) fail_msg("%s", err.message);
+    assert_string_equal(f->name, "child");
+    assert_int_equal(f->category_count, 5); /* no plural rule makes one mouse of "mice" */
+    ag_facts_free(f);
+    end(&at);
+}
+
+static void test_base_refusals(void **state)
+{
+    (void)state;
+    family at;
+    ag_facts *f = NULL;
+    ag_error err = {0};
+    begin(&at);
+    put(&at, "lone", "facts: t\nbase: gone.yaml\n");
+    must_fail(&at, AG_ERR_IO, "/gone.yaml");
+    put(&at, "self", "base: self.yaml\n");
+    must_fail(&at, AG_ERR_INPUT, "self.yaml: base: more than 8 files build on each other");
+    put(&at, "one", "base: two.yaml\n");
+    put(&at, "two", "base: one.yaml\n");
+    must_fail(&at, AG_ERR_INPUT, "base: more than 8 files build on each other");
+    put(&at, "base", "categories:\n  cable: {}\n  mouse: {synonyms: [pointer]}\n");
+    put(&at, "c1", "base: base.yaml\ncategories:\n  hub: {synonyms: [pointer]}\n");
+    must_fail(&at, AG_ERR_INPUT, "c1.yaml:3:");
+    must_fail(&at, AG_ERR_INPUT, "'pointer' already names the category 'mouse'");
+    put(&at, "c2", "base: base.yaml\ncategories:\n  hub: {parents: [cabel]}\n");
+    must_fail(&at, AG_ERR_INPUT, "c2.yaml:3:19: parents: unknown category 'cabel'; did you mean 'cable'?");
+    put(&at, "c3",
+        "base: base.yaml\ncategories:\n  cable: {parents: [mouse]}\n  mouse: {parents: [cable]}\n");
+    must_fail(&at, AG_ERR_INPUT, "c3.yaml:3:3: the parents of 'cable' lead back to it");
+    put(&at, "c4", "base: base.yaml\ncategories:\n  hub: {}\n  hubs: {}\n");
+    must_fail(&at, AG_ERR_INPUT, "c4.yaml:4:3: 'hubs' already names the category 'hub'");
+    put(&at, "de", "facts: t\nbase: base.yaml\nlanguage: de\n");
+    must_fail(&at, AG_ERR_INPUT, "de.yaml:3:11: language 'de', but the base's is 'en'");
+    put(&at, "base", "categories:\n  cable: {parent: []}\n"); /* the base's mistakes have the base's place */
+    put(&at, "c5", "base: base.yaml\nwider: no\n");
+    must_fail(&at, AG_ERR_INPUT, "base.yaml:2:11: ");
+    static const char inside[] = "facts: t\nbase: base.yaml\n";
+    assert_int_equal(ag_facts_parse(&f, inside, strlen(inside), "memory", &err), AG_ERR_INPUT);
+    assert_string_equal(err.message, "memory: base: only a file can build on another");
+    assert_null(f);
+    end(&at);
+}
+
+static void digest_of(const char *path, char digest[65])
+{
+    ag_book *book = NULL;
+    ag_error err = {0};
+    if (ag_book_load(&book, path, &err) != AG_OK) fail_msg("%s", err.message);
+    memcpy(digest, book->digest, 65);
+    ag_book_free(book);
+}
+
+/* The digest of a book names its facts file and all that this builds on. */
+static void test_base_digest(void **state)
+{
+    (void)state;
+    family at;
+    char before[65], after[65], path[96];
+    begin(&at);
+    put(&at, "root", base_text);
+    put(&at, "middle", "base: root.yaml\n");
+    put(&at, "facts", "facts: t\nbase: middle.yaml\n");
+    put(&at, "book", "rulebook: d\ntiers: [{id: A}, {id: B}]\nfacts: facts.yaml\n");
+    strcpy(path, at.path);
+    digest_of(path, before);
+    digest_of(path, after);
+    assert_string_equal(before, after);
+    static const struct {
+        const char *name, *text;
+    } changes[] = {
+        {"root", "facts: other\n"},
+        {"middle", "base: root.yaml\nwider: unclear\n"},
+        {"facts", "facts: u\nbase: middle.yaml\n"},
+        {"middle", "facts: m\n"}, /* no longer builds on root */
+        {"middle", "base: gone.yaml\n"},
+        {"middle", "base: facts.yaml\n"}}; /* round and round: the facts are refused, the book is not */
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        put(&at, changes[i].name, changes[i].text);
+        digest_of(path, after);
+        if (strcmp(before, after) == 0) fail_msg("change %zu changes nothing", i);
+        memcpy(before, after, sizeof before);
+    }
+    put(&at, "root", "facts: nobody's\n");
+    digest_of(path, after);
+    assert_string_equal(before, after);
+    end(&at);
+}
+
+static void test_base_memory(void **state)
+{
+    (void)state;
+    family at;
+    begin(&at);
+    put(&at, "base", base_text);
+    put(&at, "child", child_text);
+    for (int all_after = 0; all_after < 2; all_after++)
+        for (long n = 1;; n++) {
+            ag_facts *f = NULL;
+            ag_error err = {0};
+            ag_mem_fail_at(n, all_after);
+            ag_status status = ag_facts_load(&f, at.path, &err);
+            ag_mem_fail_at(0, false);
+            if (status == AG_OK) {
+                ag_facts_free(f);
+                assert_true(n > 100);
+                break;
+            }
+            assert_int_equal(status, AG_ERR_MEMORY);
+            assert_null(f);
+        }
+    end(&at);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_words),      cmocka_unit_test(test_map),
-        cmocka_unit_test(test_categories), cmocka_unit_test(test_category_brute),
-        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_diamonds),
-        cmocka_unit_test(test_mutations),  cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_gold)};
+        cmocka_unit_test(test_words),       cmocka_unit_test(test_map),
+        cmocka_unit_test(test_categories),  cmocka_unit_test(test_category_brute),
+        cmocka_unit_test(test_refusals),    cmocka_unit_test(test_diamonds),
+        cmocka_unit_test(test_mutations),   cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_gold),        cmocka_unit_test(test_gold_open),
+        cmocka_unit_test(test_base),        cmocka_unit_test(test_base_refusals),
+        cmocka_unit_test(test_base_digest), cmocka_unit_test(test_base_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
