@@ -1,6 +1,6 @@
 /* facts_kind.h: what kind of thing an item is, where the catalogue has no category for it.
  *
- * Read off the type fields, the title and the description by the names that the facts file gives to categories. In a
+ * Read off the title, the type fields and the description by the names that the facts file gives to categories. In a
  * title the thing stands last before the first comma, preposition or number ("HP 5 m laser printer cable, black, for
  * LaserJet"): what stands before it tells what it is for. Nothing is better than a guess: a title that ends in a word
  * that may be anything ("kit") or names two things at once gives no kind, and so no verdict of category.

@@ -237,6 +237,10 @@ static const line electronics[] = {
     {.title = "Vossa 50mm camera lens", .kind = "camera lens"},
     {.title = "Vossa 7FF digital photo frame 17.8 cm (7\")", .kind = "photo frame"},
     {.title = "Vossa blank DVD 4.7 GB DVD-R 25 pc(s)", .kind = "blank dvd"},
+    {.title = "Vossa Canvas Plus memory card 64 GB", .kind = "memory card"},
+    {.title = "Vossa Soft Lens Case 300 Grey", .kind = "camera accessory"},
+    {.title = "Vossa GPS Steam iron", .kind = "iron"},
+    {.title = "Vossa Straightening iron Warm Black", .kind = NULL},
     {.title = "Vossa software license 10 license(s)", .kind = NULL},
 };
 
