@@ -230,7 +230,7 @@ static const line electronics[] = {
     {.title = "Cablo 24-Port Fast Ethernet Switch", .kind = "network switch"},
     {.title = "Net-Link DSL-20 modem 24000 Kbit/s", .kind = "modem", .brand = "Net-Link"},
     {.title = "Cablo 42U 600mm Wide Freestanding rack Black", .kind = "rack cabinet"},
-    {.title = "Vossa MP3/MP4 player case Transparent", .kind = NULL},
+    {.title = "Vossa MP3/MP4 player case Transparent", .kind = "mp3 player case"},
     {.title = "Vossa TunePod MP3/MP4 player Red 4 GB", .kind = "mp3 player"},
     {.title = "Vossa AAA - 4 pack Single-use battery Alkaline", .kind = "battery"},
     {.title = "Vossa CR2 Single-use battery Lithium", .kind = "battery"},
