@@ -63,4 +63,23 @@ run 0 "$AGRL" train run.yaml --set out=killed --resume
 t "the run's own config.yaml continues it"
 run 0 "$AGRL" train killed/config.yaml --resume
 
+t "stopped by a signal and resumed, the same bytes"
+"$AGRL" train run.yaml --set out=stopped > out 2> err &
+pid=$!
+sleep "$(awk "BEGIN { print ($start + $spent / 3) / 1000 }")"
+if [ -r /proc/$pid/status ]; then # no thread runs a handler: the libraries' generated code does not survive one
+    for status in /proc/$pid/task/*/status; do
+        caught=$(sed -n 's/^SigCgt:.*\(....\)$/\1/p' "$status")
+        case $caught in '' | [012389ab]??[014589cd]) ;; *) wrong "SIGINT or SIGTERM has a handler: $caught" ;; esac
+    done
+fi
+kill -TERM $pid 2> /dev/null || wrong "the run ended before it was stopped"
+wait $pid
+is $? 1
+tail -n 1 err > last
+mv last err
+says 'stopped at step [0-9]*; continue with: agrl train stopped/config.yaml --resume'
+run 0 "$AGRL" train run.yaml --set out=stopped --resume
+[ "$(digest whole)" = "$(digest stopped)" ] || wrong "differs: $(diff -rq whole stopped | head -5)"
+
 finish
