@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "rules/compare.h"
 #include "rules/facts_table.h"
 
 enum { NAME_WORDS = 5, NOTHING = -1, VAGUE = -2 };
@@ -94,18 +95,23 @@ static int name_at(const scan *s, size_t word, size_t *n)
     return NOTHING;
 }
 
-/* "notebook case" is what the facts call "laptop case" when a notebook is a laptop: the category of X's own name and
- * the words of Y, or `fallback`. */
-static int compound(scan *s, int x, size_t y, size_t words, int fallback)
+/* X and Y side by side. "notebook case" is what the facts call "laptop case" when a notebook is a laptop: the category of X's own
+ * name and the words of Y. "numeric keypad keyboard" says it twice, the second time more loosely: it is X. Else it is Y, and X says
+ * what it is for. */
+static int compound(scan *s, int x, size_t y, size_t words, int name)
 {
     size_t len;
+    ag_match m = {.relation = AG_REL_COUNT};
     const char *text = ag_words_slice(&s->words, y, words, &len);
     ag_str_clear(&s->scratch);
     ag_str_add(&s->scratch, s->f->categories[x].normal);
     ag_str_addc(&s->scratch, ' ');
     ag_str_addn(&s->scratch, text, len);
     int index = ag_map_get(&s->f->category_index, ag_str_text(&s->scratch), s->scratch.len);
-    return index >= 0 ? index : fallback;
+    if (index >= 0) return index;
+    const char *wanted = s->f->categories[name].name, *item = s->f->categories[x].name;
+    if (ag_facts_match_category(&m, s->f, wanted, item, NULL) != AG_OK) return name;
+    return m.relation == AG_REL_NARROWER || m.relation == AG_REL_SIBLING ? x : name;
 }
 
 /* The text's words. Folding makes a line's end a space, and yet it parts: so it becomes a bar first. */
