@@ -206,7 +206,7 @@ static const line electronics[] = {
      .kind = "solid state drive",
      .description = "internal solid state drive"},
     {.title = "Pexa 16GB USB Flash Drive", .kind = "usb flash drive"},
-    {.title = "Pexa 4GB SDHC Card memory card", .kind = "memory card"},
+    {.title = "Pexa 4GB SDHC Card memory card", .kind = "sd card"},
     {.title = "Pexa Core 5-540 processor 2.5 GHz Box 3 MB", .kind = "processor"},
     {.title = "Pexa B45 motherboard Socket 945 Mini ITX", .kind = "motherboard"},
     {.title = "Pexa GT 520 graphics card 1 GB", .kind = "graphics card"},
