@@ -92,9 +92,10 @@ static bool before_plain(const words *w, int i)
     return i + 1 < w->count && is_plain(w, i) && is_plain(w, i + 1) && w->len[i] > 2 && w->len[i + 1] > 2;
 }
 
-static bool joined(ag_str *out, const words *w, ag_rng *rng)
+/* The words with a random one of those that `fits` takes written together with the next. */
+static bool glue(ag_str *out, const words *w, ag_rng *rng, bool (*fits)(const words *w, int i))
 {
-    int chosen = draw(w, rng, before_plain);
+    int chosen = draw(w, rng, fits);
     if (chosen < 0) return false;
     for (int i = 0; i < w->count; i++) {
         if (i == chosen + 1)
@@ -103,6 +104,11 @@ static bool joined(ag_str *out, const words *w, ag_rng *rng)
             put(out, w, i);
     }
     return true;
+}
+
+static bool joined(ag_str *out, const words *w, ag_rng *rng)
+{
+    return glue(out, w, rng, before_plain);
 }
 
 static bool has_hyphen(const words *w, int i)
@@ -158,15 +164,7 @@ static bool number_before_unit(const words *w, int i)
 /* "2 m": "2m". */
 static bool unit(ag_str *out, const words *w, ag_rng *rng)
 {
-    int chosen = draw(w, rng, number_before_unit);
-    if (chosen < 0) return false;
-    for (int i = 0; i < w->count; i++) {
-        if (i == chosen + 1)
-            ag_str_addn(out, w->at[i], w->len[i]);
-        else
-            put(out, w, i);
-    }
-    return true;
+    return glue(out, w, rng, number_before_unit);
 }
 
 /* The first word last: "cable usb 2 m". A word that leads to the next one ("for") must stay before it. */
@@ -174,10 +172,8 @@ static bool reordered(ag_str *out, const words *w, ag_rng *rng)
 {
     (void)rng;
     if (w->count < 2) return false;
-    for (int i = 0; i < w->count; i++)
-        if (!strcspn(w->at[i], "?") ||
-            (w->len[i] <= 4 && is_plain(w, i) && i + 1 < w->count && w->len[i] <= 3))
-            return false;
+    for (int i = 0; i + 1 < w->count; i++)
+        if (w->len[i] <= 3 && is_plain(w, i)) return false; /* "for", "not" */
     for (int i = 1; i < w->count; i++) put(out, w, i);
     put(out, w, 0);
     return true;
