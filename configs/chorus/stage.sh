@@ -11,7 +11,7 @@ rules=$here/../../rules/chorus.yaml
 agrl=${AGRL:-agrl}
 mkdir -p "$out"
 [ -e "$out/stage/sft.jsonl" ] || "$agrl" synth --rules "$rules" --catalogue "$products" --refuse "$rated" --out "$out/stage" --seed 1 \
-    --pairs 8200 --sft-share 0.976 --valid-share 0.024 --rl-share 0 --test-share 0 --unseen-share 0
+    --tiers 4=0.4,3=0.1,2=0.1,1=0.4 --pairs 8200 --sft-share 0.976 --valid-share 0.024 --rl-share 0 --test-share 0 --unseen-share 0
 "$agrl" train "$here/stage.yaml" --resume --set data.train="$out/stage/sft.jsonl" --set data.valid="$out/stage/valid.jsonl" \
     --set data.lexicon="$out/stage/lexicon.json" --set out="$out/run" "$@"
 [ -e "$out/pairs.jsonl" ] || "$agrl" import chorus "$rated" --rules "$rules" --out "$out/pairs.jsonl"

@@ -1,63 +1,18 @@
 /* test_synth.c: the generator on the invented shop: every emitted label follows again from what is emitted, files share no
  * query group, balance, withholding, the parser's figures, the same bytes from the same seed.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include "unit/data/synth_help.h"
 
-#include <cmocka.h>
-
-#include "base/file.h"
 #include "data/pair.h"
-#include "data/shop.h"
 #include "data/split.h"
-#include "data/synth.h"
-
-static ag_book *book;
-static ag_facts *facts;
-static ag_lexicon *lexicon;
-static ag_arena arena = {.name = "shop"};
-static ag_item *items;
-static size_t item_count;
 
 static int setup(void **state)
 {
     (void)state;
-    ag_shop_options shop;
-    ag_shop_defaults(&shop);
-    shop.products = 2400;
-    if (ag_book_load(&book, AGRL_SOURCE_DIR "/rules/shop.yaml", NULL) != AG_OK ||
-        ag_facts_load(&facts, AGRL_SOURCE_DIR "/rules/facts/shop.yaml", NULL) != AG_OK ||
-        ag_shop_invent(&items, &item_count, &shop, &arena, NULL) != AG_OK ||
-        ag_lexicon_create(&lexicon, facts, book, NULL) != AG_OK)
-        return -1;
+    if (open_shop(2400) != 0) return -1;
     for (size_t i = 0; i < item_count; i++)
         if (ag_lexicon_add_item(lexicon, &items[i], NULL) != AG_OK) return -1;
     return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    ag_lexicon_free(lexicon);
-    ag_facts_free(facts);
-    ag_book_free(book);
-    ag_arena_free(&arena);
-    return 0;
-}
-
-static ag_synth *make(const ag_synth_options *o)
-{
-    ag_synth *s = NULL;
-    ag_error err = {0};
-    if (ag_synth_run(&s, items, item_count, facts, book, lexicon, o, &err) != AG_OK)
-        fail_msg("%s", err.message);
-    return s;
 }
 
 static ag_synth_options small(void)
@@ -540,5 +495,5 @@ int main(void)
         cmocka_unit_test(test_parser),        cmocka_unit_test(test_same_bytes),
         cmocka_unit_test(test_refusals),      cmocka_unit_test(test_thin_catalogues),
         cmocka_unit_test(test_memory)};
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, close_shop);
 }

@@ -2,41 +2,17 @@
  * search): labels follow from what is emitted, nothing that is hidden is paired, slips leave codes alone, real queries are
  * used where they are read to the end, shares follow them, and the reader's sheet says nothing of the labels.
  */
+#include "unit/data/synth_help.h"
+
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include <cmocka.h>
-
-#include "base/file.h"
-#include "data/shop.h"
 #include "data/synth_parts.h"
 #include "rules/facts_text.h"
-
-static ag_book *book;
-static ag_facts *facts;
-static ag_lexicon *lexicon;
-static ag_arena arena = {.name = "shop"};
-static ag_item *items;
-static size_t item_count;
 
 static int setup(void **state)
 {
     (void)state;
-    ag_shop_options shop;
-    ag_shop_defaults(&shop);
-    shop.products = 1500;
-    if (ag_book_load(&book, AGRL_SOURCE_DIR "/rules/shop.yaml", NULL) != AG_OK ||
-        ag_facts_load(&facts, AGRL_SOURCE_DIR "/rules/facts/shop.yaml", NULL) != AG_OK ||
-        ag_shop_invent(&items, &item_count, &shop, &arena, NULL) != AG_OK ||
-        ag_lexicon_create(&lexicon, facts, book, NULL) != AG_OK)
-        return -1;
+    if (open_shop(1500) != 0) return -1;
     for (size_t i = 0; i < item_count; i++) {
         if (i % 3 == 0) { /* the category of some is only known by reading, and of a few not at all */
             items[i].kind = i % 12 ? items[i].category : NULL;
@@ -44,16 +20,6 @@ static int setup(void **state)
         }
         if (ag_lexicon_add_item(lexicon, &items[i], NULL) != AG_OK) return -1;
     }
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    ag_lexicon_free(lexicon);
-    ag_facts_free(facts);
-    ag_book_free(book);
-    ag_arena_free(&arena);
     return 0;
 }
 
@@ -67,15 +33,6 @@ static ag_synth_options usual(void)
     o.asked_parsed = 0.3;
     memcpy(o.type_share, ag_synth_catalogue_shares, sizeof o.type_share);
     return o;
-}
-
-static ag_synth *make(const ag_synth_options *o)
-{
-    ag_synth *s = NULL;
-    ag_error err = {0};
-    if (ag_synth_run(&s, items, item_count, facts, book, lexicon, o, &err) != AG_OK)
-        fail_msg("%s", err.message);
-    return s;
 }
 
 /* Is a word of the query (in lower case) in the product's own words? */
@@ -293,5 +250,5 @@ int main(void)
         cmocka_unit_test(test_disturb), cmocka_unit_test(test_real_queries),
         cmocka_unit_test(test_fit),     cmocka_unit_test(test_audit),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, setup, close_shop);
 }
