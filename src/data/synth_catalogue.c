@@ -118,7 +118,7 @@ static const char *device_of(maker *m, const char *text)
     int n = 0;
     for (const char *at = text; *at && n < ROWS;) {
         at += strspn(at, ",;/| \n");
-        size_t len = strcspn(at, ",;|\n"), words = 1, whole = len;
+        size_t len = strcspn(at, ",;/|\n"), words = 1, whole = len;
         while (len && at[len - 1] == ' ') len--;
         for (size_t i = 0; i < len; i++) words += at[i] == ' ';
         bool digit = false;
