@@ -64,19 +64,30 @@ static ag_matmul_args tile_of(const ag_matmul_args *x, const tiling *t, int64_t 
     return part;
 }
 
-static ag_status products_f32(const ag_cpu *cpu, const ag_matmul_args *x, ag_error *err)
+/* The shapes of a tiling: whole tiles, and those at the lower edge, the right edge and the corner. */
+enum { SHAPES = 4 };
+static int shape_of(const tiling *t, int64_t number)
 {
-    tiling t = cut_tiles(x->m, x->n);
+    return (number % t->down == t->down - 1) + 2 * (number / t->down == t->across - 1);
+}
+
+/* All tiles of C: floats, or, with a product for each shape of tile, bf16; each thread has `each` floats of scratch. */
+static ag_status compute_tiles(const ag_cpu *cpu, const ag_matmul_args *x, const tiling *t,
+                               ag_onednn_product *const *product, float *scratch, size_t each, ag_error *err)
+{
     ag_status worst = AG_OK;
 #pragma omp parallel num_threads(cpu->threads)
     {
         /* A team of one is no parallel region to oneDNN, which would then count on threads that it may not get. */
         omp_set_num_threads(1);
 #pragma omp for schedule(dynamic, 1)
-        for (int64_t i = 0; i < t.down * t.across; i++) {
+        for (int64_t i = 0; i < t->down * t->across; i++) {
             ag_error why = {0};
-            ag_matmul_args part = tile_of(x, &t, i);
-            if (ag_onednn_f32(&part, &why) == AG_OK) continue;
+            ag_matmul_args part = tile_of(x, t, i);
+            ag_status status = product ? ag_onednn_run(product[shape_of(t, i)], part.c, part.a, part.b,
+                                                       scratch + each * (size_t)ag_cpu_thread(), &why)
+                                       : ag_onednn_f32(&part, &why);
+            if (status == AG_OK) continue;
 #pragma omp critical
             {
                 worst = why.code;
@@ -87,51 +98,23 @@ static ag_status products_f32(const ag_cpu *cpu, const ag_matmul_args *x, ag_err
     return worst;
 }
 
-/* The shapes of a tiling: whole tiles, and those at the lower edge, the right edge and the corner. */
-enum { SHAPES = 4 };
-static int shape_of(const tiling *t, int64_t number)
-{
-    return (number % t->down == t->down - 1) + 2 * (number / t->down == t->across - 1);
-}
-
-static ag_status products_bf16(ag_device *d, const ag_matmul_args *x, ag_error *err)
+static ag_status products_bf16(ag_device *d, const ag_matmul_args *x, const tiling *t, ag_error *err)
 {
     const ag_cpu *cpu = ag_cpu_of(d);
-    tiling t = cut_tiles(x->m, x->n);
-    int64_t tiles = t.down * t.across, last[SHAPES] = {0, t.down - 1, tiles - t.down, tiles - 1};
+    int64_t tiles = t->down * t->across, last[SHAPES] = {0, t->down - 1, tiles - t->down, tiles - 1};
     ag_onednn_product *product[SHAPES] = {0};
     float *scratch = NULL;
     size_t bytes, most = 0;
     ag_status status = AG_OK;
     for (int s = 0; s < SHAPES && status == AG_OK; s++) {
-        if (shape_of(&t, last[s]) != s) continue; /* no such tile */
-        ag_matmul_args part = tile_of(x, &t, last[s]);
+        if (shape_of(t, last[s]) != s) continue; /* no such tile */
+        ag_matmul_args part = tile_of(x, t, last[s]);
         status = ag_onednn_bf16_create(&product[s], &part, &bytes, err);
         if (status == AG_OK && bytes > most) most = bytes;
     }
     size_t each = (most + 63) / 64 * 16; /* in floats */
     if (status == AG_OK) status = ag_cpu_scratch(d, 0, each * (size_t)cpu->threads + 1, &scratch, err);
-    if (status == AG_OK) {
-        ag_status worst = AG_OK;
-#pragma omp parallel num_threads(cpu->threads)
-        {
-            omp_set_num_threads(1);
-#pragma omp for schedule(dynamic, 1)
-            for (int64_t i = 0; i < tiles; i++) {
-                ag_error why = {0};
-                ag_matmul_args part = tile_of(x, &t, i);
-                if (ag_onednn_run(product[shape_of(&t, i)], part.c, part.a, part.b,
-                                  scratch + each * (size_t)ag_cpu_thread(), &why) == AG_OK)
-                    continue;
-#pragma omp critical
-                {
-                    worst = why.code;
-                    if (err) *err = why;
-                }
-            }
-        }
-        status = worst;
-    }
+    if (status == AG_OK) status = compute_tiles(cpu, x, t, product, scratch, each, err);
     for (int s = 0; s < SHAPES; s++) ag_onednn_free(product[s]);
     return status;
 }
@@ -141,8 +124,9 @@ ag_status ag_cpu_matmul(ag_device *d, const ag_matmul_args *x, ag_error *err)
     ag_matmul_args wide = *x;
     ag_status status = AG_OK;
     if (x->m == 0 || x->n == 0) return AG_OK;
+    tiling t = cut_tiles(x->m, x->n);
     if (x->type == AG_BF16) {
-        if (d->fast_bf16 && x->alpha == 1 && x->k > 0) return products_bf16(d, x, err);
+        if (d->fast_bf16 && x->alpha == 1 && x->k > 0) return products_bf16(d, x, &t, err);
         wide.type = AG_F32;
         status = widened(d, 0, &wide.a, &wide.lda, x->transpose_a ? x->k : x->m, x->transpose_a ? x->m : x->k,
                          err);
@@ -150,5 +134,5 @@ ag_status ag_cpu_matmul(ag_device *d, const ag_matmul_args *x, ag_error *err)
             status = widened(d, 1, &wide.b, &wide.ldb, x->transpose_b ? x->n : x->k,
                              x->transpose_b ? x->k : x->n, err);
     }
-    return status == AG_OK ? products_f32(ag_cpu_of(d), &wide, err) : status;
+    return status == AG_OK ? compute_tiles(ag_cpu_of(d), &wide, &t, NULL, NULL, 0, err) : status;
 }
