@@ -221,11 +221,6 @@ static ag_status choose_shares(ag_synth_options *o, const inputs *in, const sett
     return AG_OK;
 }
 
-static ag_status write_audit(const inputs *in, const ag_synth *synth, const settings *s, ag_error *err)
-{
-    return ag_synth_write_audit(synth, in->book, s->audit, (uint64_t)s->seed, s->out, err);
-}
-
 /* What the facts file lacks for this catalogue, and no pairs. */
 static ag_status mine(const settings *s, ag_error *err)
 {
@@ -238,8 +233,8 @@ static ag_status mine(const settings *s, ag_error *err)
     if (status == AG_OK) status = load_catalogue(&in, s, err);
     if (status == AG_OK) status = ag_out_open(&out, s->mine, err);
     if (status == AG_OK)
-        status = ag_facts_mine(out, &mined, in.items, in.item_count, in.facts, in.book->facts_path,
-                               PRODUCTS_A_LINE, err);
+        status = ag_facts_mine(out, &mined, in.items, in.item_count, in.facts, ag_book_english(in.book),
+                               in.book->facts_path, PRODUCTS_A_LINE, err);
     if (status == AG_OK)
         status = ag_out_commit(out, err);
     else
@@ -281,7 +276,8 @@ static ag_status run(const settings *s, ag_error *err)
         status = ag_synth_run(&synth, in.items, in.item_count, in.facts, in.book, in.lexicon, &o, err);
     if (status == AG_OK) status = ag_synth_write(synth, in.book, s->out, err);
     if (status == AG_OK) status = write_beside(&in, s->out, err);
-    if (status == AG_OK && s->audit) status = write_audit(&in, synth, s, err);
+    if (status == AG_OK && s->audit)
+        status = ag_synth_write_audit(synth, in.book, s->audit, (uint64_t)s->seed, s->out, err);
     if (status == AG_OK && !s->quiet) ag_synth_print(synth, in.book, in.real.items, in.real.count);
     for (int p = 0; status == AG_OK && p < AG_SYNTH_PARTS; p++)
         if ((long)synth->pair_count[p] < synth->wanted[p])

@@ -50,7 +50,7 @@ static ag_status add(miner *m, phrases *to, int words, const char *kind, const c
 }
 
 /* Single words that are values of attributes of many products: colours, "original". */
-static ag_status collect_values(miner *m, const ag_item *items, size_t count)
+static ag_status collect_values(miner *m, const ag_item *items, size_t count, bool english)
 {
     ag_map seen = {.arena = &m->arena};
     ag_status status = AG_OK;
@@ -59,7 +59,7 @@ static ag_status collect_values(miner *m, const ag_item *items, size_t count)
             const ag_field *field = &items[i].fields[f];
             if (field->count != 1 || strpbrk(field->values[0], " ,0123456789")) continue;
             ag_str_clear(&m->text);
-            status = ag_words_normal(&m->text, field->values[0], true, m->err);
+            status = ag_words_normal(&m->text, field->values[0], english, m->err);
             ag_map_entry *e = status == AG_OK ? ag_map_put(&seen, ag_str_text(&m->text), m->text.len, 0, NULL)
                                               : NULL;
             if (status == AG_OK && !e) status = ag_fail_memory(m->err, "values");
@@ -136,7 +136,7 @@ static ag_status write_synonyms(miner *m, ag_out *out, ag_mined *mined, long min
             const phrase *p = &m->known.items[i];
             if (p->count < min || strcmp(p->kind, kind) != 0 || (double)p->same < SURE * (double)p->count)
                 continue;
-            ag_status status = ag_facts_category_number(m->facts, p->text, &index, m->err);
+            ag_status status = ag_facts_category_index(m->facts, p->text, &index, m->err);
             if (status != AG_OK) return status;
             if (index >= 0 || covered(&m->known, p)) continue;
             if (mined->synonyms == 0) ag_out_printf(out, "categories:\n");
@@ -174,12 +174,12 @@ static void write_gaps(miner *m, ag_out *out, ag_mined *mined, long min)
 }
 
 ag_status ag_facts_mine(ag_out *out, ag_mined *mined, const ag_item *items, size_t count,
-                        const ag_facts *facts, const char *base, long min, ag_error *err)
+                        const ag_facts *facts, bool english, const char *base, long min, ag_error *err)
 {
     miner m = {.arena = {.name = "mining"}, .facts = facts, .err = err};
     m.known.index.arena = m.open.index.arena = m.values.arena = &m.arena;
     *mined = (ag_mined){0};
-    ag_status status = collect_values(&m, items, count);
+    ag_status status = collect_values(&m, items, count, english);
     for (size_t i = 0; i < count && status == AG_OK; i++) status = read_item(&m, &items[i]);
     if (status == AG_OK) {
         if (m.known.count) qsort(m.known.items, m.known.count, sizeof *m.known.items, by_count);

@@ -14,9 +14,9 @@ typedef struct ag_mined {
     long synonyms, gaps; /* lines of each */
 } ag_mined;
 
-/* Writes the file; `base` is the facts file to build on, as the new file should name it. At least `min` products stand behind
+/* Writes the file; `english`: plurals are taken off, as in the facts; `base` is the facts file to build on, as the new file should name it. At least `min` products stand behind
  * each line. items[i].kind is not read. */
 ag_status ag_facts_mine(ag_out *out, ag_mined *mined, const ag_item *items, size_t count,
-                        const ag_facts *facts, const char *base, long min, ag_error *err);
+                        const ag_facts *facts, bool english, const char *base, long min, ag_error *err);
 
 #endif

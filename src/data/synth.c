@@ -420,14 +420,12 @@ static ag_status make_query(run *r, ag_synth_query *q, bool *made, int part, ag_
 {
     const ag_synth_options *o = r->options;
     ag_arena *arena = &r->synth->arena;
-    ag_status status;
     *made = false;
     if (type == AG_SYNTH_REAL) {
         if (r->next_real == o->query_count) return AG_OK;
-        status = ag_synth_real_query(q, made, r->shelf, o->queries[r->next_real++], part, arena, r->err);
-        return status;
+        return ag_synth_real_query(q, made, r->shelf, o->queries[r->next_real++], part, arena, r->err);
     }
-    status = (type >= AG_SYNTH_KIND ? ag_synth_catalogue_query : ag_synth_make_query)(
+    ag_status status = (type >= AG_SYNTH_KIND ? ag_synth_catalogue_query : ag_synth_make_query)(
         q, made, r->shelf, part, type, number, arena, r->err);
     if (status != AG_OK || !*made || !o->catalogue) return status;
     /* Clean queries run out first, since there are few ways to say a thing right: without a limit slips would fill the rest. */

@@ -49,7 +49,7 @@ ag_status ag_facts_other_categories(const ag_facts *facts, const char *category,
 int ag_facts_category_count(const ag_facts *facts);
 const char *ag_facts_category_name(const ag_facts *facts, int number);
 /* The number of the category that a name or synonym means, -1 for none. */
-ag_status ag_facts_category_number(const ag_facts *facts, const char *name, int *number, ag_error *err);
+ag_status ag_facts_category_index(const ag_facts *facts, const char *name, int *index, ag_error *err);
 /* What the knowledge rows of the facts file say: `number` of them, each with its phrases and what it asks for. */
 int ag_facts_knowledge_count(const ag_facts *facts);
 const char *ag_facts_knowledge(const ag_facts *facts, int row, int phrase, const ag_ask **asked,

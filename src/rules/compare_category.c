@@ -196,8 +196,3 @@ const char *ag_facts_category_name(const ag_facts *facts, int number)
 {
     return facts->categories[number].name;
 }
-
-ag_status ag_facts_category_number(const ag_facts *facts, const char *name, int *number, ag_error *err)
-{
-    return ag_facts_category_index(facts, name, number, err);
-}

@@ -160,8 +160,6 @@ typedef struct ag_value_facts {
 ag_status ag_facts_graph(const ag_facts *facts, const ag_book *book, const char *attribute,
                          const ag_graph **graph, ag_error *err);
 void ag_facts_unbind(ag_facts *facts);
-/* Index of a category by any of its names, or -1. */
-ag_status ag_facts_category_index(const ag_facts *facts, const char *name, int *index, ag_error *err);
 /* Is `ancestor` at or above `category`? */
 bool ag_facts_category_within(const ag_facts *facts, int category, int ancestor);
 const char *ag_facts_why_text(const ag_facts *facts, ag_why why);

@@ -88,6 +88,20 @@ diff -r ca cb > difference || wrong "$(head -c 300 difference)"
 run 0 "$AGRL" rules derive --rules "$ELECTRONICS" ca/sft.jsonl
 is "$(wc -l < out)" "$(wc -l < ca/sft.jsonl)"
 
+t "what the facts file lacks"
+awk 'BEGIN {
+    print "id,title,product_type"
+    for (i = 0; i < 6; i++) { b = i % 2 ? "Acme" : "Bolt"; print "a" i "," b " Zapbook " 10 + i ",Laptop"; print "b" i "," b " frobnicator " 10 + i "," }
+}' > odd.csv
+run 0 "$AGRL" synth --rules "$ELECTRONICS" --catalogue odd.csv --map product_type=attributes.product_type --mine mined.yaml
+grep -q '^  "laptop": {synonyms: \[' mined.yaml || wrong "$(cat mined.yaml)"
+grep -q '"zapbook", # 6 of 6 products' mined.yaml || wrong "$(cat mined.yaml)"
+grep -q '^# *6 .*frobnicator' mined.yaml || wrong "$(cat mined.yaml)"
+sed "s|^facts:.*|facts: $PWD/mined.yaml|" "$ELECTRONICS" > mined-book.yaml # the file is one that can be used as it is
+run 0 "$AGRL" rules check mined-book.yaml
+run 2 "$AGRL" synth --rules "$ELECTRONICS" --mine other.yaml
+says '--catalogue'
+
 t "synth over what is no catalogue"
 printf '{"id": "a", "title": "x"}\n{"id": \n' > broken.jsonl
 run 1 "$AGRL" synth --rules "$ELECTRONICS" --catalogue broken.jsonl --out cx
