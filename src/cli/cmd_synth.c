@@ -15,7 +15,7 @@
 #include "rules/facts_kind.h"
 
 typedef struct settings {
-    const char *rules, *out, *tiers, *withhold, *catalogue, *queries, *mine;
+    const char *rules, *out, *tiers, *withhold, *catalogue, *queries, *mine, *kinds;
     ag_option_list refuse, skills, maps;
     long audit, pairs, seed, products, per_query, unseen_brands, unseen_categories;
     double part[AG_SYNTH_PARTS], type[AG_SYNTH_TYPES];
@@ -45,8 +45,8 @@ static void set_defaults(settings *s, const ag_synth_options *o, const ag_shop_o
     *s = (settings){.pairs = o->pairs,
                     .seed = (long)o->seed,
                     .products = shop->products,
-                    .unseen_brands = o->unseen_brands,
-                    .unseen_categories = o->unseen_categories,
+                    .unseen_brands = -1,
+                    .unseen_categories = -1,
                     .unseen_products = o->unseen_products,
                     .asked_parsed = 0.3,
                     .missing = shop->missing,
@@ -221,25 +221,43 @@ static ag_status choose_shares(ag_synth_options *o, const inputs *in, const sett
     return AG_OK;
 }
 
-/* What the facts file lacks for this catalogue, and no pairs. */
-static ag_status mine(const settings *s, ag_error *err)
+/* What each product is read as: a sheet for whoever edits the facts file. */
+static void write_kinds(ag_out *out, const ag_item *items, size_t count)
+{
+    ag_out_printf(out, "id\tkind\ttitle\n");
+    for (size_t i = 0; i < count; i++) {
+        const char *kind = ag_item_kind(&items[i]);
+        ag_out_printf(out, "%s\t%s\t", items[i].id, kind ? kind : "");
+        for (const char *c = items[i].title; *c; c++)
+            ag_out_write(out, *c == '\t' || *c == '\n' || *c == '\r' ? " " : c, 1);
+        ag_out_printf(out, "\n");
+    }
+}
+
+/* About the catalogue and the facts file, and no pairs: what the facts lack, and what they make of each product. */
+static ag_status look(const settings *s, ag_error *err)
 {
     enum { PRODUCTS_A_LINE = 5 };
     inputs in = {0};
-    ag_out *out = NULL;
+    ag_out *mined_out = NULL, *kinds_out = NULL;
     ag_mined mined;
     ag_status status = ag_book_load(&in.book, s->rules, err);
     if (status == AG_OK) status = ag_facts_of_book(&in.facts, in.book, err);
     if (status == AG_OK) status = load_catalogue(&in, s, err);
-    if (status == AG_OK) status = ag_out_open(&out, s->mine, err);
-    if (status == AG_OK)
-        status = ag_facts_mine(out, &mined, in.items, in.item_count, in.facts, ag_book_english(in.book),
+    if (status == AG_OK && s->kinds) status = ag_out_open(&kinds_out, s->kinds, err);
+    if (status == AG_OK && s->mine) status = ag_out_open(&mined_out, s->mine, err);
+    if (kinds_out) write_kinds(kinds_out, in.items, in.item_count);
+    if (mined_out)
+        status = ag_facts_mine(mined_out, &mined, in.items, in.item_count, in.facts, ag_book_english(in.book),
                                in.book->facts_path, PRODUCTS_A_LINE, err);
-    if (status == AG_OK)
-        status = ag_out_commit(out, err);
-    else
-        ag_out_abort(out);
-    if (status == AG_OK)
+    ag_out *const outs[] = {kinds_out, mined_out};
+    for (size_t i = 0; i < sizeof outs / sizeof *outs; i++) {
+        if (status == AG_OK && outs[i])
+            status = ag_out_commit(outs[i], err);
+        else
+            ag_out_abort(outs[i]);
+    }
+    if (status == AG_OK && s->mine)
         ag_say("%s: %ld synonyms, %ld gaps; read it before you use it", s->mine, mined.synonyms, mined.gaps);
     close_inputs(&in);
     return status;
@@ -253,11 +271,16 @@ static ag_status run(const settings *s, ag_error *err)
     ag_synth_defaults(&o);
     o.pairs = s->pairs;
     o.seed = (uint64_t)s->seed;
-    o.per_query = s->per_query ? (int)s->per_query : s->catalogue ? 10 : o.per_query;
     o.unseen_products = s->unseen_products;
-    o.unseen_brands = (int)s->unseen_brands;
-    o.unseen_categories = (int)s->unseen_categories;
-    if (s->catalogue) o.disturbed = 0.125;
+    if (s->catalogue) {
+        o.per_query = 10;
+        o.unseen_brands = 24;
+        o.unseen_categories = 12;
+        o.disturbed = 0.125;
+    }
+    if (s->per_query) o.per_query = (int)s->per_query;
+    if (s->unseen_brands >= 0) o.unseen_brands = (int)s->unseen_brands;
+    if (s->unseen_categories >= 0) o.unseen_categories = (int)s->unseen_categories;
     if (s->disturbed >= 0) o.disturbed = s->disturbed;
     o.asked_parsed = s->asked_parsed;
     o.withhold = s->withhold;
@@ -287,6 +310,25 @@ static ag_status run(const settings *s, ag_error *err)
     ag_synth_free(synth);
     close_inputs(&in);
     return status;
+}
+
+/* What must hold between the options. */
+static ag_status check(const settings *s, ag_error *err)
+{
+    bool looks = s->mine || s->kinds;
+    if (!s->rules)
+        return ag_fail(err, AG_ERR_USAGE, "synth needs --rules BOOK, for example --rules rules/shop.yaml");
+    if (looks && !s->catalogue)
+        return ag_fail(err, AG_ERR_USAGE, "%s reads a catalogue; name one with --catalogue FILE",
+                       s->mine ? "--mine" : "--kinds");
+    if (!s->out && !looks) return ag_fail(err, AG_ERR_USAGE, "synth needs --out DIR");
+    if (!s->catalogue && (s->maps.count || s->keep_html))
+        return ag_fail(err, AG_ERR_USAGE,
+                       "--map and --keep-html are about a catalogue; name one with --catalogue FILE");
+    if (!s->catalogue && s->queries)
+        return ag_fail(err, AG_ERR_USAGE,
+                       "--queries are asked of a catalogue; name one with --catalogue FILE");
+    return AG_OK;
 }
 
 int ag_cmd_synth(int argc, char **argv)
@@ -324,6 +366,8 @@ int ag_cmd_synth(int argc, char **argv)
         {"mine", AG_OPT_STRING, &s.mine, "FILE",
          "instead of pairs: write what the facts file lacks for the catalogue, as a facts file to edit", 0,
          0},
+        {"kinds", AG_OPT_STRING, &s.kinds, "FILE",
+         "instead of pairs: write what each product is read as, a line each (id, kind, title)", 0, 0},
         {"audit", AG_OPT_INT, &s.audit, "N",
          "also write audit.tsv, a sheet of N pairs for a reader, and audit-key.tsv with their labels", 0,
          100000},
@@ -356,9 +400,10 @@ int ag_cmd_synth(int argc, char **argv)
         {"tiers", AG_OPT_STRING, &s.tiers, "ID=X,...", "shares of the tiers (equal)", 0, 0},
         {"unseen-products", AG_OPT_NUMBER, &s.unseen_products, "X", "share of products kept for tests", 0,
          0.9},
-        {"unseen-brands", AG_OPT_INT, &s.unseen_brands, "N", "brands kept for test_unseen", 0, 1000},
-        {"unseen-categories", AG_OPT_INT, &s.unseen_categories, "N", "categories kept for test_unseen", 0,
-         1000},
+        {"unseen-brands", AG_OPT_INT, &s.unseen_brands, "N",
+         "brands kept for test_unseen (default 2; catalogue 24)", 0, 1000},
+        {"unseen-categories", AG_OPT_INT, &s.unseen_categories, "N",
+         "categories kept for test_unseen (default 1; catalogue 12)", 0, 1000},
         {"disturbed", AG_OPT_NUMBER, &s.disturbed, "X",
          "share of queries with a slip, or (invented shop) in another word order (default 0.08; catalogue "
          "0.125)",
@@ -378,19 +423,7 @@ int ag_cmd_synth(int argc, char **argv)
         {0}};
     int code = ag_options_parse(&usage, options, argc, argv, &args, &nargs);
     if (code >= 0) return code;
-    ag_status status = AG_OK;
-    if (!s.rules)
-        status = ag_fail(&err, AG_ERR_USAGE, "synth needs --rules BOOK, for example --rules rules/shop.yaml");
-    else if (s.mine && !s.catalogue)
-        status = ag_fail(&err, AG_ERR_USAGE, "--mine reads a catalogue; name one with --catalogue FILE");
-    else if (!s.out && !s.mine)
-        status = ag_fail(&err, AG_ERR_USAGE, "synth needs --out DIR");
-    else if (!s.catalogue && (s.maps.count || s.keep_html))
-        status = ag_fail(&err, AG_ERR_USAGE,
-                         "--map and --keep-html are about a catalogue; name one with --catalogue FILE");
-    else if (!s.catalogue && s.queries)
-        status = ag_fail(&err, AG_ERR_USAGE,
-                         "--queries are asked of a catalogue; name one with --catalogue FILE");
-    if (status == AG_OK) status = s.mine ? mine(&s, &err) : run(&s, &err);
+    ag_status status = check(&s, &err);
+    if (status == AG_OK) status = s.mine || s.kinds ? look(&s, &err) : run(&s, &err);
     return status == AG_OK ? 0 : ag_cli_fail(&err);
 }

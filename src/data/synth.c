@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "data/split.h"
+#include "rules/facts_text.h"
 
 const char *const ag_synth_part_names[AG_SYNTH_PARTS] = {"sft", "rl", "valid", "test", "test_unseen"};
 const char *const ag_synth_type_names[AG_SYNTH_TYPES] = {"plain",     "negation", "alternative", "question",
@@ -34,7 +35,8 @@ enum {
     QUERIES_MORE = 1000 /* at most this many queries for a part's pairs */
 };
 
-/* The price of "cheaper than X" must be clear to a reader: nothing within this share of X's. */
+/* The price of "cheaper than X" must be clear to a reader: nothing within this share of X's. Over a catalogue nothing that is dearer
+ * either: who asks for an alternative may not mind the price, and X's is not at hand. */
 static const double like_margin = 0.12;
 
 typedef struct candidate {
@@ -160,6 +162,31 @@ static int verdicts_off(const ag_book *book, const ag_asked *asked, const ag_gol
     return off;
 }
 
+/* May the product stand beside the query at all? Of what is hidden, only what is surely something else; of a kind that the query
+ * says more of, only what says so too. */
+static ag_status in_question(bool *yes, const run *r, const ag_synth_query *q, const ag_item *item, int kind)
+{
+    ag_match m = {.relation = AG_REL_COUNT};
+    *yes = true;
+    if (!q->hidden && !q->more) return AG_OK;
+    ag_status status = kind < 0 ? AG_OK
+                                : ag_facts_match_category(&m, r->shelf->facts, q->wanted,
+                                                          r->shelf->kinds[kind].name, r->err);
+    bool of_it = m.relation == AG_REL_SAME || m.relation == AG_REL_NARROWER;
+    if (q->hidden) *yes = !of_it && m.relation != AG_REL_COUNT;
+    if (status == AG_OK && q->more && of_it) {
+        bool english = ag_book_english(r->shelf->book);
+        ag_words title = {0}, more = {0};
+        status = ag_words_split(&title, item->title, english, r->err);
+        if (status == AG_OK) status = ag_words_split(&more, q->more, english, r->err);
+        for (size_t i = 0; i < more.count && status == AG_OK; i++)
+            *yes &= ag_words_find(&title, more.text.data + more.items[i].at, more.items[i].len, 0) >= 0;
+        ag_words_free(&more);
+        ag_words_free(&title);
+    }
+    return status;
+}
+
 /* Labels one product and keeps it if the file at hand may have it. */
 static ag_status consider(run *r, const ag_synth_query *q, uint32_t index, bool wanted_unseen)
 {
@@ -171,21 +198,15 @@ static ag_status consider(run *r, const ag_synth_query *q, uint32_t index, bool 
     *c = (candidate){.item = item,
                      .unseen_category = wanted_unseen || (kind >= 0 && r->shelf->kinds[kind].unseen)};
     if (q->part == AG_SYNTH_UNSEEN && !c->unseen_category && !r->shelf->unseen_brand[index]) return AG_OK;
-    if (q->hidden) { /* only what is surely something else */
-        ag_match m = {.relation = AG_REL_COUNT};
-        ag_status status = kind < 0 ? AG_OK
-                                    : ag_facts_match_category(&m, r->shelf->facts, q->wanted,
-                                                              r->shelf->kinds[kind].name, r->err);
-        if (status != AG_OK) return status;
-        if (m.relation == AG_REL_SAME || m.relation == AG_REL_NARROWER || m.relation == AG_REL_COUNT)
-            return AG_OK;
-    }
+    bool may;
+    ag_status status = in_question(&may, r, q, item, kind);
+    if (status != AG_OK || !may) return status;
     const ag_item *x = q->reference;
-    if (x && item->has_price && !ag_streq(x->brand, item->brand) &&
-        fabs(item->price - x->price) < like_margin * x->price)
-        return AG_OK;
-    ag_status status = ag_facts_gold_skills(&c->gold, &c->skills, r->shelf->facts, r->shelf->book, &q->asked,
-                                            item, q->wanted, x, &r->scratch, r->err);
+    double dearer = x && item->has_price && !ag_streq(x->brand, item->brand) ? item->price / x->price - 1
+                                                                             : -1;
+    if (fabs(dearer) < like_margin || (r->options->catalogue && dearer > 0)) return AG_OK;
+    status = ag_facts_gold_skills(&c->gold, &c->skills, r->shelf->facts, r->shelf->book, &q->asked, item,
+                                  q->wanted, x, &r->scratch, r->err);
     if (status != AG_OK || c->gold.tier < 0) return status;
     if (q->part == AG_SYNTH_SFT) {
         bool rule = r->withheld >= 0 && c->gold.rule == r->withheld;

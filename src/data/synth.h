@@ -72,6 +72,8 @@ void ag_synth_defaults(ag_synth_options *options);
 
 typedef struct ag_synth_query {
     const char *text, *wanted; /* wanted: the category as the query names it */
+    const char
+        *more; /* or NULL: words that say more of the category and are no request; see synth_catalogue.c */
     ag_asked asked;
     const ag_item *reference; /* of `like`, or NULL */
     ag_synth_type type;       /* what it was made as; asked.types has all */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 enum { SEEDS = 400, ROWS = 64, WORDS = 4, FEW = 30 };
+static const double BY_TITLE = 0.6; /* of the queries that name a kind; most of the others run out soon */
 
 typedef ag_query_maker maker;
 
@@ -44,10 +45,31 @@ static void ask_for(maker *m, const ag_attribute *row, const char *value)
 
 typedef ag_status (*type_maker)(maker *m, ag_synth_query *q, const char **before, const char **after);
 
+/* The kind as the product's title words it, with a word or two before it: "flat panel desk mount". Such words are no request for
+ * an attribute, so they get no verdict: products of the kind come into question only where their titles have them too. */
+static ag_status name_by_title(maker *m, ag_synth_query *q, const char **before)
+{
+    ag_str name = {0}, words = {0};
+    int index = -1;
+    ag_status status = ag_facts_kind_words(&name, &words, m->shelf->facts, m->seed, chance(m, 0.5) ? 1 : 2,
+                                           m->err);
+    if (status == AG_OK && words.len)
+        status = ag_facts_category_index(m->shelf->facts, ag_str_text(&name), &index, m->err);
+    if (status == AG_OK && index >= 0) {
+        q->wanted = ag_arena_strdup(m->arena, ag_str_text(&name));
+        q->more = *before = ag_arena_strdup(m->arena, ag_str_text(&words));
+        if (!q->wanted || !q->more) status = ag_fail_memory(m->err, "query");
+    }
+    ag_str_free(&name);
+    ag_str_free(&words);
+    return status;
+}
+
 static ag_status make_kind(maker *m, ag_synth_query *q, const char **before, const char **after)
 {
-    (void)before, (void)after;
-    return ag_synth_name_category(m, q);
+    (void)after;
+    if (!chance(m, BY_TITLE)) return ag_synth_name_category(m, q);
+    return name_by_title(m, q, before);
 }
 
 /* A random attribute that is no brand, part number, device or price, with the value that the product states. */

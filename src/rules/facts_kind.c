@@ -12,6 +12,7 @@ typedef struct scan {
     const ag_facts *f;
     ag_words words;
     ag_str scratch, brand; /* brand: its words */
+    size_t start, end;     /* the words of the name that was found last */
     ag_error *err;
 } scan;
 
@@ -95,6 +96,16 @@ static int name_at(const scan *s, size_t word, size_t *n)
     return NOTHING;
 }
 
+/* Names overlap ("flat panel monitor" and "monitor arm" in "flat panel monitor arm"): the later one is the thing. */
+static bool overlapped(const scan *s, size_t word, size_t n)
+{
+    for (size_t i = word + 1; i < word + n; i++) {
+        size_t words;
+        if (name_at(s, i, &words) != NOTHING && i + words > word + n) return true;
+    }
+    return false;
+}
+
 /* X and Y side by side. "notebook case" is what the facts call "laptop case" when a notebook is a laptop: the category of X's own
  * name and the words of Y. "numeric keypad keyboard" says it twice, the second time more loosely: it is X. Else it is Y, and X says
  * what it is for. */
@@ -139,9 +150,10 @@ static size_t after_brand(const scan *s)
 static ag_status read_text(scan *s, const char *text, int *kind)
 {
     int found = NOTHING, last = NOTHING; /* last: the category of the name that ends at `end` */
-    size_t end = 0, n;
+    size_t n;
     bool aside = false;
     *kind = NOTHING;
+    s->start = s->end = 0;
     if (!text || !*text) return AG_OK;
     ag_status status = split(s, text);
     for (size_t i = status == AG_OK ? after_brand(s) : 0; i < s->words.count && status == AG_OK; i += n) {
@@ -156,17 +168,22 @@ static ag_status read_text(scan *s, const char *text, int *kind)
             aside = true;
         }
         int name = name_at(s, i, &n);
+        if (n > 1 && overlapped(s, i, n)) {
+            name = NOTHING;
+            n = 1;
+        }
         if (name == NOTHING && s->words.items[i].number && found != NOTHING) break;
         if (name == NOTHING || aside) continue;
-        bool next_to = last >= 0 && end == i;
-        if (last >= 0 && name >= 0 && joined(s, end, i))
+        bool next_to = last >= 0 && s->end == i;
+        if (last >= 0 && name >= 0 && joined(s, s->end, i))
             found = VAGUE;
         else if (next_to && name >= 0)
             found = compound(s, last, i, n, name);
         else
             found = name;
+        if (!next_to || found == name) s->start = i;
         last = found;
-        end = i + n;
+        s->end = i + n;
     }
     *kind = found;
     return status == AG_OK ? ag_str_ok(&s->scratch, s->err) : status;
@@ -197,6 +214,39 @@ ag_status ag_facts_kind(const char **kind, const ag_facts *facts, const ag_item 
     if (status == AG_OK && index == NOTHING) status = read_type_fields(&s, item, &index);
     if (status == AG_OK && index == NOTHING) status = read_text(&s, item->description, &index);
     if (status == AG_OK && index >= 0) *kind = facts->categories[index].name;
+    ag_words_free(&s.words);
+    ag_str_free(&s.scratch);
+    ag_str_free(&s.brand);
+    return status;
+}
+
+ag_status ag_facts_kind_words(ag_str *name, ag_str *before, const ag_facts *facts, const ag_item *item,
+                              int words, ag_error *err)
+{
+    scan s = {.f = facts, .err = err};
+    int index = NOTHING;
+    size_t len;
+    ag_status status = item->brand ? ag_words_normal(&s.brand, item->brand, facts->english, err) : AG_OK;
+    if (status == AG_OK) status = read_text(&s, item->title, &index);
+    if (status == AG_OK && index >= 0) {
+        size_t first = s.start, from = after_brand(&s);
+        for (; first > from && s.start - first < (size_t)words && !parted(&s, first); first--) {
+            const ag_word *w = &s.words.items[first - 1];
+            const char *raw = s.words.raw.data + w->raw_at;
+            bool glued = w->raw_at > 0 && w->raw_at == w[-1].raw_at + w[-1].raw_len;
+            bool plain = w->raw_len > 1 && !(first > 1 && glued) && !in_set(&s, &facts->aside, first - 1);
+            for (size_t i = 0; i < w->raw_len; i++) plain &= raw[i] < '0' || raw[i] > '9';
+            if (!plain) break;
+        }
+        const char *text = ag_words_raw(&s.words, s.start, s.end - s.start, &len);
+        ag_str_addn(name, text, len);
+        if (first < s.start) {
+            text = ag_words_raw(&s.words, first, s.start - first, &len);
+            ag_str_addn(before, text, len);
+        }
+        status = ag_str_ok(name, err);
+        if (status == AG_OK) status = ag_str_ok(before, err);
+    }
     ag_words_free(&s.words);
     ag_str_free(&s.scratch);
     ag_str_free(&s.brand);

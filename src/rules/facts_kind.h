@@ -21,6 +21,12 @@ ag_status ag_facts_kind(const char **kind, const ag_facts *facts, const ag_item 
 ag_status ag_facts_head(ag_str *phrase, const ag_facts *facts, const ag_map *values, const char *title,
                         int words, ag_error *err);
 
+/* The item's kind as its title words it: the name ("desk mount"), and up to `words` words that stand before it ("flat panel"), as
+ * written (folded), appended to each. Words with digits and what parts a title end them; both stay empty where the title
+ * does not name the kind. */
+ag_status ag_facts_kind_words(ag_str *name, ag_str *before, const ag_facts *facts, const ag_item *item,
+                              int words, ag_error *err);
+
 /* A query that names no kind of thing wants this category: any will do. */
 extern const char ag_any_kind[]; /* "*" */
 /* What the item is: its category where it states one, else item->kind; NULL when neither is there. */

@@ -102,11 +102,10 @@ ag_status ag_checkpoint_state(const char *run_dir, int64_t step, ag_train_state 
 static ag_status write_parts(const char *dir, const ag_checkpoint_parts *p, const ag_train_state *state,
                              ag_error *err)
 {
-    ag_weights_type type = p->model->type == AG_BF16 ? AG_WEIGHTS_BF16 : AG_WEIGHTS_F32;
     char *inner = ag_path_join(dir, "state"), *lexicon = ag_path_join(dir, "lexicon.json");
     ag_status status = inner && lexicon ? ag_dir_make(inner, err) : ag_fail_memory(err, "checkpoint");
     if (status == AG_OK)
-        status = ag_model_save(p->model, dir, p->optimizer->master, type, p->base_model, err);
+        status = ag_model_save(p->model, dir, p->optimizer->master, p->type, p->base_model, err);
     if (status == AG_OK) status = ag_tokenizer_save(p->tokenizer, dir, err);
     if (status == AG_OK) status = ag_judge_format_save(p->format, p->book, dir, err);
     if (status == AG_OK) status = ag_lexicon_save(p->lexicon, lexicon, err);

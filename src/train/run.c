@@ -331,8 +331,16 @@ static ag_status save_checkpoint(ag_trainer *t, ag_error *err)
 {
     t->state.optimizer_step = t->optimizer.step;
     AG_TRY(ag_runlog_sync(t->log, &t->state.logs, err));
-    ag_checkpoint_parts parts = {t->model, &t->optimizer, t->opened.tokenizer, &t->format,
-                                 t->book,  t->lexicon,    t->opened.base};
+    const char *type = t->settings->save_dtype;
+    bool bf16 = ag_streq(type, "bf16") || (ag_streq(type, "auto") && t->model->type == AG_BF16);
+    ag_checkpoint_parts parts = {.model = t->model,
+                                 .optimizer = &t->optimizer,
+                                 .tokenizer = t->opened.tokenizer,
+                                 .format = &t->format,
+                                 .book = t->book,
+                                 .lexicon = t->lexicon,
+                                 .base_model = t->opened.base,
+                                 .type = bf16 ? AG_WEIGHTS_BF16 : AG_WEIGHTS_F32};
     return ag_checkpoint_save(t->settings->out, &parts, &t->state, err);
 }
 

@@ -55,6 +55,10 @@ static const row run_rows[] = {
     {"device", CHOICE, RUN(device), "cpu", 0, 0, "cpu|cuda|ref", "where tensors live"},
     {"dtype", CHOICE, RUN(dtype), "auto", 0, 0, "auto|fp32|bf16",
      "type of weights in products; auto: bf16 where the device has such products"},
+    {"save_dtype", CHOICE, RUN(save_dtype), "auto", 0, 0, "auto|fp32|bf16",
+     "type of weights in checkpoints' model files; auto: as in products. fp32 keeps all that training knows, "
+     "for a "
+     "run that goes on from it"},
     {"threads", WHOLE, RUN(threads), "0", 0, 1024, NULL, "processor threads; 0: all"},
     {"micro_tokens", WHOLE, RUN(micro_tokens), "4096", 16, 1e8, NULL,
      "tokens of one forward and backward; a batch is cut into as many as it takes"},

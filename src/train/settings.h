@@ -32,7 +32,7 @@ typedef struct ag_settings {
     const char *model; /* folder, GGUF or pulled name; empty: from scratch */
     const char *scratch_preset;
     long scratch_vocab;
-    const char *rules, *out, *device, *dtype, *recompute;
+    const char *rules, *out, *device, *dtype, *save_dtype, *recompute;
     const char *train, *valid, *lexicon, *aggregate;
     const char *chat;
     long item_tokens, max_tokens;

@@ -99,6 +99,12 @@ grep -q '"zapbook", # 6 of 6 products' mined.yaml || wrong "$(cat mined.yaml)"
 grep -q '^# *6 .*frobnicator' mined.yaml || wrong "$(cat mined.yaml)"
 sed "s|^facts:.*|facts: $PWD/mined.yaml|" "$ELECTRONICS" > mined-book.yaml # the file is one that can be used as it is
 run 0 "$AGRL" rules check mined-book.yaml
+run 0 "$AGRL" synth --rules "$ELECTRONICS" --catalogue odd.csv --map product_type=attributes.product_type --kinds kinds.tsv
+[ "$(wc -l < kinds.tsv)" -eq "$(wc -l < odd.csv)" ] || wrong "not a line a product: $(head -n 3 kinds.tsv)"
+grep -q '	laptop	' kinds.tsv || wrong "no laptop: $(head -n 3 kinds.tsv)"
+run 2 "$AGRL" synth --rules "$ELECTRONICS" --kinds other.tsv
+says 'catalogue'
+absent other.tsv
 run 2 "$AGRL" synth --rules "$ELECTRONICS" --mine other.yaml
 says '--catalogue'
 

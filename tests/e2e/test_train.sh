@@ -56,6 +56,17 @@ cuts() { # TYPE BOUND: in bf16 a hidden state can round the other way when sums 
 cuts fp32 1e-4
 cuts bf16 1e-2
 
+t "checkpoints keep weights in the type that was asked for"
+kept() { # RUN TYPE OTHER
+    head -c 4000 "$1/checkpoints/best/model.safetensors" | grep -aq "\"$2\"" || wrong "$1: no $2 weights"
+    head -c 4000 "$1/checkpoints/best/model.safetensors" | grep -aq "\"$3\"" && wrong "$1: $3 weights"
+}
+# shellcheck disable=SC2086
+run 0 "$AGRL" train s/run.yaml $quick $weights --set dtype=bf16 --set save_dtype=fp32 --set out=full
+kept full F32 BF16
+kept whole-bf16 BF16 F32
+kept whole-fp32 F32 BF16
+
 t "train on wrong settings"
 run 2 "$AGRL" train s/run.yaml --set stages.0.optimizer=muon --set lora.rank=4
 says 'muon.*lora'

@@ -73,6 +73,16 @@ static void check_pair(const ag_synth_pair *p, ag_arena *scratch)
         assert_int_equal(ag_facts_match_category(&m, facts, q->wanted, kind, NULL), AG_OK);
     bool same = m.relation == AG_REL_SAME || m.relation == AG_REL_NARROWER;
     if (q->hidden && same) fail_msg("'%s' is not sold, and '%s' is one", q->text, p->item->title);
+    if (same && q->more) { /* the words stand in its title as well */
+        ag_words more = {0}, title = {0};
+        assert_int_equal(ag_words_split(&more, q->more, true, NULL), AG_OK);
+        assert_int_equal(ag_words_split(&title, p->item->title, true, NULL), AG_OK);
+        for (size_t i = 0; i < more.count; i++)
+            if (ag_words_find(&title, more.text.data + more.items[i].at, more.items[i].len, 0) < 0)
+                fail_msg("'%s' says '%s', and '%s' does not", q->text, q->more, p->item->title);
+        ag_words_free(&more);
+        ag_words_free(&title);
+    }
     if (!same && !shares_word(q->text, p->item))
         fail_msg("'%s' finds '%s', which has no word of it", q->text, p->item->title);
 }
@@ -83,7 +93,7 @@ static void test_labels(void **state)
     ag_synth_options o = usual();
     ag_synth *s = make(&o);
     ag_arena scratch = {.name = "test"};
-    long types[AG_SYNTH_TYPES] = {0}, total = 0, disturbed = 0;
+    long types[AG_SYNTH_TYPES] = {0}, total = 0, disturbed = 0, more = 0;
     for (int p = 0; p < AG_SYNTH_PARTS; p++)
         for (size_t i = 0; i < s->pair_count[p]; i++, total++) {
             check_pair(&s->pairs[p][i], &scratch);
@@ -92,7 +102,9 @@ static void test_labels(void **state)
     for (size_t i = 0; i < s->query_count; i++) {
         types[s->queries[i].type]++;
         disturbed += s->queries[i].disturbance != NULL;
+        more += s->queries[i].more != NULL;
     }
+    assert_true(more > 50);
     assert_true(total > 1300);
     for (int t = AG_SYNTH_KIND; t < AG_SYNTH_REAL; t++)
         if (types[t] == 0 && t != AG_SYNTH_MODEL) fail_msg("no query of type %s", ag_synth_type_names[t]);

@@ -23,7 +23,8 @@ static const char *const small = "facts: t\n"
                                  "  keyboard: {}\n"
                                  "  mouse: {}\n"
                                  "  mouse pad: {}\n"
-                                 "  printer: {}\n"
+                                 "  printer: {synonyms: [flat printer, small flat printer]}\n"
+                                 "  printer stand: {}\n"
                                  "  cable: {}\n"
                                  "  printer cable: {parents: [cable]}\n";
 
@@ -83,6 +84,10 @@ static const line rules[] = {
     {.title = "Acme notebook sleeve case", .kind = "laptop case"},
     {.title = "Acme notebook mouse", .kind = "mouse"},
     {.title = "Acme notebook, battery", .kind = "laptop"},
+    /* of names that overlap, the later one */
+    {.title = "Acme small flat printer stand", .kind = "printer stand"},
+    {.title = "Acme small flat printer", .kind = "printer"},
+    {.title = "Acme small flat printer, stand", .kind = "printer"},
     /* two things at once are none */
     {.title = "Acme keyboard + mouse", .kind = NULL},
     {.title = "Acme keyboard & mouse", .kind = NULL},
@@ -144,6 +149,41 @@ static void test_rules(void **state)
     ag_facts_free(f);
     assert_int_equal(ag_facts_empty(&f, NULL), AG_OK);
     check(f, &(line){.title = "Acme printer"});
+    ag_facts_free(f);
+}
+
+/* The kind in the title's own words, and the words before it. */
+static void test_words(void **state)
+{
+    static const struct {
+        const char *title, *brand, *name, *before;
+        int words;
+    } rows[] = {
+        {"Acme Blue Optical Mouse", "Acme", "mouse", "blue optical", 2},
+        {"Acme Blue Optical Mouse", "Acme", "mouse", "optical", 1},
+        {"Acme Blue Optical Mouse", "Acme", "mouse", "blue optical", 5}, /* not the maker's name */
+        {"Blue, Optical Mouse", NULL, "mouse", "optical", 2},            /* nor what is parted */
+        {"Blue X300 Mouse", NULL, "mouse", "", 2},                       /* nor words with digits */
+        {"GSM72-100EU Mouse", NULL, "mouse", "", 2},                     /* or pieces of them */
+        {"All-in-one Printer", NULL, "printer", "in-one", 2},
+        {"Slim Notebook Battery", NULL, "notebook battery", "slim", 2},
+        {"Slim Notebook Mouse", NULL, "mouse", "slim notebook", 2},
+        {"Mouse 5 m cable", NULL, "mouse", "", 2},
+        {"X1", NULL, "", "", 2},
+        {"Acme printer kit", NULL, "", "", 2},
+    };
+    (void)state;
+    ag_facts *f = help_facts(small);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ag_str name = {0}, before = {0};
+        ag_item item = {.title = rows[i].title, .brand = rows[i].brand, .description = "A printer"};
+        assert_int_equal(ag_facts_kind_words(&name, &before, f, &item, rows[i].words, NULL), AG_OK);
+        if (strcmp(ag_str_text(&name), rows[i].name) != 0 ||
+            strcmp(ag_str_text(&before), rows[i].before) != 0)
+            fail_msg("'%s': '%s' before '%s'", rows[i].title, ag_str_text(&before), ag_str_text(&name));
+        ag_str_free(&name);
+        ag_str_free(&before);
+    }
     ag_facts_free(f);
 }
 
@@ -311,8 +351,9 @@ static void test_memory(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rules),     cmocka_unit_test(test_type_fields),
-                                       cmocka_unit_test(test_item_kind), cmocka_unit_test(test_electronics),
-                                       cmocka_unit_test(test_any_text),  cmocka_unit_test(test_memory)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rules),       cmocka_unit_test(test_words),
+                                       cmocka_unit_test(test_type_fields), cmocka_unit_test(test_item_kind),
+                                       cmocka_unit_test(test_electronics), cmocka_unit_test(test_any_text),
+                                       cmocka_unit_test(test_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
