@@ -17,8 +17,10 @@ typedef struct reader {
     ag_error *err;
     ag_asked *asked;
     const char *category;         /* wanted, or NULL */
+    const ag_query_unit *device;  /* whose first words named it: "iphone 7" */
     const char *name;             /* pending: an attribute's name ("size") */
     const char *product_category; /* of the product that "like" named */
+    bool unknown;                 /* there are words that nobody knows */
     bool type[TYPE_COUNT];
     bool negated, like, strong_like, fits, or_next, between;
     bool bounded;
@@ -35,6 +37,11 @@ static bool has(const ag_query_unit *u, ag_phrase phrase)
 static bool only_filler(const ag_query_unit *u)
 {
     return u->phrase == 1 << AG_PHRASE_FILLER && u->lexeme[0] < 0 && u->lexeme[1] < 0;
+}
+
+static bool unknown_word(const ag_query_unit *u)
+{
+    return (u->phrase == 0 && u->lexeme[0] < 0 && u->lexeme[1] < 0) || u->number;
 }
 
 static void forget(reader *r)
@@ -108,7 +115,20 @@ static ag_status emit_raw(reader *r, const char *name, ag_op op, size_t from, si
 
 /* --- the wanted category ----------------------------------------------------------------------------------- */
 
-/* The first category that no "for", "not" or "fits" stands before; of several in a row the last, which is the head. */
+/* The category that the first words of a unit name, or NULL: "iphone 7", known as what things fit, is an iphone. */
+static const char *category_in_front(const reader *r, const ag_query_unit *u)
+{
+    for (size_t n = u->count - 1; n > 0; n--) {
+        size_t len;
+        const char *normal = ag_words_slice(&r->units->words, u->from, n, &len);
+        for (int i = ag_lexicon_find(r->lx, normal, len); i >= 0; i = r->lx->lexemes[i].next)
+            if (r->lx->lexemes[i].meaning == AG_MEANS_CATEGORY) return r->lx->lexemes[i].display;
+    }
+    return NULL;
+}
+
+/* The first category that no "for", "not" or "fits" stands before; of several in a row the last, which is the head. Where there is
+ * none, that of a device. */
 static void find_category(reader *r)
 {
     const ag_query_units *units = r->units;
@@ -131,6 +151,15 @@ static void find_category(reader *r)
             blocked = false;
     }
     r->category = any;
+    for (int i = 0; i < units->count; i++) r->unknown |= unknown_word(&units->items[i]);
+    /* Unknown words may be the thing itself: "iphone 7 sleeve". */
+    for (int i = 0; i < units->count && !r->category && !r->unknown; i++) {
+        const ag_query_unit *u = &units->items[i];
+        bool bound = i > 0 && (has(u - 1, AG_PHRASE_FITS) || has(u - 1, AG_PHRASE_NOT));
+        if (bound || !ag_unit_lexeme(u, AG_MEANS_VALUE, 0)) continue;
+        r->device = u;
+        r->category = category_in_front(r, u);
+    }
 }
 
 /* --- values ------------------------------------------------------------------------------------------------ */
@@ -143,13 +172,17 @@ static const ag_lexeme *choose_value(const reader *r, const ag_query_unit *u, in
     long best_score = -1;
     const char *compatibility = r->lx->facts->compatibility;
     bool product = ag_unit_lexeme(u, AG_MEANS_PRODUCT, 0) != NULL;
-    bool kind = ag_unit_lexeme(u, AG_MEANS_CATEGORY, 0) != NULL;
+    const ag_lexeme *kind = ag_unit_lexeme(u, AG_MEANS_CATEGORY, 0);
     bool after_for = before >= 0 && (has(&r->units->items[before], AG_PHRASE_FITS) || r->fits);
     for (int n = 0; (l = ag_unit_lexeme(u, AG_MEANS_VALUE, n)); n++) {
         bool device = strcmp(l->attribute, compatibility) == 0;
         long usual = r->category ? ag_lexicon_usual(r->lx, r->category, l->attribute) : 0;
         /* A device by itself is wanted itself, not what fits it. */
-        if (device && !after_for && ((product && usual == 0) || kind || !r->category)) continue;
+        if (device && !after_for &&
+            ((product && usual == 0) || kind || (!r->category && !r->unknown) || u == r->device))
+            continue;
+        /* The thing's own name is no request ("memory card" is what many readers read). */
+        if (kind && kind->display == r->category && !r->name && !after_for && !r->negated) continue;
         long score = l->count + (usual ? 1000000000L + usual : 0) + (device && after_for ? 2000000000L : 0) +
                      (r->name && strcmp(r->name, l->attribute) == 0 ? 4000000000L : 0);
         if (score > best_score || (score == best_score && strcmp(l->attribute, best->attribute) < 0)) {
@@ -316,12 +349,40 @@ static void read_phrase(reader *r, const ag_query_unit *u)
     if (u->phrase & ~(1 << AG_PHRASE_FILLER)) r->last = -1;
 }
 
-static bool unknown_word(const ag_query_unit *u)
+/* The words from `first` that are written as one ("tn-2110"). */
+static size_t written_as_one(const ag_words *w, size_t first)
 {
-    return (u->phrase == 0 && u->lexeme[0] < 0 && u->lexeme[1] < 0) || u->number;
+    size_t n = 1;
+    for (; first + n < w->count; n++) {
+        const ag_word *a = &w->items[first + n - 1], *b = a + 1;
+        size_t end = a->raw_at + a->raw_len;
+        if (b->raw_at > end + 1 || (b->raw_at == end + 1 && !strchr("-./", w->raw.data[end]))) break;
+    }
+    return n;
 }
 
-/* A name that nobody knows after "alternative to" or "for my". */
+/* A word that nobody knows and that looks like a part number ("tn-2110"), where the book has an attribute of codes: a letter
+ * first, two digits and more, and not a short one. */
+static ag_status read_code(reader *r, int index, bool *read)
+{
+    const ag_book *book = r->lx->book;
+    const ag_words *w = &r->units->words;
+    size_t from = r->units->items[index].from, words = written_as_one(w, from), len, digits = 0;
+    const char *raw = ag_words_raw(w, from, words, &len), *name = NULL;
+    *read = false;
+    for (int i = 1; i < book->attribute_count && !name; i++)
+        if (book->attributes[i].compare == AG_COMPARE_CODE) name = book->attributes[i].name;
+    for (size_t i = 0; i < len; i++) digits += raw[i] >= '0' && raw[i] <= '9';
+    if (!name || len < 5 || digits < 2 || (raw[0] >= '0' && raw[0] <= '9')) return AG_OK;
+    ag_status status = emit_raw(r, name, r->negated ? AG_OP_NOT : AG_OP_IS, from, words);
+    const ag_query_unit *next = &r->units->items[index] + 1, *end = r->units->items + r->units->count;
+    for (; next < end && next->from < from + words; next++) r->skip++;
+    forget(r);
+    *read = true;
+    return status;
+}
+
+/* A name that nobody knows: a part number, or what stands after "alternative to" or "for my". */
 static ag_status read_unknown(reader *r, int index)
 {
     const ag_query_units *units = r->units;
@@ -330,6 +391,9 @@ static ag_status read_unknown(reader *r, int index)
     int n = 1;
     r->last = -1;
     if (!like && !fits) {
+        bool code;
+        ag_status status = read_code(r, index, &code);
+        if (status != AG_OK || code) return status;
         r->asked->unread++;
         forget(r);
         return AG_OK;

@@ -116,13 +116,15 @@ static ag_status add_values(ag_lexicon *lx, const ag_attribute *row, const char 
     if (row->compare != AG_COMPARE_SET || !strpbrk(value, ",;/|"))
         return add_value(lx, attribute, value, 1, err);
     for (const char *at = value; *at && status == AG_OK;) {
-        size_t n = strcspn(at, ",;/|");
+        at += strspn(at, " ");
+        size_t whole = strcspn(at, ",;/|"), n = whole;
+        while (n && at[n - 1] == ' ') n--;
         if (n && n < sizeof part) {
             memcpy(part, at, n);
             part[n] = '\0';
             status = add_value(lx, attribute, part, 1, err);
         }
-        at += n;
+        at += whole;
         if (*at) at++;
     }
     return status;

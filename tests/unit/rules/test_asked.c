@@ -162,6 +162,52 @@ static void test_readings(void **state)
 }
 
 /* Without a catalogue the item's own values are known, and the facts' words. */
+/* What is special to a shop of devices and part numbers. */
+static void test_electronics(void **state)
+{
+    const char *devices[] = {"iPhone 7, iPhone 8"}, *black[] = {"Black"}, *reads[] = {"USB, memory cards"};
+    static const struct {
+        const char *query, *reading;
+    } rows[] = {
+        {"iphone 7", " / plain / smartphone"}, /* a device by itself is the thing */
+        {"iphone 7 black", "colour is Black / plain / smartphone"},
+        {"iphone 7 sleeve", "fits is iPhone 7 / plain / -"}, /* beside an unknown word it is not */
+        {"sleeve for iphone 7", "fits is iPhone 7 / plain / -"},
+        {"phone case for iphone 8", "fits is iPhone 8 / plain / phone case"},
+        {"memory card", " / plain / memory card"}, /* its own name is no request */
+        {"card reader for memory cards", "interface is memory cards / plain / card reader"},
+        {"usb hub with usb", "interface is USB / plain / usb hub"},
+        {"tn-2110 toner", "model is tn-2110 / plain / toner"},
+        {"toner TN2110", "model is tn2110 / plain / toner"},
+        {"toner without tn-2110", "model not tn-2110 / negation / toner"},
+        {"toner for tn-2110", "fits is tn-2110 / plain / toner"},
+        {"toner qx5", " / plain / toner"},    /* too short */
+        {"toner qx5yz", " / plain / toner"},  /* one digit */
+        {"toner 2110cn", " / plain / toner"}, /* may be a quantity */
+    };
+    ag_book *b;
+    ag_facts *f;
+    ag_lexicon *lx;
+    ag_field fields[] = {
+        {"compatibility", devices, 1}, {"product_colour", black, 1}, {"interface", reads, 1}};
+    ag_item item = {.title = "Acme case", .fields = fields, .field_count = 3};
+    (void)state;
+    assert_int_equal(ag_book_load(&b, AGRL_SOURCE_DIR "/rules/electronics.yaml", NULL), AG_OK);
+    assert_int_equal(ag_facts_of_book(&f, b, NULL), AG_OK);
+    assert_int_equal(ag_lexicon_create(&lx, f, b, NULL), AG_OK);
+    assert_int_equal(ag_lexicon_add_item(lx, &item, NULL), AG_OK);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ag_str reading = {0};
+        write_reading(&reading, lx, rows[i].query, NULL);
+        if (strcmp(ag_str_text(&reading), rows[i].reading) != 0)
+            fail_msg("'%s': read '%s', not '%s'", rows[i].query, ag_str_text(&reading), rows[i].reading);
+        ag_str_free(&reading);
+    }
+    ag_lexicon_free(lx);
+    ag_facts_free(f);
+    ag_book_free(b);
+}
+
 static void test_item_values(void **state)
 {
     (void)state;
@@ -335,8 +381,9 @@ static void test_json(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_readings),  cmocka_unit_test(test_item_values),
-                                       cmocka_unit_test(test_save_load), cmocka_unit_test(test_any_bytes),
-                                       cmocka_unit_test(test_memory),    cmocka_unit_test(test_json)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_readings),    cmocka_unit_test(test_electronics),
+                                       cmocka_unit_test(test_item_values), cmocka_unit_test(test_save_load),
+                                       cmocka_unit_test(test_any_bytes),   cmocka_unit_test(test_memory),
+                                       cmocka_unit_test(test_json)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }
