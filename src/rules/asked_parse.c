@@ -115,14 +115,14 @@ static ag_status emit_raw(reader *r, const char *name, ag_op op, size_t from, si
 
 /* --- the wanted category ----------------------------------------------------------------------------------- */
 
-/* The category that the first words of a unit name, or NULL: "iphone 7", known as what things fit, is an iphone. */
-static const char *category_in_front(const reader *r, const ag_query_unit *u)
+/* What the first words of a unit mean, the longest that do, or NULL: "iphone 7", known as what things fit, is an iphone. */
+static const ag_lexeme *in_front(const reader *r, const ag_query_unit *u, ag_meaning meaning)
 {
     for (size_t n = u->count - 1; n > 0; n--) {
         size_t len;
         const char *normal = ag_words_slice(&r->units->words, u->from, n, &len);
         for (int i = ag_lexicon_find(r->lx, normal, len); i >= 0; i = r->lx->lexemes[i].next)
-            if (r->lx->lexemes[i].meaning == AG_MEANS_CATEGORY) return r->lx->lexemes[i].display;
+            if (r->lx->lexemes[i].meaning == meaning) return &r->lx->lexemes[i];
     }
     return NULL;
 }
@@ -157,8 +157,9 @@ static void find_category(reader *r)
         const ag_query_unit *u = &units->items[i];
         bool bound = i > 0 && (has(u - 1, AG_PHRASE_FITS) || has(u - 1, AG_PHRASE_NOT));
         if (bound || !ag_unit_lexeme(u, AG_MEANS_VALUE, 0)) continue;
+        const ag_lexeme *c = in_front(r, u, AG_MEANS_CATEGORY);
         r->device = u;
-        r->category = category_in_front(r, u);
+        r->category = c ? c->display : NULL;
     }
 }
 
@@ -409,7 +410,8 @@ static ag_status read_unknown(reader *r, int index)
 
 static ag_status read_knowledge(reader *r, const ag_query_unit *u, bool *read)
 {
-    const ag_lexeme *l = ag_unit_lexeme(u, AG_MEANS_KNOWLEDGE, 0);
+    const ag_lexeme *l = u == r->device ? in_front(r, u, AG_MEANS_KNOWLEDGE)
+                                        : ag_unit_lexeme(u, AG_MEANS_KNOWLEDGE, 0);
     ag_status status = AG_OK;
     *read = false;
     if (!l) return AG_OK;

@@ -1,6 +1,7 @@
 /* compare_category.c: how two categories stand to each other, and what else a category or value is called. */
 #include "rules/facts_table.h"
 
+#include <limits.h>
 #include <string.h>
 
 ag_status ag_facts_category_index(const ag_facts *facts, const char *name, int *index, ag_error *err)
@@ -12,55 +13,72 @@ ag_status ag_facts_category_index(const ag_facts *facts, const char *name, int *
     return status;
 }
 
-bool ag_facts_category_within(const ag_facts *facts, int category, int ancestor)
+/* How many levels `ancestor` is above the category (0: it is the category), or -1. */
+static int levels(const ag_facts *facts, int category, int ancestor)
 {
     const ag_category *c = &facts->categories[category];
     for (int i = 0; i < c->within_count; i++)
-        if (c->within[i] == ancestor) return true;
-    return false;
+        if (c->within[i] == ancestor) return c->depth[i];
+    return -1;
 }
 
-/* Does a (or what a belongs to) name b (or what b belongs to)? */
-static bool names(const ag_facts *f, int a, int b, bool related)
+bool ag_facts_category_within(const ag_facts *facts, int category, int ancestor)
+{
+    return levels(facts, category, ancestor) >= 0;
+}
+
+/* The distance over which a (or what a belongs to) names b (or what b belongs to) in a kind of link: levels above both together;
+ * INT_MAX when it does not. */
+static int distance(const ag_facts *f, int a, int b, ag_link link)
 {
     const ag_category *from = &f->categories[a];
+    int best = INT_MAX;
     for (int i = 0; i < from->within_count; i++) {
-        const ag_category *c = &f->categories[from->within[i]];
-        int n = related ? c->related_count : c->sibling_count;
-        const int *links = related ? c->related : c->siblings;
-        if (n == 0 || ag_facts_category_within(f, b, from->within[i])) continue; /* of both: says nothing */
-        for (int k = 0; k < n; k++)
-            if (ag_facts_category_within(f, b, links[k]) && !ag_facts_category_within(f, a, links[k]))
-                return true;
+        int x = from->within[i];
+        const ag_links *links = &f->categories[x].links[link];
+        /* A link of what both belong to says nothing of the two, but that it is open stays open. */
+        bool open = link == AG_LINK_UNCLEAR;
+        if (links->count == 0 || (!open && ag_facts_category_within(f, b, x))) continue;
+        for (int k = 0; k < links->count; k++) {
+            int up = levels(f, b, links->to[k]);
+            if (up < 0 || (!open && ag_facts_category_within(f, a, links->to[k]))) continue;
+            if (from->depth[i] + up < best) best = from->depth[i] + up;
+        }
     }
-    return false;
+    return best;
 }
 
-/* Do the facts leave open how the two stand (both ways, and for all that is below them)? */
-static bool unclear(const ag_facts *f, int a, int b)
-{
-    const ag_category *from = &f->categories[a];
-    for (int i = 0; i < from->within_count; i++) {
-        const ag_category *c = &f->categories[from->within[i]];
-        for (int k = 0; k < c->unclear_count; k++)
-            if (ag_facts_category_within(f, b, c->unclear[k])) return true;
-    }
-    return false;
-}
-
-/* Links hold both ways. */
-static bool linked(const ag_facts *f, int a, int b, bool related)
-{
-    return names(f, a, b, related) || names(f, b, a, related);
-}
-
-static bool share_members_parent(const ag_facts *f, int a, int b)
+/* The same for a category whose members are siblings and that both belong to. */
+static int members_distance(const ag_facts *f, int a, int b)
 {
     const ag_category *c = &f->categories[a];
-    for (int i = 0; i < c->within_count; i++)
-        if (f->categories[c->within[i]].members_are_siblings && ag_facts_category_within(f, b, c->within[i]))
-            return true;
-    return false;
+    int best = INT_MAX;
+    for (int i = 0; i < c->within_count; i++) {
+        int up = f->categories[c->within[i]].members_are_siblings ? levels(f, b, c->within[i]) : -1;
+        if (up >= 0 && c->depth[i] + up < best) best = c->depth[i] + up;
+    }
+    return best;
+}
+
+/* Links hold both ways, and the nearest one counts: what a category says itself goes before what those above it say. */
+static ag_relation linked(const ag_facts *f, int a, int b)
+{
+    static const ag_relation relations[AG_LINKS] = {[AG_LINK_SIBLINGS] = AG_REL_SIBLING,
+                                                    [AG_LINK_RELATED] = AG_REL_RELATED,
+                                                    [AG_LINK_UNCLEAR] = AG_REL_COUNT,
+                                                    [AG_LINK_UNRELATED] = AG_REL_ELSE};
+    ag_relation relation = AG_REL_ELSE;
+    int best = members_distance(f, a, b);
+    if (best < INT_MAX) relation = AG_REL_SIBLING;
+    for (int l = 0; l < AG_LINKS; l++) {
+        int there = distance(f, a, b, (ag_link)l), back = distance(f, b, a, (ag_link)l);
+        int least = there < back ? there : back;
+        if (least < best) {
+            best = least;
+            relation = relations[l];
+        }
+    }
+    return relation;
 }
 
 ag_status ag_facts_match_category(ag_match *match, const ag_facts *facts, const char *wanted,
@@ -84,12 +102,8 @@ ag_status ag_facts_match_category(ag_match *match, const ag_facts *facts, const 
             match->skills = AG_SKILL_HIERARCHY;
         } else if (ag_facts_category_within(facts, w, i)) {
             match->relation = facts->wider_unclear ? AG_REL_COUNT : AG_REL_SIBLING;
-        } else if (share_members_parent(facts, w, i) || linked(facts, w, i, false)) {
-            match->relation = AG_REL_SIBLING;
-        } else if (linked(facts, w, i, true)) {
-            match->relation = AG_REL_RELATED;
-        } else if (unclear(facts, w, i) || unclear(facts, i, w)) {
-            match->relation = AG_REL_COUNT;
+        } else {
+            match->relation = linked(facts, w, i);
         }
     }
 out:
@@ -138,12 +152,18 @@ ag_status ag_facts_other_categories(const ag_facts *facts, const char *category,
     if (status != AG_OK || index < 0) return status;
     const ag_category *c = &facts->categories[index];
     if (kind == AG_SKILL_SYNONYMS) {
-        for (int i = 0; i < c->synonym_count && *count < max; i++) names[(*count)++] = c->synonyms[i];
+        for (int i = 0; i < c->synonym_count && *count < max && status == AG_OK; i++) {
+            ag_str normal = {0};
+            status = ag_words_normal(&normal, c->synonyms[i], facts->english, err);
+            if (ag_map_get(&facts->only_queries, ag_str_text(&normal), normal.len) < 0)
+                names[(*count)++] = c->synonyms[i];
+            ag_str_free(&normal);
+        }
     } else {
         for (int i = 0; i < c->within_count && *count < max; i++)
             if (c->within[i] != index) names[(*count)++] = facts->categories[c->within[i]].name;
     }
-    return AG_OK;
+    return status;
 }
 
 int ag_facts_knowledge_count(const ag_facts *facts)

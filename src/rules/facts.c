@@ -68,8 +68,9 @@ static ag_status need_map(const ag_facts *f, const ag_yaml *node, const char *wh
 
 /* --- categories -------------------------------------------------------------------------------------------- */
 
-static const char *const category_keys[] = {"parents", "siblings", "related",
-                                            "unclear", "synonyms", "members"};
+const char *const ag_link_names[AG_LINKS] = {"siblings", "related", "unclear", "unrelated"};
+static const char *const category_keys[] = {"parents",   "siblings", "related", "unclear",
+                                            "unrelated", "synonyms", "queries", "members"};
 
 static ag_status name_category(ag_facts *f, const ag_yaml *at, const char *name, int index,
                                const char **normal, ag_error *err)
@@ -96,17 +97,17 @@ out:
 }
 
 /* A list of other categories, added to the links that are there; both name and synonym will do. */
-static ag_status read_links(ag_facts *f, const ag_yaml *node, const char *what, int self, int **links,
-                            int *count, ag_error *err)
+static ag_status read_links(ag_facts *f, const ag_yaml *node, const char *what, int self, ag_links *links,
+                            ag_error *err)
 {
     const char **names;
     int n;
     ag_status status = read_texts(f, node, what, &names, &n, err);
     if (status != AG_OK) return status;
-    int *all = ag_arena_alloc(&f->arena, (size_t)(*count + n), sizeof *all);
+    int *all = ag_arena_alloc(&f->arena, (size_t)(links->count + n), sizeof *all);
     if (!all) return ag_fail_memory(err, what);
-    if (*count) memcpy(all, *links, (size_t)*count * sizeof *all);
-    *links = all;
+    if (links->count) memcpy(all, links->to, (size_t)links->count * sizeof *all);
+    links->to = all;
     for (int i = 0; i < n; i++) {
         const ag_yaml *at = node->kind == AG_YAML_LIST ? node->values[i] : node;
         int index;
@@ -125,7 +126,7 @@ static ag_status read_links(ag_facts *f, const ag_yaml *node, const char *what, 
             return status;
         }
         if (index == self) return ag_yaml_fail(err, f->path, at, "%s: '%s' names itself", what, names[i]);
-        all[(*count)++] = index;
+        all[links->count++] = index;
     }
     return AG_OK;
 }
@@ -135,16 +136,11 @@ static ag_status read_category(ag_facts *f, const ag_yaml *node, int self, ag_er
     ag_category *c = &f->categories[self];
     ag_status status = AG_OK;
     const ag_yaml *value;
-    const struct {
-        const char *key;
-        int **links, *count;
-    } lists[] = {{"parents", &c->parents, &c->parent_count},
-                 {"siblings", &c->siblings, &c->sibling_count},
-                 {"related", &c->related, &c->related_count},
-                 {"unclear", &c->unclear, &c->unclear_count}};
-    for (size_t i = 0; i < sizeof lists / sizeof *lists && status == AG_OK; i++)
-        if ((value = ag_yaml_get(node, lists[i].key)))
-            status = read_links(f, value, lists[i].key, self, lists[i].links, lists[i].count, err);
+    if ((value = ag_yaml_get(node, "parents")))
+        status = read_links(f, value, "parents", self, &c->parents, err);
+    for (int i = 0; i < AG_LINKS && status == AG_OK; i++)
+        if ((value = ag_yaml_get(node, ag_link_names[i])))
+            status = read_links(f, value, ag_link_names[i], self, &c->links[i], err);
     if (status == AG_OK && (value = ag_yaml_get(node, "members"))) {
         const char *text;
         status = ag_yaml_string(value, f->path, "members", &text, err);
@@ -160,33 +156,39 @@ static bool in_cycle(const ag_facts *f, int c, unsigned char *state, int depth)
     if (state[c] == 2) return false;
     if (state[c] == 1 || depth > 1000) return true;
     state[c] = 1;
-    for (int i = 0; i < f->categories[c].parent_count; i++)
-        if (in_cycle(f, f->categories[c].parents[i], state, depth + 1)) return true;
+    for (int i = 0; i < f->categories[c].parents.count; i++)
+        if (in_cycle(f, f->categories[c].parents.to[i], state, depth + 1)) return true;
     state[c] = 2;
     return false;
 }
 
 /* The categories at and above c, nearest first. They are bounded in all, or a file of a few kilobytes could ask for
  * gigabytes. */
-static ag_status collect_within(ag_facts *f, int c, int *queue, int *mark, size_t *room, ag_error *err)
+static ag_status collect_within(ag_facts *f, int c, int *queue, int *depth, int *mark, size_t *room,
+                                ag_error *err)
 {
     int n = 0;
-    queue[n++] = c;
+    ag_category *self = &f->categories[c];
+    queue[n] = c;
+    depth[n++] = 0;
     mark[c] = c + 1;
     for (int i = 0; i < n; i++) {
-        const ag_category *at = &f->categories[queue[i]];
-        for (int k = 0; k < at->parent_count; k++) {
-            if (mark[at->parents[k]] == c + 1) continue;
-            mark[at->parents[k]] = c + 1;
-            queue[n++] = at->parents[k];
+        const ag_links *above = &f->categories[queue[i]].parents;
+        for (int k = 0; k < above->count; k++) {
+            if (mark[above->to[k]] == c + 1) continue;
+            mark[above->to[k]] = c + 1;
+            depth[n] = depth[i] + 1;
+            queue[n++] = above->to[k];
         }
     }
     if ((size_t)n > *room) return ag_fail(err, AG_ERR_INPUT, "%s: too many categories above others", f->path);
     *room -= (size_t)n;
-    f->categories[c].within = ag_arena_alloc(&f->arena, (size_t)n, sizeof(int));
-    if (!f->categories[c].within) return ag_fail_memory(err, "categories");
-    memcpy(f->categories[c].within, queue, (size_t)n * sizeof(int));
-    f->categories[c].within_count = n;
+    self->within = ag_arena_alloc(&f->arena, (size_t)n, sizeof(int));
+    self->depth = ag_arena_alloc(&f->arena, (size_t)n, sizeof(int));
+    if (!self->within || !self->depth) return ag_fail_memory(err, "categories");
+    memcpy(self->within, queue, (size_t)n * sizeof(int));
+    memcpy(self->depth, depth, (size_t)n * sizeof(int));
+    self->within_count = n;
     return AG_OK;
 }
 
@@ -195,28 +197,42 @@ static ag_status link_categories(ag_facts *f, const ag_yaml *const *at, ag_error
 {
     size_t n = (size_t)f->category_count, room = 20000000;
     unsigned char *state = ag_calloc(n + 1, 1);
-    int *queue = ag_calloc(n + 1, sizeof *queue), *mark = ag_calloc(n + 1, sizeof *mark);
-    ag_status status = state && queue && mark ? AG_OK : ag_fail_memory(err, "categories");
+    int *queue = ag_calloc(n + 1, sizeof *queue), *depth = ag_calloc(n + 1, sizeof *depth),
+        *mark = ag_calloc(n + 1, sizeof *mark);
+    ag_status status = state && queue && depth && mark ? AG_OK : ag_fail_memory(err, "categories");
     for (int i = 0; i < f->category_count && status == AG_OK; i++)
         if (in_cycle(f, i, state, 0))
             status = ag_yaml_fail(err, f->path, at[i],
                                   "the parents of '%s' lead back to it (or are more than 1000 deep)",
                                   f->categories[i].name);
     for (int i = 0; i < f->category_count && status == AG_OK; i++)
-        status = collect_within(f, i, queue, mark, &room, err);
+        status = collect_within(f, i, queue, depth, mark, &room, err);
     ag_free(state);
     ag_free(queue);
+    ag_free(depth);
     ag_free(mark);
     return status;
 }
 
-/* Adds synonyms to those that the category has. */
-static ag_status read_synonyms(ag_facts *f, const ag_yaml *node, int self, ag_error *err)
+/* Remembers that no title means the category by this name. */
+static ag_status for_queries(ag_facts *f, const char *name, ag_error *err)
+{
+    ag_str normal = {0};
+    ag_status status = ag_words_normal(&normal, name, f->english, err);
+    if (status == AG_OK && !ag_map_put(&f->only_queries, ag_str_text(&normal), normal.len, 1, NULL))
+        status = ag_fail_memory(err, "categories");
+    ag_str_free(&normal);
+    return status;
+}
+
+/* Adds names to those that the category has: `synonyms`, or those of `queries`. */
+static ag_status read_synonyms(ag_facts *f, const ag_yaml *node, const char *key, int self, ag_error *err)
 {
     ag_category *c = &f->categories[self];
     const char **names, **all;
     int n;
-    ag_status status = read_texts(f, node, "synonyms", &names, &n, err);
+    bool queries = strcmp(key, "queries") == 0;
+    ag_status status = read_texts(f, node, key, &names, &n, err);
     if (status != AG_OK) return status;
     if (!(all = ag_arena_alloc(&f->arena, (size_t)(c->synonym_count + n), sizeof *all)))
         return ag_fail_memory(err, "synonyms");
@@ -225,6 +241,7 @@ static ag_status read_synonyms(ag_facts *f, const ag_yaml *node, int self, ag_er
     for (int k = 0; k < n && status == AG_OK; k++) {
         all[c->synonym_count++] = names[k];
         status = name_category(f, node, names[k], self, NULL, err);
+        if (status == AG_OK && queries) status = for_queries(f, names[k], err);
     }
     return status;
 }
@@ -262,12 +279,13 @@ static ag_status read_categories(ag_facts *f, const ag_yaml *node, ag_error *err
     if (!index || !at) status = ag_fail_memory(err, "categories");
     for (int i = 0; i < known && status == AG_OK; i++) at[i] = node;
     for (int i = 0; i < node->count && status == AG_OK; i++) {
-        const ag_yaml *value = node->values[i], *synonyms = NULL;
+        static const char *const names[] = {"synonyms", "queries"};
+        const ag_yaml *value = node->values[i], *list[2] = {NULL, NULL};
         if (!ag_yaml_is_null(value)) {
             if ((status = need_map(f, value, node->keys[i]->text, err)) == AG_OK)
                 status = ag_yaml_known_keys(value, f->path, category_keys,
                                             sizeof category_keys / sizeof *category_keys, err);
-            synonyms = status == AG_OK ? ag_yaml_get(value, "synonyms") : NULL;
+            for (int k = 0; k < 2 && status == AG_OK; k++) list[k] = ag_yaml_get(value, names[k]);
         }
         int before = f->category_count;
         if (status == AG_OK) status = open_category(f, node->keys[i], &index[i], err);
@@ -275,7 +293,8 @@ static ag_status read_categories(ag_facts *f, const ag_yaml *node, ag_error *err
             status = ag_yaml_fail(err, f->path, node->keys[i], "'%s' already names the category '%s'",
                                   node->keys[i]->text, f->categories[index[i]].name);
         if (status == AG_OK) at[index[i]] = node->keys[i];
-        if (status == AG_OK && synonyms) status = read_synonyms(f, synonyms, index[i], err);
+        for (int k = 0; k < 2 && status == AG_OK; k++)
+            if (list[k]) status = read_synonyms(f, list[k], names[k], index[i], err);
     }
     for (int i = 0; i < node->count && status == AG_OK; i++)
         if (!ag_yaml_is_null(node->values[i])) status = read_category(f, node->values[i], index[i], err);
@@ -651,7 +670,8 @@ ag_status ag_facts_empty(ag_facts **facts, ag_error *err)
     ag_facts *f = ag_calloc(1, sizeof *f);
     if (!f) return ag_fail_memory(err, "facts");
     f->arena.name = "facts";
-    f->category_index.arena = f->phrases.arena = f->aside.arena = f->vague.arena = &f->arena;
+    f->category_index.arena = f->phrases.arena = f->aside.arena = f->vague.arena = f->only_queries.arena =
+        &f->arena;
     f->path = f->name = "";
     f->language = "en";
     f->compatibility = "fits";
@@ -750,6 +770,7 @@ void ag_facts_free(ag_facts *f)
     ag_map_free(&f->phrases);
     ag_map_free(&f->aside);
     ag_map_free(&f->vague);
+    ag_map_free(&f->only_queries);
     pthread_mutex_destroy(&f->lock);
     ag_arena_free(&f->arena);
     ag_free(f);

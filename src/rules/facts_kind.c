@@ -88,7 +88,9 @@ static int name_at(const scan *s, size_t word, size_t *n)
         const char *text = ag_words_slice(&s->words, word, *n, &len);
         bool whole = true;
         for (size_t k = 1; k < *n && whole; k++) whole = !parted(s, word + k);
-        int index = whole ? ag_map_get(&s->f->category_index, text, len) : -1;
+        int index = whole && ag_map_get(&s->f->only_queries, text, len) < 0
+                        ? ag_map_get(&s->f->category_index, text, len)
+                        : -1;
         if (*n == 1 && in_set(s, &s->f->vague, word)) index = VAGUE;
         if (index == VAGUE || index >= 0) return *n == 1 && counted(s, word, index) ? NOTHING : index;
     }

@@ -91,14 +91,28 @@ typedef enum ag_why {
 } ag_why;
 extern const char *const ag_why_names[AG_WHY_COUNT];
 
+/* What a category says of others, besides its parents. Of what is equally near the first one counts. */
+typedef enum ag_link {
+    AG_LINK_SIBLINGS,  /* serve the same need */
+    AG_LINK_RELATED,   /* go with it */
+    AG_LINK_UNCLEAR,   /* may or may not serve where it is wanted: such pairs get no verdict */
+    AG_LINK_UNRELATED, /* a different need, whatever is said of those above */
+    AG_LINKS
+} ag_link;
+extern const char *const ag_link_names[AG_LINKS]; /* keys of a category */
+
+typedef struct ag_links {
+    int *to; /* categories */
+    int count;
+} ag_links;
+
 typedef struct ag_category {
     const char *name, *normal;
     const char **synonyms;
     int synonym_count;
-    int *parents, *siblings, *related;
-    int *unclear; /* may or may not serve where this is wanted: such pairs get no verdict */
-    int parent_count, sibling_count, related_count, unclear_count;
-    int *within; /* itself and all above it */
+    ag_links parents, links[AG_LINKS];
+    int *within; /* itself and all above it, nearest first */
+    int *depth;  /* how many levels above it each of those is */
     int within_count;
     bool members_are_siblings; /* the children of this category are substitutes for each other */
 } ag_category;
@@ -136,6 +150,7 @@ struct ag_facts {
     ag_category *categories;
     int category_count;
     ag_map category_index;         /* normal form of names and synonyms -> category */
+    ag_map only_queries;           /* normal form of those that titles do not mean */
     struct ag_value_facts *values; /* attributes whose values the file relates */
     int value_count;
     ag_map phrases; /* normal form -> bits of 1 << ag_phrase */

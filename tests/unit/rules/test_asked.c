@@ -169,8 +169,11 @@ static void test_electronics(void **state)
     static const struct {
         const char *query, *reading;
     } rows[] = {
-        {"iphone 7", " / plain / smartphone"}, /* a device by itself is the thing */
-        {"iphone 7 black", "colour is Black / plain / smartphone"},
+        {"iphone 7", "brand is Apple / knowledge / smartphone"}, /* a device by itself is the thing */
+        {"iphone 7 black", "brand is Apple; colour is Black / knowledge / smartphone"},
+        {"iphone", "brand is Apple / knowledge / smartphone"},
+        {"ipad keyboard", " / plain / keyboard"},            /* which need not be that maker's */
+        {"apple", "brand is Apple / plain / -"},             /* a maker that the catalogue has not */
         {"iphone 7 sleeve", "fits is iPhone 7 / plain / -"}, /* beside an unknown word it is not */
         {"sleeve for iphone 7", "fits is iPhone 7 / plain / -"},
         {"phone case for iphone 8", "fits is iPhone 8 / plain / phone case"},

@@ -91,39 +91,53 @@ static void test_categories(void **state)
 
 enum { NODES = 12 };
 
+enum { SIBLINGS, RELATED, UNCLEAR, UNRELATED, LINKS };
+
 typedef struct graph {
-    bool parent[NODES][NODES], sibling[NODES][NODES], related[NODES][NODES], unclear[NODES][NODES];
+    bool parent[NODES][NODES], link[LINKS][NODES][NODES];
     bool members[NODES], wider_unclear;
 } graph;
 
+/* Levels from c up to an ancestor by the shortest way, or -1. */
+static int levels(const graph *g, int c, int ancestor)
+{
+    int best = -1;
+    if (c == ancestor) return 0;
+    for (int p = 0; p < NODES; p++) {
+        int more = g->parent[c][p] ? levels(g, p, ancestor) : -1;
+        if (more >= 0 && (best < 0 || more + 1 < best)) best = more + 1;
+    }
+    return best;
+}
+
 static bool within(const graph *g, int c, int ancestor)
 {
-    if (c == ancestor) return true;
-    for (int p = 0; p < NODES; p++)
-        if (g->parent[c][p] && within(g, p, ancestor)) return true;
-    return false;
+    return levels(g, c, ancestor) >= 0;
 }
 
-static bool joined(const graph *g, bool (*link)[NODES], int a, int b)
+/* Every link between what a and b are or belong to, the nearest one, the kinds in their order. */
+static ag_relation linked(const graph *g, int a, int b)
 {
-    for (int x = 0; x < NODES; x++)
-        for (int y = 0; y < NODES; y++) {
-            if (!link[x][y]) continue;
-            if (within(g, a, x) && !within(g, b, x) && within(g, b, y) && !within(g, a, y)) return true;
-            if (within(g, b, x) && !within(g, a, x) && within(g, a, y) && !within(g, b, y)) return true;
+    static const ag_relation relations[LINKS] = {AG_REL_SIBLING, AG_REL_RELATED, AG_REL_COUNT, AG_REL_ELSE};
+    ag_relation relation = AG_REL_ELSE;
+    int best = 1000;
+    for (int m = 0; m < NODES; m++)
+        if (g->members[m] && within(g, a, m) && within(g, b, m) && levels(g, a, m) + levels(g, b, m) < best) {
+            best = levels(g, a, m) + levels(g, b, m);
+            relation = AG_REL_SIBLING;
         }
-    return false;
-}
-
-/* One of them, or what it belongs to, names the other or what that belongs to. */
-static bool left_open(const graph *g, int a, int b)
-{
-    for (int x = 0; x < NODES; x++)
-        for (int y = 0; y < NODES; y++)
-            if (g->unclear[x][y] &&
-                ((within(g, a, x) && within(g, b, y)) || (within(g, b, x) && within(g, a, y))))
-                return true;
-    return false;
+    for (int l = 0; l < LINKS; l++)
+        for (int x = 0; x < NODES; x++)
+            for (int y = 0; y < NODES; y++)
+                for (int turn = 0; turn < 2; turn++) {
+                    int from = turn ? b : a, to = turn ? a : b;
+                    if (!g->link[l][x][y] || !within(g, from, x) || !within(g, to, y)) continue;
+                    if (l != UNCLEAR && (within(g, to, x) || within(g, from, y))) continue;
+                    if (levels(g, from, x) + levels(g, to, y) >= best) continue;
+                    best = levels(g, from, x) + levels(g, to, y);
+                    relation = relations[l];
+                }
+    return relation;
 }
 
 static ag_relation slow_relation(graph *g, int w, int i)
@@ -131,11 +145,7 @@ static ag_relation slow_relation(graph *g, int w, int i)
     if (w == i) return AG_REL_SAME;
     if (within(g, i, w)) return AG_REL_NARROWER;
     if (within(g, w, i)) return g->wider_unclear ? AG_REL_COUNT : AG_REL_SIBLING;
-    for (int m = 0; m < NODES; m++)
-        if (g->members[m] && within(g, w, m) && within(g, i, m)) return AG_REL_SIBLING;
-    if (joined(g, g->sibling, w, i)) return AG_REL_SIBLING;
-    if (joined(g, g->related, w, i)) return AG_REL_RELATED;
-    return left_open(g, w, i) ? AG_REL_COUNT : AG_REL_ELSE;
+    return linked(g, w, i);
 }
 
 static void add_links(ag_str *y, const char *key, const bool *row)
@@ -166,16 +176,15 @@ static void test_category_brute(void **state)
         for (int i = 0; i < NODES; i++) {
             for (int j = 0; j < NODES; j++) {
                 g.parent[i][j] = j < i && ag_rng_below(&rng, 9) == 0; /* only to smaller ones: no cycles */
-                g.sibling[i][j] = j != i && ag_rng_below(&rng, 18) == 0;
-                g.related[i][j] = j != i && ag_rng_below(&rng, 12) == 0;
-                g.unclear[i][j] = j != i && ag_rng_below(&rng, 18) == 0;
+                for (int l = 0; l < LINKS; l++) g.link[l][i][j] = j != i && ag_rng_below(&rng, 18) == 0;
             }
             g.members[i] = ag_rng_below(&rng, 6) == 0;
             ag_str_addf(&y, "  c%d:\n    synonyms: [s%d]\n", i, i);
             add_links(&y, "parents", g.parent[i]);
-            add_links(&y, "siblings", g.sibling[i]);
-            add_links(&y, "related", g.related[i]);
-            add_links(&y, "unclear", g.unclear[i]);
+            add_links(&y, "siblings", g.link[SIBLINGS][i]);
+            add_links(&y, "related", g.link[RELATED][i]);
+            add_links(&y, "unclear", g.link[UNCLEAR][i]);
+            add_links(&y, "unrelated", g.link[UNRELATED][i]);
             if (g.members[i]) ag_str_add(&y, "    members: siblings\n");
         }
         ag_facts *f = help_facts(ag_str_text(&y));

@@ -20,7 +20,7 @@ static const char *const small = "facts: t\n"
                                  "  laptop case: {synonyms: [sleeve case]}\n"
                                  "  laptop battery: {}\n"
                                  "  battery: {}\n"
-                                 "  keyboard: {}\n"
+                                 "  keyboard: {queries: [clacker, mouse clacker]}\n"
                                  "  mouse: {}\n"
                                  "  mouse pad: {}\n"
                                  "  printer: {synonyms: [flat printer, small flat printer]}\n"
@@ -88,6 +88,11 @@ static const line rules[] = {
     {.title = "Acme small flat printer stand", .kind = "printer stand"},
     {.title = "Acme small flat printer", .kind = "printer"},
     {.title = "Acme small flat printer, stand", .kind = "printer"},
+    /* names that only queries use */
+    {.title = "Acme clacker", .kind = NULL},
+    {.title = "Acme cable clacker", .kind = "cable"},
+    {.title = "Acme mouse clacker", .kind = "mouse"},
+    {.title = "X1", .kind = NULL, .description = "A clacker"},
     /* two things at once are none */
     {.title = "Acme keyboard + mouse", .kind = NULL},
     {.title = "Acme keyboard & mouse", .kind = NULL},
