@@ -4,10 +4,12 @@
  */
 #include "data/synth_parts.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { SEEDS = 400, ROWS = 64, WORDS = 4, FEW = 30 };
-static const double BY_TITLE = 0.6; /* of the queries that name a kind; most of the others run out soon */
+static const double BY_TITLE = 0.5; /* of the queries that name a kind; most of the others run out soon */
+static const double SERIES = 0.1;   /* of the wordings that one brand alone has */
 
 typedef ag_query_maker maker;
 
@@ -16,13 +18,15 @@ static bool chance(maker *m, double p)
     return ag_rng_double(&m->rng) < p;
 }
 
-/* A random product of the maker's side that has a kind; false when none was met. */
+/* A random product of the maker's side that has a kind; false when none was met. A kind comes as often as the square root of its
+ * number of products: shops sell many ink cartridges, and shoppers ask for many things. */
 static bool draw_seed(maker *m)
 {
     const ag_shelf *s = m->shelf;
     for (int i = 0; i < SEEDS; i++) {
         uint32_t index = ag_rng_below(&m->rng, (uint32_t)s->count);
         if (s->side_of[index] != m->side || s->kind_of[index] < 0) continue;
+        if (!chance(m, 1 / sqrt((double)s->kinds[s->kind_of[index]].count[m->side]))) continue;
         m->seed = &s->items[index];
         m->kind = &s->kinds[s->kind_of[index]];
         return true;
@@ -51,10 +55,12 @@ static ag_status name_by_title(maker *m, ag_synth_query *q, const char **before)
 {
     ag_str name = {0}, words = {0};
     int index = -1;
-    ag_status status = ag_facts_kind_words(&name, &words, m->shelf->facts, m->seed, chance(m, 0.5) ? 1 : 2,
+    ag_status status = ag_facts_kind_words(&name, &words, m->shelf->facts, m->seed, chance(m, 0.7) ? 1 : 2,
                                            m->err);
-    if (status == AG_OK && words.len)
-        status = ag_facts_category_index(m->shelf->facts, ag_str_text(&name), &index, m->err);
+    bool usual = status == AG_OK && words.len > 0 &&
+                 (ag_shelf_common_wording(m->shelf, ag_str_text(&words), ag_str_text(&name)) ||
+                  chance(m, SERIES));
+    if (usual) status = ag_facts_category_index(m->shelf->facts, ag_str_text(&name), &index, m->err);
     if (status == AG_OK && index >= 0) {
         q->wanted = ag_arena_strdup(m->arena, ag_str_text(&name));
         q->more = *before = ag_arena_strdup(m->arena, ag_str_text(&words));

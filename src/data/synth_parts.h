@@ -34,6 +34,8 @@ typedef struct ag_shelf {
     unsigned char *side_of; /* of an item */
     unsigned char *unseen_brand;
     ag_bm25 *search; /* of a real catalogue, else NULL */
+    ag_map
+        wordings; /* of a real catalogue: kinds as titles word them, with a word or two before -> a product, or -1 for several brands' */
 } ag_shelf;
 
 /* One request on its way into the query's text. */
@@ -49,6 +51,8 @@ typedef struct ag_wish {
 } ag_wish;
 
 ag_status ag_shelf_build(ag_shelf *shelf, ag_error *err);
+/* Do titles of several brands word a kind so? Then it is what the thing is called, and no maker's series. */
+bool ag_shelf_common_wording(const ag_shelf *shelf, const char *before, const char *name);
 void ag_shelf_free(ag_shelf *shelf);
 /* Which side a file's queries start from. */
 ag_side ag_synth_side(int part);

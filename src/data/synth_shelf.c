@@ -99,11 +99,44 @@ static ag_status choose_sides(ag_shelf *s, ag_error *err)
     return status;
 }
 
+/* How a product's title words its kind, with one word before it and with two. */
+static ag_status add_wordings(ag_shelf *s, int index, ag_error *err)
+{
+    ag_str name = {0}, text = {0};
+    ag_status status = AG_OK;
+    const ag_item *item = &s->items[index];
+    for (int words = 1; words <= 2 && status == AG_OK; words++) {
+        bool made;
+        ag_str_clear(&name);
+        ag_str_clear(&text);
+        status = ag_facts_kind_words(&name, &text, s->facts, item, words, err);
+        if (status != AG_OK || text.len == 0) break;
+        ag_str_addf(&text, " %s", ag_str_text(&name));
+        ag_map_entry *e = text.failed ? NULL : ag_map_put(&s->wordings, text.data, text.len, index, &made);
+        if (!e)
+            status = ag_fail_memory(err, "catalogue");
+        else if (!made && e->value >= 0 && !ag_streq(s->items[e->value].brand, item->brand))
+            e->value = -1;
+    }
+    ag_str_free(&name);
+    ag_str_free(&text);
+    return status;
+}
+
+bool ag_shelf_common_wording(const ag_shelf *s, const char *before, const char *name)
+{
+    ag_str text = {0};
+    ag_str_addf(&text, "%s %s", before, name);
+    const ag_map_entry *e = text.failed ? NULL : ag_map_find(&s->wordings, text.data, text.len);
+    ag_str_free(&text);
+    return e && e->value < 0;
+}
+
 ag_status ag_shelf_build(ag_shelf *s, ag_error *err)
 {
     ag_status status = AG_OK;
     s->arena.name = "catalogue";
-    s->kind_index.arena = &s->arena;
+    s->kind_index.arena = s->wordings.arena = &s->arena;
     s->kind_of = ag_calloc(s->count + 1, sizeof *s->kind_of);
     s->side_of = ag_calloc(s->count + 1, 1);
     s->unseen_brand = ag_calloc(s->count + 1, 1);
@@ -120,6 +153,8 @@ ag_status ag_shelf_build(ag_shelf *s, ag_error *err)
                        s->kind_count);
     if (status == AG_OK && s->options->catalogue)
         status = ag_bm25_build(&s->search, s->items, s->count, ag_book_english(s->book), err);
+    for (size_t i = 0; i < s->count && status == AG_OK && s->options->catalogue; i++)
+        if (s->kind_of[i] >= 0) status = add_wordings(s, (int)i, err);
     return status == AG_OK ? choose_sides(s, err) : status;
 }
 
@@ -129,6 +164,7 @@ void ag_shelf_free(ag_shelf *s)
         for (int side = 0; side < AG_SIDES; side++) ag_free(s->kinds[k].items[side]);
     ag_free(s->kinds);
     ag_map_free(&s->kind_index);
+    ag_map_free(&s->wordings);
     ag_bm25_free(s->search);
     ag_free(s->kind_of);
     ag_free(s->side_of);
