@@ -69,8 +69,8 @@ static ag_status need_map(const ag_facts *f, const ag_yaml *node, const char *wh
 /* --- categories -------------------------------------------------------------------------------------------- */
 
 const char *const ag_link_names[AG_LINKS] = {"siblings", "related", "unclear", "unrelated"};
-static const char *const category_keys[] = {"parents",   "siblings", "related", "unclear",
-                                            "unrelated", "synonyms", "queries", "members"};
+static const char *const category_keys[] = {"parents",  "siblings", "related", "unclear", "unrelated",
+                                            "synonyms", "titles",   "queries", "members"};
 
 static ag_status name_category(ag_facts *f, const ag_yaml *at, const char *name, int index,
                                const char **normal, ag_error *err)
@@ -225,6 +225,31 @@ static ag_status for_queries(ag_facts *f, const char *name, ag_error *err)
     return status;
 }
 
+/* Names that only titles mean the category by. */
+static ag_status read_titles(ag_facts *f, const ag_yaml *node, int self, ag_error *err)
+{
+    const char **names;
+    int n;
+    ag_str normal = {0};
+    ag_status status = read_texts(f, node, "titles", &names, &n, err);
+    for (int k = 0; k < n && status == AG_OK; k++) {
+        bool made = false;
+        ag_str_clear(&normal);
+        if ((status = ag_words_normal(&normal, names[k], f->english, err)) != AG_OK) break;
+        int known = ag_map_get(&f->category_index, ag_str_text(&normal), normal.len);
+        ag_map_entry *e = known < 0
+                              ? ag_map_put(&f->only_titles, ag_str_text(&normal), normal.len, self, &made)
+                              : NULL;
+        if (known < 0 && !e)
+            status = ag_fail_memory(err, "categories");
+        else if (known >= 0 || e->value != self)
+            status = ag_yaml_fail(err, f->path, node, "titles: '%s' already names the category '%s'",
+                                  names[k], f->categories[known >= 0 ? known : e->value].name);
+    }
+    ag_str_free(&normal);
+    return status;
+}
+
 /* Adds names to those that the category has: `synonyms`, or those of `queries`. */
 static ag_status read_synonyms(ag_facts *f, const ag_yaml *node, const char *key, int self, ag_error *err)
 {
@@ -296,8 +321,12 @@ static ag_status read_categories(ag_facts *f, const ag_yaml *node, ag_error *err
         for (int k = 0; k < 2 && status == AG_OK; k++)
             if (list[k]) status = read_synonyms(f, list[k], names[k], index[i], err);
     }
-    for (int i = 0; i < node->count && status == AG_OK; i++)
-        if (!ag_yaml_is_null(node->values[i])) status = read_category(f, node->values[i], index[i], err);
+    for (int i = 0; i < node->count && status == AG_OK; i++) { /* all names are known now */
+        if (ag_yaml_is_null(node->values[i])) continue;
+        const ag_yaml *titles = ag_yaml_get(node->values[i], "titles");
+        status = read_category(f, node->values[i], index[i], err);
+        if (status == AG_OK && titles) status = read_titles(f, titles, index[i], err);
+    }
     if (status == AG_OK) status = link_categories(f, at, err);
     ag_free(index);
     ag_free(at);
@@ -671,7 +700,7 @@ ag_status ag_facts_empty(ag_facts **facts, ag_error *err)
     if (!f) return ag_fail_memory(err, "facts");
     f->arena.name = "facts";
     f->category_index.arena = f->phrases.arena = f->aside.arena = f->vague.arena = f->only_queries.arena =
-        &f->arena;
+        f->only_titles.arena = &f->arena;
     f->path = f->name = "";
     f->language = "en";
     f->compatibility = "fits";
@@ -771,6 +800,7 @@ void ag_facts_free(ag_facts *f)
     ag_map_free(&f->aside);
     ag_map_free(&f->vague);
     ag_map_free(&f->only_queries);
+    ag_map_free(&f->only_titles);
     pthread_mutex_destroy(&f->lock);
     ag_arena_free(&f->arena);
     ag_free(f);

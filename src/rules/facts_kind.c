@@ -77,6 +77,18 @@ static bool counted(const scan *s, size_t word, int name)
     return name == VAGUE && (plural || glued);
 }
 
+static int any_name(const ag_facts *f, const char *text, size_t len)
+{
+    int index = ag_map_get(&f->category_index, text, len);
+    return index >= 0 ? index : ag_map_get(&f->only_titles, text, len);
+}
+
+/* The category that a title means by a name, or -1. */
+static int title_name(const ag_facts *f, const char *text, size_t len)
+{
+    return ag_map_get(&f->only_queries, text, len) >= 0 ? -1 : any_name(f, text, len);
+}
+
 /* The category that the longest name at `word` means, or NOTHING; *n its words. A vague word says nothing alone, even
  * where it is a name for queries ("pc"). */
 static int name_at(const scan *s, size_t word, size_t *n)
@@ -88,9 +100,7 @@ static int name_at(const scan *s, size_t word, size_t *n)
         const char *text = ag_words_slice(&s->words, word, *n, &len);
         bool whole = true;
         for (size_t k = 1; k < *n && whole; k++) whole = !parted(s, word + k);
-        int index = whole && ag_map_get(&s->f->only_queries, text, len) < 0
-                        ? ag_map_get(&s->f->category_index, text, len)
-                        : -1;
+        int index = whole ? title_name(s->f, text, len) : -1;
         if (*n == 1 && in_set(s, &s->f->vague, word)) index = VAGUE;
         if (index == VAGUE || index >= 0) return *n == 1 && counted(s, word, index) ? NOTHING : index;
     }
@@ -148,8 +158,9 @@ static size_t after_brand(const scan *s)
     return n;
 }
 
-/* The kind that a text names: a category, VAGUE when it says that there is one without saying which, or NOTHING. */
-static ag_status read_text(scan *s, const char *text, int *kind)
+/* The kind that a text names: a category, VAGUE when it says that there is one without saying which, or NOTHING. `first`: only what
+ * stands before anything parts counts, as in a description, which goes on with what the thing has. */
+static ag_status read_text(scan *s, const char *text, bool first, int *kind)
 {
     int found = NOTHING, last = NOTHING; /* last: the category of the name that ends at `end` */
     size_t n;
@@ -161,7 +172,7 @@ static ag_status read_text(scan *s, const char *text, int *kind)
     for (size_t i = status == AG_OK ? after_brand(s) : 0; i < s->words.count && status == AG_OK; i += n) {
         n = 1;
         if (i && parted(s, i)) {
-            if (found != NOTHING) break;
+            if (found != NOTHING || first) break;
             aside = false;
             last = NOTHING;
         }
@@ -191,6 +202,17 @@ static ag_status read_text(scan *s, const char *text, int *kind)
     return status == AG_OK ? ag_str_ok(&s->scratch, s->err) : status;
 }
 
+/* The category of a type field's value; a vague word says as little there as in a title. */
+static ag_status type_name(scan *s, const char *value, int *kind)
+{
+    ag_str_clear(&s->scratch);
+    ag_status status = ag_words_normal(&s->scratch, value, s->f->english, s->err);
+    const char *text = ag_str_text(&s->scratch);
+    if (status == AG_OK && ag_map_get(&s->f->vague, text, s->scratch.len) < 0)
+        *kind = any_name(s->f, text, s->scratch.len);
+    return status;
+}
+
 static ag_status read_type_fields(scan *s, const ag_item *item, int *kind)
 {
     ag_status status = AG_OK;
@@ -200,7 +222,7 @@ static ag_status read_type_fields(scan *s, const ag_item *item, int *kind)
             const ag_field *field = &item->fields[i];
             if (strcmp(field->name, s->f->type_fields[t]) != 0) continue;
             for (int k = 0; k < field->count && *kind < 0 && status == AG_OK; k++)
-                status = ag_facts_category_index(s->f, field->values[k], kind, s->err);
+                status = type_name(s, field->values[k], kind);
         }
     return status;
 }
@@ -212,9 +234,9 @@ ag_status ag_facts_kind(const char **kind, const ag_facts *facts, const ag_item 
     *kind = NULL;
     if (facts->category_count == 0) return AG_OK;
     ag_status status = item->brand ? ag_words_normal(&s.brand, item->brand, facts->english, err) : AG_OK;
-    if (status == AG_OK) status = read_text(&s, item->title, &index);
+    if (status == AG_OK) status = read_text(&s, item->title, false, &index);
     if (status == AG_OK && index == NOTHING) status = read_type_fields(&s, item, &index);
-    if (status == AG_OK && index == NOTHING) status = read_text(&s, item->description, &index);
+    if (status == AG_OK && index == NOTHING) status = read_text(&s, item->description, true, &index);
     if (status == AG_OK && index >= 0) *kind = facts->categories[index].name;
     ag_words_free(&s.words);
     ag_str_free(&s.scratch);
@@ -229,7 +251,7 @@ ag_status ag_facts_kind_words(ag_str *name, ag_str *before, const ag_facts *fact
     int index = NOTHING;
     size_t len;
     ag_status status = item->brand ? ag_words_normal(&s.brand, item->brand, facts->english, err) : AG_OK;
-    if (status == AG_OK) status = read_text(&s, item->title, &index);
+    if (status == AG_OK) status = read_text(&s, item->title, false, &index);
     if (status == AG_OK && index >= 0) {
         size_t first = s.start, from = after_brand(&s);
         for (; first > from && s.start - first < (size_t)words && !parted(&s, first); first--) {

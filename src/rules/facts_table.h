@@ -151,6 +151,7 @@ struct ag_facts {
     int category_count;
     ag_map category_index;         /* normal form of names and synonyms -> category */
     ag_map only_queries;           /* normal form of those that titles do not mean */
+    ag_map only_titles;            /* normal form of names that queries do not use -> category */
     struct ag_value_facts *values; /* attributes whose values the file relates */
     int value_count;
     ag_map phrases; /* normal form -> bits of 1 << ag_phrase */

@@ -185,6 +185,7 @@ static void test_electronics(void **state)
         {"toner without tn-2110", "model not tn-2110 / negation / toner"},
         {"toner for tn-2110", "fits is tn-2110 / plain / toner"},
         {"toner qx5", " / plain / toner"},    /* too short */
+        {"ppm a4", " / plain / -"},           /* a name for titles only */
         {"toner qx5yz", " / plain / toner"},  /* one digit */
         {"toner 2110cn", " / plain / toner"}, /* may be a quantity */
     };

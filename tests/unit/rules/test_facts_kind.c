@@ -9,24 +9,25 @@
 
 #define ELECTRONICS AGRL_SOURCE_DIR "/rules/facts/electronics.yaml"
 
-static const char *const small = "facts: t\n"
-                                 "type_fields: [type, product type]\n"
-                                 "aside: [for, with, w]\n"
-                                 "vague: [kit, pack, set, case, pc]\n"
-                                 "phrases: {join: [and]}\n"
-                                 "categories:\n"
-                                 "  computer: {synonyms: [pc, gaming pc]}\n"
-                                 "  laptop: {parents: [computer], synonyms: [notebook]}\n"
-                                 "  laptop case: {synonyms: [sleeve case]}\n"
-                                 "  laptop battery: {}\n"
-                                 "  battery: {}\n"
-                                 "  keyboard: {queries: [clacker, mouse clacker]}\n"
-                                 "  mouse: {}\n"
-                                 "  mouse pad: {}\n"
-                                 "  printer: {synonyms: [flat printer, small flat printer]}\n"
-                                 "  printer stand: {}\n"
-                                 "  cable: {}\n"
-                                 "  printer cable: {parents: [cable]}\n";
+static const char *const small =
+    "facts: t\n"
+    "type_fields: [type, product type]\n"
+    "aside: [for, with, w]\n"
+    "vague: [kit, pack, set, case, pc]\n"
+    "phrases: {join: [and]}\n"
+    "categories:\n"
+    "  computer: {synonyms: [pc, gaming pc]}\n"
+    "  laptop: {parents: [computer], synonyms: [notebook]}\n"
+    "  laptop case: {synonyms: [sleeve case]}\n"
+    "  laptop battery: {}\n"
+    "  battery: {}\n"
+    "  keyboard: {queries: [clacker, mouse clacker], titles: [qwerty, printer board]}\n"
+    "  mouse: {}\n"
+    "  mouse pad: {}\n"
+    "  printer: {synonyms: [flat printer, small flat printer]}\n"
+    "  printer stand: {}\n"
+    "  cable: {}\n"
+    "  printer cable: {parents: [cable]}\n";
 
 /* A product: title, brand, description, and what its field "type" says; NULL where there is none. */
 typedef struct line {
@@ -93,6 +94,10 @@ static const line rules[] = {
     {.title = "Acme cable clacker", .kind = "cable"},
     {.title = "Acme mouse clacker", .kind = "mouse"},
     {.title = "X1", .kind = NULL, .description = "A clacker"},
+    /* and names that only titles use */
+    {.title = "Acme qwerty", .kind = "keyboard"},
+    {.title = "Acme printer board", .kind = "keyboard"},
+    {.title = "X1", .kind = "keyboard", .type = "Qwerty"},
     /* two things at once are none */
     {.title = "Acme keyboard + mouse", .kind = NULL},
     {.title = "Acme keyboard & mouse", .kind = NULL},
@@ -137,6 +142,9 @@ static const line rules[] = {
     {.title = "Acme mouse", .kind = "mouse", .type = "keyboard"},
     {.title = "X1", .kind = "cable", .description = "Black cable\nprinter"},
     {.title = "X1", .kind = NULL, .description = "For your printer"},
+    {.title = "X1", .kind = NULL, .description = "Silent, with printer"}, /* what it is stands first */
+    {.title = "X1", .kind = NULL, .description = "Silent\nA printer"},
+    {.title = "X1", .kind = "printer", .type = "PC", .description = "A printer"},
     {.title = "X1", .kind = NULL, .description = "A printer kit"},
     {.title = "", .kind = "printer", .description = "A printer"},
     {.title = "", .kind = NULL},
