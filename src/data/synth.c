@@ -35,8 +35,8 @@ enum {
     QUERIES_MORE = 1000 /* at most this many queries for a part's pairs */
 };
 
-/* The price of "cheaper than X" must be clear to a reader: nothing within this share of X's. Over a catalogue nothing that is dearer
- * either: who asks for an alternative may not mind the price, and X's is not at hand. */
+/* The price of "cheaper than X" must be clear to a reader: nothing within this share of X's. Over a catalogue nothing that is dearer, or
+ * has no price, either: who asks for an alternative may not mind the price, and X's is not at hand. */
 static const double like_margin = 0.12;
 
 typedef struct candidate {
@@ -202,9 +202,10 @@ static ag_status consider(run *r, const ag_synth_query *q, uint32_t index, bool 
     ag_status status = in_question(&may, r, q, item, kind);
     if (status != AG_OK || !may) return status;
     const ag_item *x = q->reference;
-    double dearer = x && item->has_price && !ag_streq(x->brand, item->brand) ? item->price / x->price - 1
-                                                                             : -1;
-    if (fabs(dearer) < like_margin || (r->options->catalogue && dearer > 0)) return AG_OK;
+    if (x && !ag_streq(x->brand, item->brand)) {
+        double dearer = item->has_price ? item->price / x->price - 1 : -like_margin;
+        if (fabs(dearer) < like_margin || (r->options->catalogue && dearer >= -like_margin)) return AG_OK;
+    }
     status = ag_facts_gold_skills(&c->gold, &c->skills, r->shelf->facts, r->shelf->book, &q->asked, item,
                                   q->wanted, x, &r->scratch, r->err);
     if (status != AG_OK || c->gold.tier < 0) return status;

@@ -127,7 +127,7 @@ static ag_status make_model(maker *m, ag_synth_query *q, const char **before, co
 {
     const ag_attribute *row = row_named(m, "model"), *brand = row_named(m, "brand");
     const char *value = row ? ag_synth_stated(m->seed, row) : NULL;
-    if (!value || !ag_value_is_code(value) || strlen(value) < 3) return AG_OK;
+    if (!value || !ag_value_is_code(value) || strlen(value) < 3 || strpbrk(value, ",;/|")) return AG_OK;
     q->wanted = m->kind->name;
     if (brand && m->seed->brand && chance(m, 0.25)) {
         ask_for(m, brand, m->seed->brand);
@@ -138,6 +138,19 @@ static ag_status make_model(maker *m, ag_synth_query *q, const char **before, co
     return AG_OK;
 }
 
+/* A device's name that shoppers type: short, with a letter and a digit, no range or remark ("FC8400 - FC8499", "X1 (HP)"). */
+static bool device_name(const char *text, size_t len)
+{
+    size_t words = 1, digits = 0, letters = 0;
+    for (size_t i = 0; i < len; i++) {
+        words += text[i] == ' ';
+        digits += text[i] >= '0' && text[i] <= '9';
+        letters += (text[i] >= 'a' && text[i] <= 'z') || (text[i] >= 'A' && text[i] <= 'Z');
+        if (strchr("()[]", text[i]) || (i > 0 && text[i] == '-' && text[i - 1] == ' ')) return false;
+    }
+    return len >= 3 && len <= 32 && words <= WORDS && digits > 0 && letters > 0;
+}
+
 /* One of the devices that a product fits, where it has a short name. */
 static const char *device_of(maker *m, const char *text)
 {
@@ -146,12 +159,9 @@ static const char *device_of(maker *m, const char *text)
     int n = 0;
     for (const char *at = text; *at && n < ROWS;) {
         at += strspn(at, ",;/| \n");
-        size_t len = strcspn(at, ",;/|\n"), words = 1, whole = len;
+        size_t len = strcspn(at, ",;/|\n"), whole = len;
         while (len && at[len - 1] == ' ') len--;
-        for (size_t i = 0; i < len; i++) words += at[i] == ' ';
-        bool digit = false;
-        for (size_t i = 0; i < len; i++) digit |= at[i] >= '0' && at[i] <= '9';
-        if (len >= 3 && len <= 32 && words <= WORDS && digit) {
+        if (device_name(at, len)) {
             pieces[n] = at;
             lengths[n++] = len;
         }

@@ -48,13 +48,13 @@ static int distance(const ag_facts *f, int a, int b, ag_link link)
     return best;
 }
 
-/* The same for a category whose members are siblings and that both belong to. */
-static int members_distance(const ag_facts *f, int a, int b)
+/* The same for a category that both belong to and whose members are so linked. */
+static int members_distance(const ag_facts *f, int a, int b, ag_link link)
 {
     const ag_category *c = &f->categories[a];
     int best = INT_MAX;
     for (int i = 0; i < c->within_count; i++) {
-        int up = f->categories[c->within[i]].members_are_siblings ? levels(f, b, c->within[i]) : -1;
+        int up = f->categories[c->within[i]].members == (int)link ? levels(f, b, c->within[i]) : -1;
         if (up >= 0 && c->depth[i] + up < best) best = c->depth[i] + up;
     }
     return best;
@@ -68,11 +68,12 @@ static ag_relation linked(const ag_facts *f, int a, int b)
                                                     [AG_LINK_UNCLEAR] = AG_REL_COUNT,
                                                     [AG_LINK_UNRELATED] = AG_REL_ELSE};
     ag_relation relation = AG_REL_ELSE;
-    int best = members_distance(f, a, b);
-    if (best < INT_MAX) relation = AG_REL_SIBLING;
+    int best = INT_MAX;
     for (int l = 0; l < AG_LINKS; l++) {
-        int there = distance(f, a, b, (ag_link)l), back = distance(f, b, a, (ag_link)l);
+        int there = distance(f, a, b, (ag_link)l), back = distance(f, b, a, (ag_link)l),
+            members = members_distance(f, a, b, (ag_link)l);
         int least = there < back ? there : back;
+        if (members < least) least = members;
         if (least < best) {
             best = least;
             relation = relations[l];

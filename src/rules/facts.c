@@ -144,8 +144,10 @@ static ag_status read_category(ag_facts *f, const ag_yaml *node, int self, ag_er
     if (status == AG_OK && (value = ag_yaml_get(node, "members"))) {
         const char *text;
         status = ag_yaml_string(value, f->path, "members", &text, err);
-        if (status == AG_OK && !(c->members_are_siblings = strcmp(text, "siblings") == 0))
-            status = ag_yaml_fail(err, f->path, value, "members can only be 'siblings', not '%s'", text);
+        c->members = status == AG_OK && strcmp(text, "unclear") == 0 ? AG_LINK_UNCLEAR : AG_LINK_SIBLINGS;
+        if (status == AG_OK && strcmp(text, ag_link_names[c->members]) != 0)
+            status = ag_yaml_fail(err, f->path, value, "members can be 'siblings' or 'unclear', not '%s'",
+                                  text);
     }
     return status;
 }
@@ -288,6 +290,7 @@ static ag_status open_category(ag_facts *f, const ag_yaml *key, int *index, ag_e
     if (status != AG_OK || *index >= 0) return status;
     *index = f->category_count;
     ag_category *c = &f->categories[f->category_count++];
+    c->members = -1;
     if (!(c->name = ag_arena_strdup(&f->arena, key->text))) return ag_fail_memory(err, "categories");
     return name_category(f, key, c->name, *index, &c->normal, err);
 }

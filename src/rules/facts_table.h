@@ -114,7 +114,7 @@ typedef struct ag_category {
     int *within; /* itself and all above it, nearest first */
     int *depth;  /* how many levels above it each of those is */
     int within_count;
-    bool members_are_siblings; /* the children of this category are substitutes for each other */
+    int members; /* the ag_link between any two of its children (siblings, unclear), or -1 */
 } ag_category;
 
 /* What a knowledge phrase stands for ("for heavy rain" is waterproof). */

@@ -95,7 +95,8 @@ enum { SIBLINGS, RELATED, UNCLEAR, UNRELATED, LINKS };
 
 typedef struct graph {
     bool parent[NODES][NODES], link[LINKS][NODES][NODES];
-    bool members[NODES], wider_unclear;
+    int members[NODES]; /* a link, or -1 */
+    bool wider_unclear;
 } graph;
 
 /* Levels from c up to an ancestor by the shortest way, or -1. */
@@ -121,12 +122,13 @@ static ag_relation linked(const graph *g, int a, int b)
     static const ag_relation relations[LINKS] = {AG_REL_SIBLING, AG_REL_RELATED, AG_REL_COUNT, AG_REL_ELSE};
     ag_relation relation = AG_REL_ELSE;
     int best = 1000;
-    for (int m = 0; m < NODES; m++)
-        if (g->members[m] && within(g, a, m) && within(g, b, m) && levels(g, a, m) + levels(g, b, m) < best) {
-            best = levels(g, a, m) + levels(g, b, m);
-            relation = AG_REL_SIBLING;
-        }
-    for (int l = 0; l < LINKS; l++)
+    for (int l = 0; l < LINKS; l++) {
+        for (int m = 0; m < NODES; m++)
+            if (g->members[m] == l && within(g, a, m) && within(g, b, m) &&
+                levels(g, a, m) + levels(g, b, m) < best) {
+                best = levels(g, a, m) + levels(g, b, m);
+                relation = relations[l];
+            }
         for (int x = 0; x < NODES; x++)
             for (int y = 0; y < NODES; y++)
                 for (int turn = 0; turn < 2; turn++) {
@@ -137,6 +139,7 @@ static ag_relation linked(const graph *g, int a, int b)
                     best = levels(g, from, x) + levels(g, to, y);
                     relation = relations[l];
                 }
+    }
     return relation;
 }
 
@@ -178,14 +181,15 @@ static void test_category_brute(void **state)
                 g.parent[i][j] = j < i && ag_rng_below(&rng, 9) == 0; /* only to smaller ones: no cycles */
                 for (int l = 0; l < LINKS; l++) g.link[l][i][j] = j != i && ag_rng_below(&rng, 18) == 0;
             }
-            g.members[i] = ag_rng_below(&rng, 6) == 0;
+            g.members[i] = ag_rng_below(&rng, 6) ? -1 : ag_rng_below(&rng, 2) ? UNCLEAR : SIBLINGS;
             ag_str_addf(&y, "  c%d:\n    synonyms: [s%d]\n", i, i);
             add_links(&y, "parents", g.parent[i]);
             add_links(&y, "siblings", g.link[SIBLINGS][i]);
             add_links(&y, "related", g.link[RELATED][i]);
             add_links(&y, "unclear", g.link[UNCLEAR][i]);
             add_links(&y, "unrelated", g.link[UNRELATED][i]);
-            if (g.members[i]) ag_str_add(&y, "    members: siblings\n");
+            if (g.members[i] >= 0)
+                ag_str_addf(&y, "    members: %s\n", g.members[i] == UNCLEAR ? "unclear" : "siblings");
         }
         ag_facts *f = help_facts(ag_str_text(&y));
         for (int i = 0; i < NODES; i++)
@@ -221,7 +225,7 @@ static void test_refusals(void **state)
         {"categories:\n  a: {parents: [b]}\n  b: {parents: [c]}\n  c: {parents: [a]}\n", "lead back to it"},
         {"categories:\n  a: {parents: [a]}\n", "names itself"},
         {"categories:\n  a: {synonyms: [b]}\n  b: {}\n", "already names"},
-        {"categories:\n  a: {members: cousins}\n", ":2:16: members can only be 'siblings'"},
+        {"categories:\n  a: {members: cousins}\n", ":2:16: members can be 'siblings' or 'unclear'"},
         {"categories:\n  a: {sibling: [b]}\n", "siblings"},
         {"categories:\n  '--': {}\n", "no letters or digits"},
         {"values:\n  colour: {synonyms: [navy, blue]}\n", "list of two or more"},
