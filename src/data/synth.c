@@ -35,8 +35,8 @@ enum {
     QUERIES_MORE = 1000 /* at most this many queries for a part's pairs */
 };
 
-/* The price of "cheaper than X" must be clear to a reader: nothing within this share of X's. Over a catalogue nothing that is dearer, or
- * has no price, either: who asks for an alternative may not mind the price, and X's is not at hand. */
+/* The price of "cheaper than X" must be clear to a reader: nothing within this share of X's. Over a catalogue nothing that is dearer or of another
+ * kind either: who asks for an alternative may not mind the price, and X is not at hand. */
 static const double like_margin = 0.12;
 
 typedef struct candidate {
@@ -187,6 +187,18 @@ static ag_status in_question(bool *yes, const run *r, const ag_synth_query *q, c
     return status;
 }
 
+/* Is the product of X's kind, and cheaper? */
+static ag_status is_cheaper_kind(bool *yes, const run *r, const ag_item *x, const ag_item *item,
+                                 double dearer)
+{
+    ag_match m = {.relation = AG_REL_ELSE};
+    const char *of_x = ag_item_kind(x), *kind = ag_item_kind(item);
+    ag_status status = of_x && kind ? ag_facts_match_category(&m, r->shelf->facts, of_x, kind, r->err)
+                                    : AG_OK;
+    *yes = item->has_price && dearer < 0 && (m.relation == AG_REL_SAME || m.relation == AG_REL_NARROWER);
+    return status;
+}
+
 /* Labels one product and keeps it if the file at hand may have it. */
 static ag_status consider(run *r, const ag_synth_query *q, uint32_t index, bool wanted_unseen)
 {
@@ -203,8 +215,10 @@ static ag_status consider(run *r, const ag_synth_query *q, uint32_t index, bool 
     if (status != AG_OK || !may) return status;
     const ag_item *x = q->reference;
     if (x && !ag_streq(x->brand, item->brand)) {
-        double dearer = item->has_price ? item->price / x->price - 1 : -like_margin;
-        if (fabs(dearer) < like_margin || (r->options->catalogue && dearer >= -like_margin)) return AG_OK;
+        double dearer = item->has_price ? item->price / x->price - 1 : -1;
+        bool sure = fabs(dearer) >= like_margin;
+        if (r->options->catalogue && sure) status = is_cheaper_kind(&sure, r, x, item, dearer);
+        if (status != AG_OK || !sure) return status;
     }
     status = ag_facts_gold_skills(&c->gold, &c->skills, r->shelf->facts, r->shelf->book, &q->asked, item,
                                   q->wanted, x, &r->scratch, r->err);

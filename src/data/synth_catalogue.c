@@ -180,7 +180,7 @@ static ag_status make_device(maker *m, ag_synth_query *q, const char **before, c
     ag_str fits = {0};
     if (!device) return AG_OK;
     ask_for(m, row, device);
-    if (chance(m, 0.4)) {
+    if (strchr(device, ' ') && chance(m, 0.4)) { /* a single word could be the thing's own part number */
         *before = device;
     } else {
         ag_str_addf(&fits, "for %s", device);
