@@ -53,6 +53,11 @@ void ag_judgements_free(ag_judgement *j, size_t n)
     ag_free(j);
 }
 
+ag_session *ag_judge_session(const ag_judge *j)
+{
+    return j->session;
+}
+
 static int64_t longest(int64_t a, const char *text)
 {
     int64_t b = (int64_t)strlen(text);

@@ -34,6 +34,8 @@ typedef struct ag_judge_options {
 ag_status ag_judge_create(ag_judge **judge, ag_model *model, const ag_tokenizer *tokenizer,
                           const ag_book *book, const ag_judge_options *options, ag_error *err);
 void ag_judge_free(ag_judge *judge);
+/* The session that the judge computes with; between its calls nothing of it is in use (for rollouts during training). */
+ag_session *ag_judge_session(const ag_judge *judge);
 /* The longest answer to this pair in bytes: no answer has more tokens (the generation limit). */
 int32_t ag_judge_answer_limit(const ag_judge *judge, const ag_asked *asked);
 

@@ -36,11 +36,12 @@ static int64_t step_of(const char *name)
 static ag_status write_state(const char *dir, const ag_train_state *s, ag_error *err)
 {
     json_t *json = json_pack(
-        "{s:I, s:i, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:{s:I, s:I, s:I}, s:i, s:s}", "step",
+        "{s:I, s:i, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I}, s:i, s:s}", "step",
         (json_int_t)s->step, "stage", s->stage, "stage_step", (json_int_t)s->stage_step, "optimizer_step",
         (json_int_t)s->optimizer_step, "best_step", (json_int_t)s->best_step, "best_value", s->best_value,
         "best_tie", s->best_tie, "tokens", (json_int_t)s->tokens, "unshared_tokens", (json_int_t)s->unshared,
-        "logs", "metrics", (json_int_t)s->logs.metrics, "timing", (json_int_t)s->logs.timing, "events",
+        "pool_position", (json_int_t)s->pool_position, "sampled_tokens", (json_int_t)s->sampled, "logs",
+        "metrics", (json_int_t)s->logs.metrics, "timing", (json_int_t)s->logs.timing, "events",
         (json_int_t)s->logs.events, "threads", s->threads, "settings", s->settings);
     char *path = ag_path_join(dir, "state.json");
     ag_status status = json && path ? ag_json_save(path, json, err) : ag_fail_memory(err, "checkpoint");
@@ -72,6 +73,8 @@ static ag_status read_state(const json_t *json, ag_train_state *s, const char *p
     AG_TRY(ag_json_get_double(json, "best_tie", &s->best_tie, path, err));
     AG_TRY(read_long(json, "tokens", &s->tokens, path, err));
     AG_TRY(read_long(json, "unshared_tokens", &s->unshared, path, err));
+    AG_TRY(read_long(json, "pool_position", &s->pool_position, path, err));
+    AG_TRY(read_long(json, "sampled_tokens", &s->sampled, path, err));
     AG_TRY(read_long(logs, "metrics", &s->logs.metrics, path, err));
     AG_TRY(read_long(logs, "timing", &s->logs.timing, path, err));
     AG_TRY(read_long(logs, "events", &s->logs.events, path, err));

@@ -19,6 +19,8 @@ typedef struct ag_train_state {
     int64_t best_step; /* -1: none yet */
     double best_value, best_tie;
     int64_t tokens, unshared; /* computed; and what they would be without sharing */
+    int64_t pool_position;    /* prompts drawn from the pool */
+    int64_t sampled;          /* tokens sampled, guided and refilled ones too */
     ag_runlog_place logs;
     int threads;
     char settings[65]; /* digest of the settings that results depend on */

@@ -5,8 +5,11 @@
 #include "base/str.h"
 
 const ag_method ag_methods[] = {
-    {"sft", "supervised fine-tuning on gold answers"},
-    {NULL, NULL},
+    {"sft", "supervised fine-tuning on gold answers", AG_METHOD_SFT, false, false},
+    {"grpo", "reinforcement learning, reward for the tier alone", AG_METHOD_POLICY, false, false},
+    {"grpo-pr", "the same with a dense reward: tier, criteria and rule", AG_METHOD_POLICY, true, false},
+    {"rrs", "dense reward and hard gate: rule-aware reward shaping", AG_METHOD_POLICY, true, true},
+    {NULL, NULL, AG_METHOD_SFT, false, false},
 };
 
 const ag_method *ag_method_find(const char *name)

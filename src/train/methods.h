@@ -2,10 +2,21 @@
 #ifndef AG_TRAIN_METHODS_H
 #define AG_TRAIN_METHODS_H
 
+#include <stdbool.h>
+
 #include "base/error.h"
+
+/* What a method's steps are made of; bits, because a setting may be of several. */
+typedef enum ag_method_kind {
+    AG_METHOD_SFT = 1,   /* gold answers */
+    AG_METHOD_POLICY = 2 /* sampled answers and their rewards */
+} ag_method_kind;
 
 typedef struct ag_method {
     const char *name, *summary;
+    ag_method_kind kind;
+    bool shaped; /* criteria and rule have their terms in the reward, beside the tier */
+    bool gate;   /* an answer whose tier does not follow from its own verdicts earns nothing */
 } ag_method;
 
 extern const ag_method ag_methods[]; /* ends with name NULL */

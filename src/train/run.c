@@ -12,6 +12,8 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "train/methods.h"
+#include "train/policy.h"
+#include "train/rollout.h"
 #include "train/trainer.h"
 
 static void say(const ag_trainer *t, const char *format, ...) AG_PRINTF(2, 3);
@@ -32,6 +34,7 @@ static ag_status open_rules(ag_trainer *t, ag_error *err)
 {
     const ag_settings *s = t->settings;
     AG_TRY(ag_book_load(&t->book, s->rules, err));
+    for (int i = 0; i < s->stage_count; i++) AG_TRY(ag_policy_check(t->book, s->stages[i].method, err));
     AG_TRY(ag_facts_of_book(&t->facts, t->book, err));
     return ag_lexicon_open(&t->lexicon, t->facts, t->book, s->lexicon, err);
 }
@@ -70,6 +73,11 @@ static ag_status choose_valid(ag_trainer *t, ag_error *err)
     return ok ? AG_OK : ag_fail_memory(err, "validation pairs");
 }
 
+static bool samples(const ag_stage *stage)
+{
+    return ag_method_find(stage->method)->kind == AG_METHOD_POLICY;
+}
+
 static ag_status open_data(ag_trainer *t, ag_error *err)
 {
     const ag_settings *s = t->settings;
@@ -79,7 +87,20 @@ static ag_status open_data(ag_trainer *t, ag_error *err)
         AG_TRY(load_pairs(t, &t->valid_pairs, s->valid, err));
         AG_TRY(choose_valid(t, err));
     }
+    for (int i = 0; i < s->stage_count; i++)
+        if (samples(&s->stages[i])) t->pool = *s->pool ? &t->pool_pairs : &t->train_pairs;
+    if (!t->pool && *s->pool)
+        return ag_fail(err, AG_ERR_USAGE, "data.pool is for methods that sample; no stage has one");
+    if (t->pool == &t->pool_pairs) AG_TRY(load_pairs(t, t->pool, s->pool, err));
+    if (t->pool && t->pool->count == 0) return ag_fail(err, AG_ERR_INPUT, "%s: no pairs", s->pool);
+    for (size_t i = 0; t->pool && i < t->pool->count; i++)
+        if (t->pool->items[i]->gold.tier < 0 && !t->pool->items[i]->gold.soft)
+            return ag_fail(err, AG_ERR_INPUT,
+                           "%s: '%s' has no gold tier, and without one no answer has a reward",
+                           t->pool->items[i]->where, t->pool->items[i]->id);
+    if (t->pool) ag_policy_balance(t->verdict_weight, t->book, t->pool);
     say(t, "%zu training pairs, %zu validation pairs", t->train_pairs.count, t->valid_pairs.count);
+    if (t->pool == &t->pool_pairs) say(t, "%zu pairs to draw prompts from", t->pool->count);
     return AG_OK;
 }
 
@@ -138,6 +159,16 @@ static ag_status open_model(ag_trainer *t, ag_error *err)
     return AG_OK;
 }
 
+/* The longest prompt of the pool with the longest gold answer: what a forest and the store of keys must take. */
+static ag_status measure_pool(ag_trainer *t, const ag_dataset_options *o, ag_error *err)
+{
+    ag_dataset pool = {0};
+    ag_status status = ag_dataset_build(&pool, t->pool, o, err);
+    t->pool_longest = pool.longest;
+    ag_dataset_free(&pool);
+    return status;
+}
+
 static ag_status encode_pairs(ag_trainer *t, ag_error *err)
 {
     ag_dataset_options o = {.book = t->book,
@@ -154,6 +185,7 @@ static ag_status encode_pairs(ag_trainer *t, ag_error *err)
     for (int i = 0; i < t->settings->stage_count; i++)
         if (t->settings->stages[i].prompt_loss > 0) ag_dataset_want_prompts(&t->train);
     o.hint_share = 0;
+    if (t->pool) AG_TRY(measure_pool(t, &o, err));
     AG_TRY(ag_dataset_build(&t->valid, &t->valid_pairs, &o, err));
     say(t,
         "%zu examples (%zu tier only, %zu hinted, %zu without gold left out, %zu with text cut), longest %d "
@@ -203,7 +235,9 @@ static ag_status plan_memory(const ag_trainer *t, ag_error *err)
 static ag_status open_engine(ag_trainer *t, ag_error *err)
 {
     const ag_settings *s = t->settings;
-    t->max_rows = (int32_t)(s->micro_tokens > t->train.longest ? s->micro_tokens : t->train.longest);
+    t->max_rows = (int32_t)s->micro_tokens;
+    if (t->max_rows < t->train.longest) t->max_rows = t->train.longest;
+    if (t->max_rows < t->pool_longest) t->max_rows = t->pool_longest;
     t->max_targets = t->max_rows;
     for (int i = 0; i < s->stage_count; i++)
         if (s->stages[i].prompt_loss > 0)
@@ -235,6 +269,8 @@ static void close_trainer(ag_trainer *t)
     ag_device_close(t->device);
     ag_pair_list_free(&t->train_pairs);
     ag_pair_list_free(&t->valid_pairs);
+    ag_pair_list_free(&t->pool_pairs);
+    ag_free(t->pool_order);
     ag_forest_builder_free(&t->builder);
     ag_lexicon_free(t->lexicon);
     ag_facts_free(t->facts);
@@ -300,6 +336,7 @@ static ag_status open_folder(ag_trainer *t, const ag_train_options *o, ag_error 
         t->state = (ag_train_state){.best_step = -1, .threads = threads, .best_value = -1, .best_tie = -1};
         memcpy(t->state.settings, digest, sizeof digest);
     }
+    if (status == AG_OK) status = ag_rollouts_cut(out, t->state.step, err);
     if (status == AG_OK) status = write_file(out, "config.yaml", &yaml, err);
     if (status == AG_OK) status = ag_runlog_open(&t->log, out, t->state.logs, err);
     ag_str_free(&yaml);
@@ -314,10 +351,12 @@ static ag_status open_folder(ag_trainer *t, const ag_train_options *o, ag_error 
 static ag_status log_step(ag_trainer *t, const ag_stage *stage, const ag_step_result *r, double seconds,
                           ag_error *err)
 {
-    json_t *line = json_pack("{s:I, s:s, s:f, s:f, s:f, s:f, s:I, s:I}", "step", (json_int_t)t->state.step,
+    json_t *line = json_pack("{s:I, s:s, s:f, s:f, s:f, s:I, s:I}", "step", (json_int_t)t->state.step,
                              "method", stage->method, "loss", r->loss, "lr", r->lr, "grad_norm", r->grad_norm,
-                             "gold_tokens", r->gold_tokens, "tokens", (json_int_t)r->tokens,
-                             "unshared_tokens", (json_int_t)r->unshared);
+                             "tokens", (json_int_t)r->tokens, "unshared_tokens", (json_int_t)r->unshared);
+    if (line && r->log) json_object_update(line, r->log);
+    if (line && !r->log) json_object_set_new(line, "gold_tokens", json_real(r->gold_tokens));
+    json_decref(r->log);
     if (line && stage->prompt_loss > 0) json_object_set_new(line, "prompt_loss", json_real(r->prompt_loss));
     ag_status status = line ? ag_runlog_metrics(t->log, t->state.step, line, err)
                             : ag_fail_memory(err, "log");
@@ -401,16 +440,17 @@ static ag_status run_stage(ag_trainer *t, ag_error *err)
     int number = t->state.stage;
     const ag_stage *stage = &t->settings->stages[number];
     const ag_train_hooks *h = t->hooks;
-    long steps = ag_sft_steps(t, stage);
+    bool policy = samples(stage);
+    long steps = policy ? ag_policy_steps(t, stage) : ag_sft_steps(t, stage);
     char label[64], note[128];
     snprintf(label, sizeof label, "%s", stage->method);
-    t->order_epoch = -1;
+    t->order_epoch = t->pool_epoch = -1;
     if (h && h->begin) h->begin(h->user, label, (double)steps, (double)t->state.stage_step);
     ag_status status = AG_OK;
     while (status == AG_OK && t->state.stage == number && t->state.stage_step < steps) {
         ag_step_result r;
         double start = ag_clock();
-        status = ag_sft_step(t, stage, (long)t->state.stage_step + 1, &r, err);
+        status = (policy ? ag_policy_step : ag_sft_step)(t, stage, (long)t->state.stage_step + 1, &r, err);
         if (status != AG_OK) break;
         double seconds = ag_clock() - start;
         t->state.step++;
@@ -418,7 +458,11 @@ static ag_status run_stage(ag_trainer *t, ag_error *err)
         t->state.tokens += r.tokens;
         t->state.unshared += r.unshared;
         status = log_step(t, stage, &r, seconds, err);
-        snprintf(note, sizeof note, "loss %.4f  %.0f tokens/s", r.loss, (double)r.tokens / seconds);
+        if (policy)
+            snprintf(note, sizeof note, "reward %.3f  right %.2f  gate %.2f  dead %.2f  %.0f tokens/s",
+                     r.reward, r.accuracy, r.gate, r.dead, (double)r.tokens / seconds);
+        else
+            snprintf(note, sizeof note, "loss %.4f  %.0f tokens/s", r.loss, (double)r.tokens / seconds);
         if (h && h->progress) h->progress(h->user, (double)t->state.stage_step, note);
         if (status == AG_OK) status = after_step(t, stage, steps, err);
     }
@@ -438,7 +482,8 @@ static ag_status run_stages(ag_trainer *t, ag_error *err)
 ag_status ag_train_run(const ag_settings *settings, const ag_train_options *options,
                        const ag_train_hooks *hooks, ag_error *err)
 {
-    ag_trainer t = {.settings = settings, .hooks = hooks, .comm = ag_comm_self(), .order_epoch = -1};
+    ag_trainer t = {
+        .settings = settings, .hooks = hooks, .comm = ag_comm_self(), .order_epoch = -1, .pool_epoch = -1};
     ag_status status = AG_OK;
     if (ag_path_exists(settings->out) && !ag_path_is_dir(settings->out))
         status = ag_fail(err, AG_ERR_USAGE, "out: '%s' is there and is no folder", settings->out);

@@ -22,96 +22,147 @@ typedef struct row {
     double lo, hi;        /* of numbers */
     const char *choices;  /* separated by '|' */
     const char *help;
+    int kinds; /* of a stage's setting: the kinds of methods that have it; 0: all */
 } row;
 
 #define RUN(member)   offsetof(ag_settings, member)
 #define STAGE(member) offsetof(ag_stage, member)
 
+enum { ALL = 0 }; /* kinds of methods */
+
 static const row run_rows[] = {
     {"model", TEXT, RUN(model), "", 0, 0, NULL,
-     "what to start from: a folder, a .gguf file or a pulled model's name; empty: from scratch"},
+     "what to start from: a folder, a .gguf file or a pulled model's name; empty: from scratch", ALL},
     {"scratch.preset", TEXT, RUN(scratch_preset), "mini", 0, 0, NULL,
-     "shape of a model trained from scratch: nano, micro, mini, small"},
+     "shape of a model trained from scratch: nano, micro, mini, small", ALL},
     {"scratch.vocab", WHOLE, RUN(scratch_vocab), "2048", 300, 262144, NULL,
-     "vocabulary of the tokenizer trained on the training pairs"},
-    {"rules", PATH, RUN(rules), NULL, 0, 0, NULL, "the rulebook"},
-    {"data.train", PATH, RUN(train), NULL, 0, 0, NULL, "training pairs (JSONL, CSV, gz)"},
+     "vocabulary of the tokenizer trained on the training pairs", ALL},
+    {"rules", PATH, RUN(rules), NULL, 0, 0, NULL, "the rulebook", ALL},
+    {"data.train", PATH, RUN(train), NULL, 0, 0, NULL, "training pairs (JSONL, CSV, gz)", ALL},
+    {"data.pool", PATH, RUN(pool), "", 0, 0, NULL,
+     "pairs whose prompts methods that sample draw from; empty: the training pairs", ALL},
     {"data.valid", PATH, RUN(valid), "", 0, 0, NULL,
-     "validation pairs; empty: none, and the last checkpoint is the best"},
+     "validation pairs; empty: none, and the last checkpoint is the best", ALL},
     {"data.lexicon", PATH, RUN(lexicon), "", 0, 0, NULL,
-     "what the parser of asked knows of the catalogue (agrl synth writes one)"},
+     "what the parser of asked knows of the catalogue (agrl synth writes one)", ALL},
     {"data.aggregate", CHOICE, RUN(aggregate), "given", 0, 0, "given|majority|median|soft",
-     "how ratings become gold"},
-    {"prompt.chat", CHOICE, RUN(chat), "auto", 0, 0, "auto|chatml|llama3|none", "chat template"},
-    {"prompt.item_tokens", WHOLE, RUN(item_tokens), "300", 8, 100000, NULL, "token budget of an item"},
-    {"prompt.max_tokens", WHOLE, RUN(max_tokens), "0", 0, 1000000, NULL, "token budget of a prompt; 0: none"},
+     "how ratings become gold", ALL},
+    {"prompt.chat", CHOICE, RUN(chat), "auto", 0, 0, "auto|chatml|llama3|none", "chat template", ALL},
+    {"prompt.item_tokens", WHOLE, RUN(item_tokens), "300", 8, 100000, NULL, "token budget of an item", ALL},
+    {"prompt.max_tokens", WHOLE, RUN(max_tokens), "0", 0, 1000000, NULL, "token budget of a prompt; 0: none",
+     ALL},
     {"prompt.repeat_query", SWITCH, RUN(repeat_query), "true", 0, 0, NULL,
-     "write the query again after the item"},
-    {"prompt.rules", SWITCH, RUN(rules_in_prompt), "true", 0, 0, NULL, "write the rules into the prompt"},
+     "write the query again after the item", ALL},
+    {"prompt.rules", SWITCH, RUN(rules_in_prompt), "true", 0, 0, NULL, "write the rules into the prompt",
+     ALL},
     {"prompt.mark_matches", SWITCH, RUN(mark_matches), "false", 0, 0, NULL,
-     "put a * behind words that query and item share: a small model need not learn to compare"},
-    {"out", PATH, RUN(out), NULL, 0, 0, NULL, "the run's folder"},
-    {"seed", WHOLE, RUN(seed), "1", 0, 9e15, NULL, "every random choice follows from it"},
-    {"device", CHOICE, RUN(device), "cpu", 0, 0, "cpu|cuda|ref", "where tensors live"},
+     "put a * behind words that query and item share: a small model need not learn to compare", ALL},
+    {"out", PATH, RUN(out), NULL, 0, 0, NULL, "the run's folder", ALL},
+    {"seed", WHOLE, RUN(seed), "1", 0, 9e15, NULL, "every random choice follows from it", ALL},
+    {"device", CHOICE, RUN(device), "cpu", 0, 0, "cpu|cuda|ref", "where tensors live", ALL},
     {"dtype", CHOICE, RUN(dtype), "auto", 0, 0, "auto|fp32|bf16",
-     "type of weights in products; auto: bf16 where the device has such products"},
+     "type of weights in products; auto: bf16 where the device has such products", ALL},
     {"save_dtype", CHOICE, RUN(save_dtype), "auto", 0, 0, "auto|fp32|bf16",
      "type of weights in checkpoints' model files; auto: as in products. fp32 keeps all that training knows, "
      "for a "
-     "run that goes on from it"},
-    {"threads", WHOLE, RUN(threads), "0", 0, 1024, NULL, "processor threads; 0: all"},
+     "run that goes on from it",
+     ALL},
+    {"threads", WHOLE, RUN(threads), "0", 0, 1024, NULL, "processor threads; 0: all", ALL},
     {"micro_tokens", WHOLE, RUN(micro_tokens), "4096", 16, 1e8, NULL,
-     "tokens of one forward and backward; a batch is cut into as many as it takes"},
+     "tokens of one forward and backward; a batch is cut into as many as it takes", ALL},
     {"max_positions", WHOLE, RUN(max_positions), "0", 0, 1e7, NULL,
-     "longest sequence; 0: 4096 or the model's own, the smaller"},
+     "longest sequence; 0: 4096 or the model's own, the smaller", ALL},
     {"kv_slots", WHOLE, RUN(kv_slots), "8192", 64, 1e8, NULL,
-     "tokens kept at once while generating and judging"},
+     "tokens kept at once while generating and judging", ALL},
     {"recompute", CHOICE, RUN(recompute), "none", 0, 0, "none|layer",
-     "layer: keep only each layer's input and compute the rest again in backward"},
+     "layer: keep only each layer's input and compute the rest again in backward", ALL},
     {"lora.rank", WHOLE, RUN(lora_rank), "0", 0, 1024, NULL,
-     "rank of LoRA pairs on all linear layers; 0: full fine-tuning"},
-    {"lora.alpha", NUMBER, RUN(lora_alpha), "16", 1e-6, 1e6, NULL, "scale of LoRA: alpha / rank"},
+     "rank of LoRA pairs on all linear layers; 0: full fine-tuning", ALL},
+    {"lora.alpha", NUMBER, RUN(lora_alpha), "16", 1e-6, 1e6, NULL, "scale of LoRA: alpha / rank", ALL},
     {"valid.pairs", WHOLE, RUN(valid_pairs), "400", 1, 1e8, NULL,
-     "validation pairs judged each time (the first of a fixed shuffle)"},
+     "validation pairs judged each time (the first of a fixed shuffle)", ALL},
     {"valid.answers", WHOLE, RUN(valid_answers), "200", 0, 1e8, NULL,
-     "of those, how many also write whole answers (format, self-consistency)"},
+     "of those, how many also write whole answers (format, self-consistency)", ALL},
     {"hints.share", NUMBER, RUN(hint_share), "0", 0, 1, NULL,
-     "share of prompts that carry a hint (so that replay can be understood later)"},
+     "share of prompts that carry a hint (so that replay can be understood later)", ALL},
     {"hints.counterfactual", NUMBER, RUN(hint_counterfactual), "0.7", 0, 1, NULL,
-     "of the hinted prompts, the share with invented verdicts that the answer follows"},
+     "of the hinted prompts, the share with invented verdicts that the answer follows", ALL},
 };
 
 static const row stage_rows[] = {
-    {"method", TEXT, STAGE(method), NULL, 0, 0, NULL, "what the stage does: sft"},
-    {"epochs", NUMBER, STAGE(epochs), "2", 0, 1e6, NULL, "passes over the training pairs"},
-    {"steps", WHOLE, STAGE(steps), "0", 0, 1e9, NULL, "updates; 0: as many as epochs ask for"},
-    {"batch", WHOLE, STAGE(batch), "32", 1, 1e6, NULL, "pairs an update"},
-    {"lr", NUMBER, STAGE(lr), "1e-4", 0, 10, NULL, "learning rate at its highest"},
-    {"min_lr", NUMBER, STAGE(min_lr), "0.1", 0, 1, NULL, "share of lr that is left at the end"},
-    {"warmup", NUMBER, STAGE(warmup), "0.05", 0, 1, NULL,
-     "share of the steps in which the rate rises from 0"},
+    {"method", TEXT, STAGE(method), NULL, 0, 0, NULL, "what the stage does: sft, grpo, grpo-pr, rrs", ALL},
+    {"epochs", NUMBER, STAGE(epochs), "2", 0, 1e6, NULL, "passes over the training pairs", ALL},
+    {"steps", WHOLE, STAGE(steps), "0", 0, 1e9, NULL, "updates; 0: as many as epochs ask for", ALL},
+    {"batch", WHOLE, STAGE(batch), "32", 1, 1e6, NULL,
+     "pairs an update; of methods that sample: prompts a step", ALL},
+    {"lr", NUMBER, STAGE(lr), "1e-4", 0, 10, NULL, "learning rate at its highest", ALL},
+    {"min_lr", NUMBER, STAGE(min_lr), "0.1", 0, 1, NULL, "share of lr that is left at the end", ALL},
+    {"warmup", NUMBER, STAGE(warmup), "0.05", 0, 1, NULL, "share of the steps in which the rate rises from 0",
+     ALL},
     {"schedule", CHOICE, STAGE(schedule), "cosine", 0, 0, "cosine|linear|constant",
-     "how the rate falls after warm-up"},
+     "how the rate falls after warm-up", ALL},
     {"optimizer", CHOICE, STAGE(optimizer), "adamw", 0, 0, "adamw|muon",
      "muon: orthogonalised momentum for the layers' matrices (several times fewer steps from scratch), AdamW "
      "for "
-     "the rest"},
-    {"momentum", NUMBER, STAGE(momentum), "0.95", 0, 0.99999, NULL, "Muon: decay of the momentum"},
+     "the rest",
+     ALL},
+    {"momentum", NUMBER, STAGE(momentum), "0.95", 0, 0.99999, NULL, "Muon: decay of the momentum", ALL},
     {"weight_decay", NUMBER, STAGE(weight_decay), "0", 0, 10, NULL,
-     "decoupled decay of matrices (never of norms and biases)"},
-    {"beta1", NUMBER, STAGE(beta1), "0.9", 0, 0.99999, NULL, "AdamW: decay of the first moment"},
-    {"beta2", NUMBER, STAGE(beta2), "0.999", 0, 0.9999999, NULL, "AdamW: decay of the second moment"},
-    {"eps", NUMBER, STAGE(eps), "1e-8", 1e-20, 1, NULL, "AdamW: keeps the division finite"},
-    {"clip", NUMBER, STAGE(clip), "1", 0, 1e9, NULL, "largest norm of the gradient; 0: no clipping"},
+     "decoupled decay of matrices (never of norms and biases)", ALL},
+    {"beta1", NUMBER, STAGE(beta1), "0.9", 0, 0.99999, NULL, "AdamW: decay of the first moment", ALL},
+    {"beta2", NUMBER, STAGE(beta2), "0.999", 0, 0.9999999, NULL, "AdamW: decay of the second moment", ALL},
+    {"eps", NUMBER, STAGE(eps), "1e-8", 1e-20, 1, NULL, "AdamW: keeps the division finite", ALL},
+    {"clip", NUMBER, STAGE(clip), "1", 0, 1e9, NULL, "largest norm of the gradient; 0: no clipping", ALL},
     {"choice_weight", NUMBER, STAGE(choice_weight), "1", 0.01, 100, NULL,
-     "weight of the answer's choices (tier, verdicts, rule) in the loss; its other tokens weigh 1"},
+     "weight of the answer's choices (tier, verdicts, rule) in the loss; its other tokens weigh 1",
+     AG_METHOD_SFT},
     {"prompt_loss", NUMBER, STAGE(prompt_loss), "0", 0, 1, NULL,
      "weight of the prompt's own tokens (behind what all prompts share) in the loss: for models trained from "
-     "scratch; 0: answers only"},
+     "scratch; 0: answers only",
+     AG_METHOD_SFT},
     {"valid_every", WHOLE, STAGE(valid_every), "0", 0, 1e9, NULL,
-     "steps between validations; 0: at the end of the stage"},
+     "steps between validations; 0: at the end of the stage", ALL},
     {"checkpoint_every", WHOLE, STAGE(checkpoint_every), "0", 0, 1e9, NULL,
-     "steps between checkpoints; 0: at each validation"},
+     "steps between checkpoints; 0: at each validation", ALL},
+    {"group", WHOLE, STAGE(group), "8", 2, 1024, NULL, "answers sampled for each prompt", AG_METHOD_POLICY},
+    {"temperature", NUMBER, STAGE(temperature), "1", 0.05, 10, NULL,
+     "of sampling, and of the policy that is trained", AG_METHOD_POLICY},
+    {"gate", CHOICE, STAGE(gate), "hard", 0, 0, "hard|keep_tier",
+     "rrs: what is left of an answer whose tier does not follow from its verdicts: nothing, or half of a "
+     "right tier",
+     AG_METHOD_POLICY},
+    {"gate_soft", NUMBER, STAGE(gate_soft), "0.3", 0, 1, NULL,
+     "hard gate: share of the reward that it leaves at first", AG_METHOD_POLICY},
+    {"gate_anneal", NUMBER, STAGE(gate_anneal), "0.1", 0, 1, NULL,
+     "share of the steps over which gate_soft falls to 0", AG_METHOD_POLICY},
+    {"credit", CHOICE, STAGE(credit), "field", 0, 0, "field|sequence",
+     "field: a good answer's wrong fields are not praised, a bad one's right fields not blamed",
+     AG_METHOD_POLICY},
+    {"norm", CHOICE, STAGE(norm), "std", 0, 0, "std|mean",
+     "advantages: reward less the group's mean, divided by its deviation or not", AG_METHOD_POLICY},
+    {"sd_floor", NUMBER, STAGE(sd_floor), "0.2", 1e-6, 10, NULL, "smallest deviation that std divides by",
+     AG_METHOD_POLICY},
+    {"wrong_cap", NUMBER, STAGE(wrong_cap), "0.5", 0, 100, NULL,
+     "largest advantage of an answer with a wrong tier", AG_METHOD_POLICY},
+    {"advantage_clamp", NUMBER, STAGE(advantage_clamp), "2", 1e-6, 100, NULL, "bound of every advantage",
+     AG_METHOD_POLICY},
+    {"ratio", CHOICE, STAGE(ratio), "token", 0, 0, "token|sequence",
+     "importance ratio of each token, or one for the answer (GSPO)", AG_METHOD_POLICY},
+    {"clip_low", NUMBER, STAGE(clip_low), "0.2", 0, 1, NULL, "ratios count down to 1 less this",
+     AG_METHOD_POLICY},
+    {"clip_high", NUMBER, STAGE(clip_high), "0.28", 0, 100, NULL, "and up to 1 plus this", AG_METHOD_POLICY},
+    {"clip_dual", NUMBER, STAGE(clip_dual), "3", 1, 1e9, NULL, "bad answers are pushed away up to this ratio",
+     AG_METHOD_POLICY},
+    {"aggregation", CHOICE, STAGE(aggregation), "token_mean", 0, 0, "token_mean|sequence_mean|dr_grpo",
+     "the loss is a mean over tokens, over answers of their means, or over answers with one constant length",
+     AG_METHOD_POLICY},
+    {"passes", WHOLE, STAGE(passes), "1", 1, 100, NULL, "passes over a step's answers", AG_METHOD_POLICY},
+    {"mini_batches", WHOLE, STAGE(mini_batches), "1", 1, 1000, NULL, "updates a pass", AG_METHOD_POLICY},
+    {"refills", WHOLE, STAGE(refills), "3", 0, 100, NULL,
+     "how often more prompts are drawn while less than three quarters of the groups have a signal",
+     AG_METHOD_POLICY},
+    {"keep_rollouts", SWITCH, STAGE(keep_rollouts), "true", 0, 0, NULL, "write every rollout to rollouts/",
+     AG_METHOD_POLICY},
 };
 
 enum { RUN_ROWS = sizeof run_rows / sizeof *run_rows, STAGE_ROWS = sizeof stage_rows / sizeof *stage_rows };
@@ -180,6 +231,19 @@ static ag_status set_value(ag_settings *s, const row *r, char *base_address, con
     return AG_OK;
 }
 
+static bool has_setting(const ag_stage *stage, const row *r)
+{
+    const ag_method *m = stage->method ? ag_method_find(stage->method) : NULL;
+    return !m || !r->kinds || (r->kinds & (int)m->kind);
+}
+
+/* A setting that the stage's method does not have is a mistake, not a thing to ignore. */
+static ag_status check_kind(const row *r, const ag_stage *stage, const char *where, ag_error *err)
+{
+    if (has_setting(stage, r)) return AG_OK;
+    return ag_fail(err, AG_ERR_USAGE, "%s: method %s has no setting '%s'", where, stage->method, r->name);
+}
+
 static const row *find_row(const row *rows, size_t n, const char *name)
 {
     for (size_t i = 0; i < n; i++)
@@ -189,7 +253,7 @@ static const row *find_row(const row *rows, size_t n, const char *name)
 
 static ag_status unknown_key(const row *rows, size_t n, const char *name, const char *where, ag_error *err)
 {
-    const char *names[RUN_ROWS + 1];
+    const char *names[(RUN_ROWS > STAGE_ROWS ? RUN_ROWS : STAGE_ROWS) + 1];
     for (size_t i = 0; i < n; i++) names[i] = rows[i].name;
     if (rows == run_rows) names[n++] = "stages";
     const char *near = ag_nearest(name, names, n);
@@ -228,6 +292,8 @@ static ag_status read_stages(ag_settings *s, const ag_yaml *list, const char *pa
         if (status == AG_OK)
             status = read_map(s, stage_rows, STAGE_ROWS, (char *)stage, list->values[i], "", path, dir, &seen,
                               err);
+        for (size_t k = 0; k < STAGE_ROWS && status == AG_OK; k++)
+            if (seen >> k & 1) status = check_kind(&stage_rows[k], stage, path, err);
         if (status != AG_OK) return status;
     }
     return AG_OK;
@@ -283,8 +349,9 @@ static ag_status apply_set(ag_settings *s, const char *text, ag_error *err)
             return ag_fail(err, AG_ERR_USAGE, "--set %s: there is no such stage (0 to %d)", text,
                            s->stage_count - 1);
         const row *r = find_row(stage_rows, STAGE_ROWS, end + 1);
-        return r ? set_value(s, r, (char *)&s->stages[i], equals + 1, NULL, "--set", err)
-                 : unknown_key(stage_rows, STAGE_ROWS, end + 1, "--set", err);
+        if (!r) return unknown_key(stage_rows, STAGE_ROWS, end + 1, "--set", err);
+        ag_status status = set_value(s, r, (char *)&s->stages[i], equals + 1, NULL, "--set", err);
+        return status == AG_OK ? check_kind(r, &s->stages[i], "--set", err) : status;
     }
     const row *r = find_row(run_rows, RUN_ROWS, name);
     return r ? set_value(s, r, (char *)s, equals + 1, NULL, "--set", err)
@@ -387,6 +454,7 @@ static void write_rows(ag_str *out, const ag_settings *s, bool (*wanted)(const r
     ag_str_add(out, "stages:\n");
     for (int k = 0; k < s->stage_count; k++) {
         for (size_t i = 0; i < STAGE_ROWS; i++) {
+            if (!has_setting(&s->stages[k], &stage_rows[i])) continue;
             ag_str_addf(out, "%s%s: ", i == 0 ? "  - " : "    ", stage_rows[i].name);
             write_value(out, &stage_rows[i], &s->stages[k]);
             ag_str_addc(out, '\n');
@@ -436,7 +504,10 @@ static void help_rows(ag_str *out, const row *rows, size_t n)
         if (!r->standard)
             ag_str_add(out, "required)\n");
         else
-            ag_str_addf(out, "default %s)\n", *r->standard ? r->standard : "none");
+            ag_str_addf(out, "default %s)%s\n", *r->standard ? r->standard : "none",
+                        r->kinds == AG_METHOD_SFT      ? "; sft only"
+                        : r->kinds == AG_METHOD_POLICY ? "; methods that sample"
+                                                       : "");
     }
 }
 

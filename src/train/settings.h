@@ -26,6 +26,21 @@ typedef struct ag_stage {
     double weight_decay, beta1, beta2, eps, clip, momentum;
     double choice_weight, prompt_loss;  /* weights of the answer's choices and of prompt tokens in the loss */
     long valid_every, checkpoint_every; /* steps; 0: at the end only */
+    /* of methods that sample; METHOD.md sections 5, 6 and 9 */
+    long group; /* answers a prompt */
+    double temperature;
+    const char *gate; /* hard, keep_tier */
+    double gate_soft,
+        gate_anneal;    /* share that the gate leaves at first; share of the steps until it leaves nothing */
+    const char *credit; /* field, sequence */
+    const char *norm;   /* std, mean */
+    double sd_floor, wrong_cap, advantage_clamp;
+    const char *ratio; /* token, sequence */
+    double clip_low, clip_high, clip_dual;
+    const char *aggregation;   /* token_mean, sequence_mean, dr_grpo */
+    long passes, mini_batches; /* over a step's rollouts; updates a pass */
+    long refills;              /* more draws where groups have no signal */
+    bool keep_rollouts;        /* write rollouts/ */
 } ag_stage;
 
 typedef struct ag_settings {
@@ -33,7 +48,7 @@ typedef struct ag_settings {
     const char *scratch_preset;
     long scratch_vocab;
     const char *rules, *out, *device, *dtype, *save_dtype, *recompute;
-    const char *train, *valid, *lexicon, *aggregate;
+    const char *train, *pool, *valid, *lexicon, *aggregate;
     const char *chat;
     long item_tokens, max_tokens;
     bool repeat_query, rules_in_prompt, mark_matches;

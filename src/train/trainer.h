@@ -25,6 +25,13 @@ typedef struct ag_trainer {
     int32_t end_id;
     ag_pair_list train_pairs, valid_pairs;
     ag_dataset train, valid;
+    ag_pair_list pool_pairs;
+    ag_pair_list *
+        pool; /* what methods that sample draw prompts from: pool_pairs or train_pairs; NULL: no such stage */
+    int32_t pool_longest;                                    /* prompt and answer */
+    double verdict_weight[AG_MAX_CRITERIA][AG_MAX_VERDICTS]; /* class balance of the pool */
+    uint32_t *pool_order;                                    /* as order, of the pool */
+    int64_t pool_epoch;
     ag_judge *judge;
     ag_runlog *log;
     ag_train_state state;
@@ -38,6 +45,9 @@ typedef struct ag_trainer {
 typedef struct ag_step_result {
     double loss, prompt_loss, gold_tokens, grad_norm, lr;
     int64_t tokens, unshared; /* rows computed; tokens without sharing */
+    json_t *log;              /* more for the log, or NULL; owned */
+    double reward, accuracy, gate,
+        dead; /* of methods that sample: means, and the share of groups without a signal */
 } ag_step_result;
 
 /* Steps of a stage. */

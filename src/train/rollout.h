@@ -1,0 +1,82 @@
+/* rollout.h: answers that the policy samples, with all that training and people need to know of each: the prompt as sampled and as
+ * trained, token ids, their log-probabilities at sampling, the hint's level, the policy's version, and the verdict.
+ *
+ * A plain rollout is sampled from the prompt that is trained; a guided one from a prompt with a hint (METHOD.md section 8).
+ */
+#ifndef AG_TRAIN_ROLLOUT_H
+#define AG_TRAIN_ROLLOUT_H
+
+#include "eval/judge.h"
+
+typedef struct ag_rollout {
+    size_t pair;                            /* of the pool */
+    int32_t sample;                         /* number in its group */
+    int32_t draw;                           /* how often this step drew the pair before */
+    int level;                              /* of the hint; 0: none */
+    bool reveals;                           /* the hint gives the tier away */
+    int64_t version;                        /* updates that the policy had had */
+    const char *hint;                       /* NULL: none */
+    const int32_t *prompt, *sampled_prompt; /* as trained and as sampled (the same without a hint) */
+    int32_t prompt_count, sampled_prompt_count;
+    const int32_t *tokens;
+    const double *logprob; /* at sampling, under mask and temperature */
+    const uint8_t *forced; /* tokens that the grammar left no choice */
+    int32_t count;
+    bool finished; /* ends with the end token; else it was cut */
+    const char *text;
+    size_t text_len;
+    ag_verdict verdict;
+    double advantage;
+    bool trained; /* in this step's update */
+} ag_rollout;
+
+/* All rollouts of a step; the arena owns what they point to. Zeroed is empty; groups stand together. */
+typedef struct ag_rollouts {
+    ag_arena arena;
+    ag_rollout *items;
+    size_t count, cap;
+} ag_rollouts;
+
+/* What sampling needs; all is borrowed. */
+typedef struct ag_sampler {
+    ag_session *session;
+    const ag_judge *judge;
+    const ag_tokenizer *tokenizer;
+    const ag_book *book;
+    const ag_prompt_options *prompt;
+    const ag_pair_list *pool;
+    int32_t end_id;
+    double temperature;
+    uint64_t seed;
+    int64_t step, version;
+} ag_sampler;
+
+/* `samples` answers to one pair's prompt. */
+typedef struct ag_rollout_request {
+    size_t pair;
+    int32_t samples, draw;
+    const char *hint; /* copied; NULL: plain */
+    int level;
+    bool reveals;
+} ag_rollout_request;
+
+/* Samples all requests together and appends the rollouts, request by request (the verdicts are not set yet). A token is a function
+ * of (seed, step, pair id, draw, level, sample, position), never of what else is sampled. */
+ag_status ag_rollouts_sample(ag_rollouts *rollouts, const ag_sampler *sampler,
+                             const ag_rollout_request *requests, size_t n, ag_error *err);
+
+/* Which field of the answer each token belongs to, and whether the answer got that field right: 1 right, -1 wrong, 0 of no
+ * field or without gold. The tier's tokens are 0 too: they always count. right: [count], set. Nothing is known of an answer that
+ * is not well-formed (all 0). */
+void ag_rollout_fields(const ag_rollout *rollout, const ag_book *book, const ag_pair *pair,
+                       const ag_tokenizer *tokenizer, int8_t *right);
+
+/* Writes rollouts/step-N.jsonl.gz of a run folder. */
+ag_status ag_rollouts_write(const ag_rollouts *rollouts, const ag_book *book, const ag_pair_list *pool,
+                            const char *run_dir, int64_t step, ag_error *err);
+/* Removes the files of steps after `step`: a run that is continued writes them again. */
+ag_status ag_rollouts_cut(const char *run_dir, int64_t step, ag_error *err);
+
+void ag_rollouts_free(ag_rollouts *rollouts);
+
+#endif

@@ -1,0 +1,133 @@
+#!/bin/sh
+# test_policy.sh: methods that sample, on the starter's ten pairs: rewards rise, log-probabilities at sampling are those of training,
+# the same settings give the same bytes also after kills, any cut into micro-batches gives the same update, wrong settings are refused.
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+"$AGRL" init s > /dev/null 2>&1
+cat > s/sft.yaml << 'YAML'
+scratch: {preset: nano, vocab: 400}
+rules: rulebook.yaml
+data: {train: pairs.jsonl}
+out: sft
+threads: 1
+dtype: fp32
+stages:
+  - {method: sft, steps: 130, batch: 10, lr: 6.0e-3}
+YAML
+sed -e 's/^scratch.*/model: sft/; /^stages/,$d' s/sft.yaml > s/rl.yaml
+cat >> s/rl.yaml << 'YAML'
+stages:
+  - {method: rrs, steps: 24, batch: 6, group: 6, lr: 5.0e-4, warmup: 0.3, refills: 1, checkpoint_every: 4}
+YAML
+run 0 "$AGRL" train s/sft.yaml --set out=sft
+
+digest() { # of all that must be the same
+    (cd "$1" && find checkpoints metrics.jsonl rollouts -type f -o -type l | LC_ALL=C sort | while read -r f; do
+        if [ -L "$f" ]; then printf '%s -> %s\n' "$f" "$(readlink "$f")"; else sha256sum "$f"; fi
+    done) | sha256sum
+}
+field() { # NAME FILE: the values of a number in metrics.jsonl
+    sed -n "s/.*\"$1\": *\(-\{0,1\}[0-9.e+-]*\).*/\1/p" "$2"
+}
+base="--set model=sft"
+
+t "rewards rise"
+run 0 "$AGRL" train s/sft.yaml --set out=rough --set stages.0.steps=95
+run 0 "$AGRL" train s/rl.yaml --set model=rough --set out=rise --set stages.0.steps=30 --set stages.0.batch=10 \
+    --set stages.0.group=32 --set stages.0.refills=0 --set stages.0.lr=1e-3 --set stages.0.beta2=0.99
+field reward rise/metrics.jsonl > rewards.txt
+is "$(wc -l < rewards.txt)" 30
+awk 'NR <= 6 { a += $1 / 6 } NR > 24 { b += $1 / 6 } END { print a, b; exit !(b > a + 0.15) }' rewards.txt > rise.txt || wrong "from $(cat rise.txt)"
+
+t "log-probabilities at sampling are those of training, and the first ratio is 1"
+for temperature in 0.7 1.0 1.3; do
+    # shellcheck disable=SC2086
+    run 0 "$AGRL" train s/rl.yaml $base --set out="t$temperature" --set stages.0.steps=3 --set stages.0.temperature=$temperature
+    field mismatch_max "t$temperature/metrics.jsonl" | awk '$1 > 1e-4 { print; exit 1 }' > far.txt || wrong "$temperature: $(cat far.txt)"
+    field ratio "t$temperature/metrics.jsonl" | awk '($1 - 1) ^ 2 > 1e-10 { print; exit 1 }' > far.txt || wrong "$temperature: $(cat far.txt)"
+    field trained_answers "t$temperature/metrics.jsonl" | awk '{ n += $1 } END { exit !(n > 20) }' || wrong "$temperature: hardly an answer was trained"
+done
+
+t "every rollout is kept, with what it takes to train on it again"
+# shellcheck disable=SC2086
+run 0 "$AGRL" train s/rl.yaml $base --set out=one
+is "$(find one/rollouts -name 'step-*.jsonl.gz' | wc -l)" 24
+gunzip -c one/rollouts/step-000001.jsonl.gz > first.jsonl
+for key in id draw sample level version finished trained advantage prompt tokens logprobs text verdict; do
+    head -n 1 first.jsonl | grep -q "\"$key\":" || wrong "no $key: $(head -c 200 first.jsonl)"
+done
+is "$(($(wc -l < first.jsonl) % 6))" 0
+
+t "killed and resumed, the same bytes"
+kills=0 attempt=0
+while [ $kills -lt 4 ] && [ $attempt -lt 40 ]; do
+    attempt=$((attempt + 1))
+    # shellcheck disable=SC2086
+    "$AGRL" train s/rl.yaml $base --set out=killed --resume > out 2> err &
+    pid=$!
+    before=$(find killed/rollouts -name '*.gz' 2> /dev/null | wc -l) i=0
+    while [ $i -lt 4000 ] && kill -0 $pid 2> /dev/null; do
+        [ "$(find killed/rollouts -name '*.gz' 2> /dev/null | wc -l)" -gt $((before + attempt % 3)) ] && break
+        i=$((i + 1))
+    done
+    if kill -9 $pid 2> /dev/null; then kills=$((kills + 1)); fi
+    wait $pid 2> /dev/null
+done
+# shellcheck disable=SC2086
+run 0 "$AGRL" train s/rl.yaml $base --set out=killed --resume
+[ $kills -ge 4 ] || wrong "only $kills kills hit the run"
+[ "$(digest one)" = "$(digest killed)" ] || wrong "a killed run differs: $(diff -rq one killed | head -5)"
+
+t "any cut into micro-batches gives the same loss and gradient"
+for rows in 4096 16; do
+    # shellcheck disable=SC2086
+    run 0 "$AGRL" train s/rl.yaml $base --set out="m$rows" --set stages.0.steps=1 --set micro_tokens=$rows
+    for key in loss grad_norm trained_answers; do field $key "m$rows/metrics.jsonl"; done > "m$rows.txt"
+done
+paste -d ' ' m4096.txt m16.txt | awk 'NF != 2 || ($1 - $2) ^ 2 > (1e-4 * $1) ^ 2 + 1e-14 { print; exit 1 }' > far.txt || wrong "$(cat far.txt)"
+
+t "several passes and mini-batches"
+# shellcheck disable=SC2086
+run 0 "$AGRL" train s/rl.yaml $base --set out=many --set stages.0.steps=4 --set stages.0.passes=2 --set stages.0.mini_batches=2
+field updates many/metrics.jsonl | awk '$1 == 4 { n++ } END { exit !(n > 0) }' || wrong "updates: $(field updates many/metrics.jsonl | tr '\n' ' ')"
+field ratio_max many/metrics.jsonl | awk '$1 > 1 { n++ } END { exit !(n > 0) }' || wrong "the policy did not move within a step"
+
+t "each way of the mean, of credit and of the ratio"
+for set in aggregation=sequence_mean aggregation=dr_grpo credit=sequence ratio=sequence norm=mean gate=keep_tier; do
+    # shellcheck disable=SC2086
+    run 0 "$AGRL" train s/rl.yaml $base --set out="way-$set" --set stages.0.steps=2 --set "stages.0.$set"
+    cmp -s "way-$set/metrics.jsonl" t1.0/metrics.jsonl && wrong "$set changes nothing"
+done
+for method in grpo grpo-pr; do
+    # shellcheck disable=SC2086
+    run 0 "$AGRL" train s/rl.yaml $base --set out="way-$method" --set stages.0.steps=2 --set stages.0.method=$method
+done
+[ "$(field rule way-grpo/metrics.jsonl | sort -u)" = 0.0 ] || wrong "grpo is rewarded for rules: $(field rule way-grpo/metrics.jsonl)"
+
+t "wrong settings are refused before anything is loaded"
+refuse() { # SETTING TEXT
+    # shellcheck disable=SC2086
+    run 2 "$AGRL" train s/rl.yaml $base --set out=refused --set "$1"
+    silent
+    says "$2"
+    absent refused
+}
+refuse stages.0.temperature=-1 'temperature must be between'
+refuse stages.0.temperature=0 'temperature must be between'
+refuse stages.0.group=1 'group must be between'
+refuse stages.0.clip_low=2 'clip_low must be between'
+refuse stages.0.gate=soft 'gate must be one of'
+refuse stages.0.choice_weight=3 "method rrs has no setting 'choice_weight'"
+run 2 "$AGRL" train s/sft.yaml --set out=refused --set stages.0.group=4
+says "method sft has no setting 'group'"
+run 2 "$AGRL" train s/sft.yaml --set out=refused --set data.pool=s/pairs.jsonl
+says 'data.pool'
+sed 's/^reward:.*/reward: {tier: 0.2, rule: 0.1, format_penalty: 0.5}/' s/rulebook.yaml > s/weak.yaml
+grep -q 'tier: 0.2' s/weak.yaml || wrong "the starter's book has no reward line"
+# shellcheck disable=SC2086
+run 1 "$AGRL" train s/rl.yaml $base --set out=refused --set rules=s/weak.yaml
+says 'weak.yaml: the reward of the tier (0.2) must be larger'
+absent refused
+run 0 "$AGRL" train s/rl.yaml --set model=sft --set out=weak --set stages.0.steps=1 --set rules=s/weak.yaml --set stages.0.method=grpo
+
+finish
