@@ -301,7 +301,7 @@ static ag_status run(const settings *s, ag_error *err)
     if (status == AG_OK) status = write_beside(&in, s->out, err);
     if (status == AG_OK && s->audit)
         status = ag_synth_write_audit(synth, in.book, s->audit, (uint64_t)s->seed, s->out, err);
-    if (status == AG_OK && !s->quiet) ag_synth_print(synth, in.book, in.real.items, in.real.count);
+    if (status == AG_OK && !s->quiet) ag_synth_print(synth, in.book, in.facts, in.real.items, in.real.count);
     for (int p = 0; status == AG_OK && p < AG_SYNTH_PARTS; p++)
         if ((long)synth->pair_count[p] < synth->wanted[p])
             ag_warn("%s has %zu of %ld pairs: the catalogue and rules give no more; try --products or fewer "

@@ -4,20 +4,36 @@
 #include <stdio.h>
 #include <string.h>
 
-/* How many pairs of each part have each value of something. */
+/* Has a pair a value? */
+typedef bool (*has_value)(const ag_synth_pair *pair, int value, const void *with);
+
+static void print_count(size_t count, size_t total)
+{
+    printf("%8zu %6.1f%%", count, total ? 100.0 * (double)count / (double)total : 0.0);
+}
+
+/* How many pairs of each part have each value of something, and (of_real not NULL) of the pairs of real queries. */
 static void print_rows(const ag_synth *synth, const char *title, const char *const *names, int n,
-                       bool (*has)(const ag_synth_pair *pair, int value, const void *with), const void *with)
+                       has_value has, has_value of_real, const void *with)
 {
     printf("\n%-14s", title);
     for (int p = 0; p < AG_SYNTH_PARTS; p++) printf("%16s", ag_synth_part_names[p]);
-    printf("\n");
+    printf(of_real ? "%16s\n" : "\n", "real queries");
     for (int v = 0; v < n; v++) {
+        size_t real = 0, all_real = 0;
         printf("  %-12s", names[v]);
         for (int p = 0; p < AG_SYNTH_PARTS; p++) {
             size_t count = 0, total = synth->pair_count[p];
-            for (size_t i = 0; i < total; i++) count += has(&synth->pairs[p][i], v, with);
-            printf("%8zu %6.1f%%", count, total ? 100.0 * (double)count / (double)total : 0.0);
+            for (size_t i = 0; i < total; i++) {
+                const ag_synth_pair *pair = &synth->pairs[p][i];
+                count += has(pair, v, with);
+                if (!of_real || pair->query->type != AG_SYNTH_REAL) continue;
+                real += of_real(pair, v, with);
+                all_real++;
+            }
+            print_count(count, total);
         }
+        if (of_real) print_count(real, all_real);
         printf("\n");
     }
 }
@@ -38,6 +54,12 @@ static bool has_type(const ag_synth_pair *pair, int type, const void *with)
 {
     (void)with;
     return pair->query->type == (ag_synth_type)type;
+}
+
+/* What a real query amounts to. `with`: the facts. */
+static bool reads_as(const ag_synth_pair *pair, int type, const void *with)
+{
+    return ag_synth_type_of(&pair->query->asked, pair->query->wanted, with) == (ag_synth_type)type;
 }
 
 static bool has_skill(const ag_synth_pair *pair, int skill, const void *with)
@@ -74,9 +96,10 @@ static void print_lengths(const ag_synth *synth, const char *const *queries, siz
     printf("\n");
 }
 
-void ag_synth_print(const ag_synth *synth, const ag_book *book, const char *const *queries,
-                    size_t query_count)
+void ag_synth_print(const ag_synth *synth, const ag_book *book, const ag_facts *facts,
+                    const char *const *queries, size_t query_count)
 {
+    bool real = query_count > 0;
     const char *tiers[AG_MAX_TIERS], *rules[AG_MAX_RULES];
     for (int i = 0; i < book->tier_count; i++) tiers[i] = book->tiers[i].id;
     for (int i = 0; i < book->rule_count; i++) rules[i] = book->rules[i].id;
@@ -93,12 +116,12 @@ void ag_synth_print(const ag_synth *synth, const ag_book *book, const char *cons
         printf("%16zu", n);
     }
     printf("\n");
-    print_rows(synth, "tier", tiers, book->tier_count, has_tier, NULL);
-    print_rows(synth, "rule", rules, book->rule_count, has_rule, NULL);
-    print_rows(synth, "type", ag_synth_type_names, AG_SYNTH_TYPES, has_type, NULL);
+    print_rows(synth, "tier", tiers, book->tier_count, has_tier, real ? has_tier : NULL, NULL);
+    print_rows(synth, "rule", rules, book->rule_count, has_rule, real ? has_rule : NULL, NULL);
+    print_rows(synth, "type", ag_synth_type_names, AG_SYNTH_TYPES, has_type, real ? reads_as : NULL, facts);
     if (query_count)
         printf("real queries that the parser reads to the end: %ld were used\n", synth->real_read);
-    print_rows(synth, "needs", ag_skill_names, AG_SKILL_COUNT, has_skill, NULL);
+    print_rows(synth, "needs", ag_skill_names, AG_SKILL_COUNT, has_skill, real ? has_skill : NULL, NULL);
     print_lengths(synth, queries, query_count);
     double precision = synth->parsed_entries ? (double)synth->agreed_entries / (double)synth->parsed_entries
                                              : 1.0;

@@ -4,9 +4,9 @@
 
 #include "data/synth.h"
 
-/* Tables on standard output: pairs and queries of each file, by tier, rule, type and comparator; how long queries are, beside
- * those of `queries` (NULL: none); and how the parser reads the queries. */
-void ag_synth_print(const ag_synth *synth, const ag_book *book, const char *const *queries,
-                    size_t query_count);
+/* Tables on standard output: pairs and queries of each file, by tier, rule, type and comparator, and how long queries are, all beside
+ * those of the real `queries` (NULL: none); and how the parser reads the queries. */
+void ag_synth_print(const ag_synth *synth, const ag_book *book, const ag_facts *facts,
+                    const char *const *queries, size_t query_count);
 
 #endif

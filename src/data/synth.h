@@ -47,6 +47,9 @@ extern const double ag_synth_catalogue_shares[AG_SYNTH_TYPES];
 ag_status ag_synth_fit_shares(double *shares, const ag_facts *facts, const ag_lexicon *lexicon,
                               const char *const *queries, size_t count, ag_error *err);
 
+/* The type that a reading of a query amounts to. `wanted`: the category that it names, NULL or ag_any_kind for none. */
+ag_synth_type ag_synth_type_of(const ag_asked *asked, const char *wanted, const ag_facts *facts);
+
 typedef struct ag_synth_options {
     long pairs; /* in all files together */
     uint64_t seed;

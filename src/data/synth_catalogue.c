@@ -265,12 +265,12 @@ ag_status ag_synth_real_query(ag_synth_query *q, bool *made, const ag_shelf *she
     return AG_OK;
 }
 
-/* The type that a reading of a query amounts to. */
-static ag_synth_type type_of(const ag_asked *asked, const char *category, const char *compatibility)
+ag_synth_type ag_synth_type_of(const ag_asked *asked, const char *wanted, const ag_facts *facts)
 {
     static const ag_synth_type hard[] = {AG_SYNTH_NEGATION, AG_SYNTH_ALTERNATIVE, AG_SYNTH_QUESTION,
                                          AG_SYNTH_KNOWLEDGE};
-    const char *const names[] = {compatibility, "model", "brand"};
+    const char *const names[] = {ag_facts_compatibility(facts), "model", "brand"};
+    bool category = wanted && strcmp(wanted, ag_any_kind) != 0;
     static const ag_synth_type types[] = {AG_SYNTH_DEVICE, AG_SYNTH_MODEL, AG_SYNTH_BRAND};
     for (size_t h = 0; h < sizeof hard / sizeof *hard; h++)
         for (int i = 0; i < asked->type_count; i++)
@@ -292,7 +292,7 @@ ag_status ag_synth_fit_shares(double *shares, const ag_facts *facts, const ag_le
         const char *category = NULL;
         status = ag_asked_parse(&asked, &category, lexicon, queries[i], NULL, &arena, err);
         if (status == AG_OK && asked.unread == 0 && (category || asked.count)) {
-            of[type_of(&asked, category, ag_facts_compatibility(facts))]++;
+            of[ag_synth_type_of(&asked, category, facts)]++;
             read++;
         }
         ag_arena_free(&arena);
