@@ -1,7 +1,7 @@
 /* facts.c: a facts file, read. What a language and a trade know: how categories and values relate, and the words by
  * which queries ask. docs/FACTS.md is the format. Errors name file, line and column, and the nearest known name.
  */
-#include "rules/facts_table.h"
+#include "rules/facts_read.h"
 
 #include <string.h>
 
@@ -41,8 +41,8 @@ const char *ag_facts_why_text(const ag_facts *facts, ag_why why)
 /* --- lists of texts ---------------------------------------------------------------------------------------- */
 
 /* A scalar or a list of scalars as an array of non-empty texts in the arena. */
-static ag_status read_texts(ag_facts *f, const ag_yaml *node, const char *what, const char ***texts,
-                            int *count, ag_error *err)
+ag_status ag_facts_read_texts(ag_facts *f, const ag_yaml *node, const char *what, const char ***texts,
+                              int *count, ag_error *err)
 {
     int n = node->kind == AG_YAML_LIST ? node->count : 1;
     const char **list = ag_arena_alloc(&f->arena, (size_t)n + 1, sizeof *list);
@@ -60,280 +60,10 @@ static ag_status read_texts(ag_facts *f, const ag_yaml *node, const char *what, 
     return AG_OK;
 }
 
-static ag_status need_map(const ag_facts *f, const ag_yaml *node, const char *what, ag_error *err)
+ag_status ag_facts_need_map(const ag_facts *f, const ag_yaml *node, const char *what, ag_error *err)
 {
     if (node->kind == AG_YAML_MAP) return AG_OK;
     return ag_yaml_fail(err, f->path, node, "%s must be a map", what);
-}
-
-/* --- categories -------------------------------------------------------------------------------------------- */
-
-const char *const ag_link_names[AG_LINKS] = {"siblings", "related", "unclear", "unrelated"};
-static const char *const category_keys[] = {"parents",  "siblings", "related", "unclear", "unrelated",
-                                            "synonyms", "titles",   "queries", "members"};
-
-static ag_status name_category(ag_facts *f, const ag_yaml *at, const char *name, int index,
-                               const char **normal, ag_error *err)
-{
-    ag_str text = {0};
-    bool made;
-    ag_status status = ag_words_normal(&text, name, f->english, err);
-    if (status != AG_OK) goto out;
-    if (text.len == 0) {
-        status = ag_yaml_fail(err, f->path, at, "category name '%s' has no letters or digits", name);
-        goto out;
-    }
-    ag_map_entry *e = ag_map_put(&f->category_index, text.data, text.len, index, &made);
-    if (!e)
-        status = ag_fail_memory(err, "categories");
-    else if (!made && e->value != index)
-        status = ag_yaml_fail(err, f->path, at, "'%s' already names the category '%s'", name,
-                              f->categories[e->value].name);
-    else if (normal)
-        *normal = e->key;
-out:
-    ag_str_free(&text);
-    return status;
-}
-
-/* A list of other categories, added to the links that are there; both name and synonym will do. */
-static ag_status read_links(ag_facts *f, const ag_yaml *node, const char *what, int self, ag_links *links,
-                            ag_error *err)
-{
-    const char **names;
-    int n;
-    ag_status status = read_texts(f, node, what, &names, &n, err);
-    if (status != AG_OK) return status;
-    int *all = ag_arena_alloc(&f->arena, (size_t)(links->count + n), sizeof *all);
-    if (!all) return ag_fail_memory(err, what);
-    if (links->count) memcpy(all, links->to, (size_t)links->count * sizeof *all);
-    links->to = all;
-    for (int i = 0; i < n; i++) {
-        const ag_yaml *at = node->kind == AG_YAML_LIST ? node->values[i] : node;
-        int index;
-        if ((status = ag_facts_category_index(f, names[i], &index, err)) != AG_OK) return status;
-        if (index < 0) {
-            const char **known = ag_calloc((size_t)f->category_count + 1, sizeof *known);
-            for (int k = 0; known && k < f->category_count; k++) known[k] = f->categories[k].name;
-            const char *near = known ? ag_nearest(names[i], known, (size_t)f->category_count) : NULL;
-            status = near
-                         ? ag_yaml_fail(err, f->path, at, "%s: unknown category '%s'; did you mean '%s'?",
-                                        what, names[i], near)
-                         : ag_yaml_fail(err, f->path, at,
-                                        "%s: unknown category '%s'; every category needs an entry of its own",
-                                        what, names[i]);
-            ag_free(known);
-            return status;
-        }
-        if (index == self) return ag_yaml_fail(err, f->path, at, "%s: '%s' names itself", what, names[i]);
-        all[links->count++] = index;
-    }
-    return AG_OK;
-}
-
-static ag_status read_category(ag_facts *f, const ag_yaml *node, int self, ag_error *err)
-{
-    ag_category *c = &f->categories[self];
-    ag_status status = AG_OK;
-    const ag_yaml *value;
-    if ((value = ag_yaml_get(node, "parents")))
-        status = read_links(f, value, "parents", self, &c->parents, err);
-    for (int i = 0; i < AG_LINKS && status == AG_OK; i++)
-        if ((value = ag_yaml_get(node, ag_link_names[i])))
-            status = read_links(f, value, ag_link_names[i], self, &c->links[i], err);
-    if (status == AG_OK && (value = ag_yaml_get(node, "members"))) {
-        const char *text;
-        status = ag_yaml_string(value, f->path, "members", &text, err);
-        c->members = status == AG_OK && strcmp(text, "unclear") == 0 ? AG_LINK_UNCLEAR : AG_LINK_SIBLINGS;
-        if (status == AG_OK && strcmp(text, ag_link_names[c->members]) != 0)
-            status = ag_yaml_fail(err, f->path, value, "members can be 'siblings' or 'unclear', not '%s'",
-                                  text);
-    }
-    return status;
-}
-
-/* Depth-first over parents: 1 on the way, 2 done. */
-static bool in_cycle(const ag_facts *f, int c, unsigned char *state, int depth)
-{
-    if (state[c] == 2) return false;
-    if (state[c] == 1 || depth > 1000) return true;
-    state[c] = 1;
-    for (int i = 0; i < f->categories[c].parents.count; i++)
-        if (in_cycle(f, f->categories[c].parents.to[i], state, depth + 1)) return true;
-    state[c] = 2;
-    return false;
-}
-
-/* The categories at and above c, nearest first. They are bounded in all, or a file of a few kilobytes could ask for
- * gigabytes. */
-static ag_status collect_within(ag_facts *f, int c, int *queue, int *depth, int *mark, size_t *room,
-                                ag_error *err)
-{
-    int n = 0;
-    ag_category *self = &f->categories[c];
-    queue[n] = c;
-    depth[n++] = 0;
-    mark[c] = c + 1;
-    for (int i = 0; i < n; i++) {
-        const ag_links *above = &f->categories[queue[i]].parents;
-        for (int k = 0; k < above->count; k++) {
-            if (mark[above->to[k]] == c + 1) continue;
-            mark[above->to[k]] = c + 1;
-            depth[n] = depth[i] + 1;
-            queue[n++] = above->to[k];
-        }
-    }
-    if ((size_t)n > *room) return ag_fail(err, AG_ERR_INPUT, "%s: too many categories above others", f->path);
-    *room -= (size_t)n;
-    self->within = ag_arena_alloc(&f->arena, (size_t)n, sizeof(int));
-    self->depth = ag_arena_alloc(&f->arena, (size_t)n, sizeof(int));
-    if (!self->within || !self->depth) return ag_fail_memory(err, "categories");
-    memcpy(self->within, queue, (size_t)n * sizeof(int));
-    memcpy(self->depth, depth, (size_t)n * sizeof(int));
-    self->within_count = n;
-    return AG_OK;
-}
-
-/* `at`: where each category is written, for messages. */
-static ag_status link_categories(ag_facts *f, const ag_yaml *const *at, ag_error *err)
-{
-    size_t n = (size_t)f->category_count, room = 20000000;
-    unsigned char *state = ag_calloc(n + 1, 1);
-    int *queue = ag_calloc(n + 1, sizeof *queue), *depth = ag_calloc(n + 1, sizeof *depth),
-        *mark = ag_calloc(n + 1, sizeof *mark);
-    ag_status status = state && queue && depth && mark ? AG_OK : ag_fail_memory(err, "categories");
-    for (int i = 0; i < f->category_count && status == AG_OK; i++)
-        if (in_cycle(f, i, state, 0))
-            status = ag_yaml_fail(err, f->path, at[i],
-                                  "the parents of '%s' lead back to it (or are more than 1000 deep)",
-                                  f->categories[i].name);
-    for (int i = 0; i < f->category_count && status == AG_OK; i++)
-        status = collect_within(f, i, queue, depth, mark, &room, err);
-    ag_free(state);
-    ag_free(queue);
-    ag_free(depth);
-    ag_free(mark);
-    return status;
-}
-
-/* Remembers that no title means the category by this name. */
-static ag_status for_queries(ag_facts *f, const char *name, ag_error *err)
-{
-    ag_str normal = {0};
-    ag_status status = ag_words_normal(&normal, name, f->english, err);
-    if (status == AG_OK && !ag_map_put(&f->only_queries, ag_str_text(&normal), normal.len, 1, NULL))
-        status = ag_fail_memory(err, "categories");
-    ag_str_free(&normal);
-    return status;
-}
-
-/* Names that only titles mean the category by. */
-static ag_status read_titles(ag_facts *f, const ag_yaml *node, int self, ag_error *err)
-{
-    const char **names;
-    int n;
-    ag_str normal = {0};
-    ag_status status = read_texts(f, node, "titles", &names, &n, err);
-    for (int k = 0; k < n && status == AG_OK; k++) {
-        bool made = false;
-        ag_str_clear(&normal);
-        if ((status = ag_words_normal(&normal, names[k], f->english, err)) != AG_OK) break;
-        int known = ag_map_get(&f->category_index, ag_str_text(&normal), normal.len);
-        ag_map_entry *e = known < 0
-                              ? ag_map_put(&f->only_titles, ag_str_text(&normal), normal.len, self, &made)
-                              : NULL;
-        if (known < 0 && !e)
-            status = ag_fail_memory(err, "categories");
-        else if (known >= 0 || e->value != self)
-            status = ag_yaml_fail(err, f->path, node, "titles: '%s' already names the category '%s'",
-                                  names[k], f->categories[known >= 0 ? known : e->value].name);
-    }
-    ag_str_free(&normal);
-    return status;
-}
-
-/* Adds names to those that the category has: `synonyms`, or those of `queries`. */
-static ag_status read_synonyms(ag_facts *f, const ag_yaml *node, const char *key, int self, ag_error *err)
-{
-    ag_category *c = &f->categories[self];
-    const char **names, **all;
-    int n;
-    bool queries = strcmp(key, "queries") == 0;
-    ag_status status = read_texts(f, node, key, &names, &n, err);
-    if (status != AG_OK) return status;
-    if (!(all = ag_arena_alloc(&f->arena, (size_t)(c->synonym_count + n), sizeof *all)))
-        return ag_fail_memory(err, "synonyms");
-    if (c->synonym_count) memcpy(all, c->synonyms, (size_t)c->synonym_count * sizeof *all);
-    c->synonyms = all;
-    for (int k = 0; k < n && status == AG_OK; k++) {
-        all[c->synonym_count++] = names[k];
-        status = name_category(f, node, names[k], self, NULL, err);
-        if (status == AG_OK && queries) status = for_queries(f, names[k], err);
-    }
-    return status;
-}
-
-/* Room for a file's categories after those of its base. */
-static ag_status grow_categories(ag_facts *f, int more, ag_error *err)
-{
-    ag_category *all = ag_arena_alloc(&f->arena, (size_t)(f->category_count + more), sizeof *all);
-    if (!all) return ag_fail_memory(err, "categories");
-    if (f->category_count) memcpy(all, f->categories, (size_t)f->category_count * sizeof *all);
-    f->categories = all;
-    return AG_OK;
-}
-
-/* The category of one entry: a new one, or one of the base that this entry adds to. */
-static ag_status open_category(ag_facts *f, const ag_yaml *key, int *index, ag_error *err)
-{
-    ag_status status = ag_facts_category_index(f, key->text, index, err);
-    if (status != AG_OK || *index >= 0) return status;
-    *index = f->category_count;
-    ag_category *c = &f->categories[f->category_count++];
-    c->members = -1;
-    if (!(c->name = ag_arena_strdup(&f->arena, key->text))) return ag_fail_memory(err, "categories");
-    return name_category(f, key, c->name, *index, &c->normal, err);
-}
-
-static ag_status read_categories(ag_facts *f, const ag_yaml *node, ag_error *err)
-{
-    int known = f->category_count, *index = NULL;
-    const ag_yaml **at = NULL;
-    ag_status status = need_map(f, node, "categories", err);
-    if (status == AG_OK) status = grow_categories(f, node->count, err);
-    if (status != AG_OK) return status;
-    index = ag_calloc((size_t)node->count + 1, sizeof *index);
-    at = ag_calloc((size_t)(known + node->count) + 1, sizeof *at);
-    if (!index || !at) status = ag_fail_memory(err, "categories");
-    for (int i = 0; i < known && status == AG_OK; i++) at[i] = node;
-    for (int i = 0; i < node->count && status == AG_OK; i++) {
-        static const char *const names[] = {"synonyms", "queries"};
-        const ag_yaml *value = node->values[i], *list[2] = {NULL, NULL};
-        if (!ag_yaml_is_null(value)) {
-            if ((status = need_map(f, value, node->keys[i]->text, err)) == AG_OK)
-                status = ag_yaml_known_keys(value, f->path, category_keys,
-                                            sizeof category_keys / sizeof *category_keys, err);
-            for (int k = 0; k < 2 && status == AG_OK; k++) list[k] = ag_yaml_get(value, names[k]);
-        }
-        int before = f->category_count;
-        if (status == AG_OK) status = open_category(f, node->keys[i], &index[i], err);
-        if (status == AG_OK && index[i] >= known && f->category_count == before)
-            status = ag_yaml_fail(err, f->path, node->keys[i], "'%s' already names the category '%s'",
-                                  node->keys[i]->text, f->categories[index[i]].name);
-        if (status == AG_OK) at[index[i]] = node->keys[i];
-        for (int k = 0; k < 2 && status == AG_OK; k++)
-            if (list[k]) status = read_synonyms(f, list[k], names[k], index[i], err);
-    }
-    for (int i = 0; i < node->count && status == AG_OK; i++) { /* all names are known now */
-        if (ag_yaml_is_null(node->values[i])) continue;
-        const ag_yaml *titles = ag_yaml_get(node->values[i], "titles");
-        status = read_category(f, node->values[i], index[i], err);
-        if (status == AG_OK && titles) status = read_titles(f, titles, index[i], err);
-    }
-    if (status == AG_OK) status = link_categories(f, at, err);
-    ag_free(index);
-    ag_free(at);
-    return status;
 }
 
 /* --- values ------------------------------------------------------------------------------------------------ */
@@ -352,12 +82,12 @@ static size_t relation_bound(const ag_yaml *section)
 static ag_status read_pairs(ag_facts *f, const ag_yaml *node, const char *what, ag_edge_kind kind,
                             ag_value_facts *v, ag_error *err)
 {
-    ag_status status = need_map(f, node, what, err);
+    ag_status status = ag_facts_need_map(f, node, what, err);
     for (int i = 0; i < node->count && status == AG_OK; i++) {
         const char **to, *from = ag_arena_strdup(&f->arena, node->keys[i]->text);
         int n;
         if (!from) return ag_fail_memory(err, what);
-        if ((status = read_texts(f, node->values[i], what, &to, &n, err)) != AG_OK) return status;
+        if ((status = ag_facts_read_texts(f, node->values[i], what, &to, &n, err)) != AG_OK) return status;
         for (int k = 0; k < n; k++, v->count++) {
             if (ag_streq(from, to[k]))
                 return ag_yaml_fail(err, f->path, node->values[i], "%s: '%s' names itself", what, from);
@@ -377,7 +107,7 @@ static ag_status read_groups(ag_facts *f, const ag_yaml *node, ag_value_facts *v
         if (node->values[i]->kind != AG_YAML_LIST || node->values[i]->count < 2)
             return ag_yaml_fail(err, f->path, node->values[i],
                                 "a group of synonyms is a list of two or more");
-        ag_status status = read_texts(f, node->values[i], "synonyms", &names, &n, err);
+        ag_status status = ag_facts_read_texts(f, node->values[i], "synonyms", &names, &n, err);
         if (status != AG_OK) return status;
         for (int k = 1; k < n; k++, v->count++)
             v->from[v->count] = names[0], v->to[v->count] = names[k], v->kind[v->count] = AG_EDGE_SYNONYM;
@@ -394,7 +124,7 @@ static ag_status check_asked_name(const ag_facts *f, const ag_yaml *node, const 
 
 static ag_status read_values(ag_facts *f, const ag_yaml *node, ag_error *err)
 {
-    ag_status status = need_map(f, node, "values", err);
+    ag_status status = ag_facts_need_map(f, node, "values", err);
     if (status != AG_OK) return status;
     ag_value_facts *all = ag_arena_alloc(&f->arena, (size_t)(f->value_count + node->count), sizeof *all);
     if (!all) return ag_fail_memory(err, "values");
@@ -404,7 +134,7 @@ static ag_status read_values(ag_facts *f, const ag_yaml *node, ag_error *err)
         const ag_yaml *of = node->values[i];
         ag_value_facts *v = &f->values[f->value_count];
         if ((status = check_asked_name(f, node->keys[i], node->keys[i]->text, err)) != AG_OK ||
-            (status = need_map(f, of, node->keys[i]->text, err)) != AG_OK ||
+            (status = ag_facts_need_map(f, of, node->keys[i]->text, err)) != AG_OK ||
             (status = ag_yaml_known_keys(of, f->path, value_keys, sizeof value_keys / sizeof *value_keys,
                                          err)) != AG_OK)
             break;
@@ -431,7 +161,7 @@ static ag_status add_phrases(ag_facts *f, const ag_yaml *node, ag_phrase kind, a
     const char **texts, **all;
     int n;
     ag_str normal = {0};
-    ag_status status = read_texts(f, node, ag_phrase_names[kind], &texts, &n, err);
+    ag_status status = ag_facts_read_texts(f, node, ag_phrase_names[kind], &texts, &n, err);
     for (int i = 0; i < n && status == AG_OK; i++) {
         const ag_yaml *at = node->kind == AG_YAML_LIST ? node->values[i] : node;
         ag_str_clear(&normal);
@@ -460,7 +190,7 @@ static ag_status add_phrases(ag_facts *f, const ag_yaml *node, ag_phrase kind, a
 
 static ag_status read_phrases(ag_facts *f, const ag_yaml *node, ag_error *err)
 {
-    ag_status status = need_map(f, node, "phrases", err);
+    ag_status status = ag_facts_need_map(f, node, "phrases", err);
     if (status == AG_OK) status = ag_yaml_known_keys(node, f->path, ag_phrase_names, AG_PHRASE_COUNT, err);
     for (int i = 0; i < AG_PHRASE_COUNT && status == AG_OK; i++) {
         const ag_yaml *list = ag_yaml_get(node, ag_phrase_names[i]);
@@ -471,7 +201,7 @@ static ag_status read_phrases(ag_facts *f, const ag_yaml *node, ag_error *err)
 
 static ag_status read_why(ag_facts *f, const ag_yaml *node, ag_error *err)
 {
-    ag_status status = need_map(f, node, "why", err);
+    ag_status status = ag_facts_need_map(f, node, "why", err);
     if (status == AG_OK) status = ag_yaml_known_keys(node, f->path, ag_why_names, AG_WHY_COUNT, err);
     for (int i = 0; i < AG_WHY_COUNT && status == AG_OK; i++) {
         const ag_yaml *text = ag_yaml_get(node, ag_why_names[i]);
@@ -492,7 +222,7 @@ static const char *const asked_keys[] = {"name", "op", "value"};
 static ag_status read_ask(ag_facts *f, const ag_yaml *node, ag_ask *ask, ag_error *err)
 {
     const char *text;
-    ag_status status = need_map(f, node, "an entry of asked", err);
+    ag_status status = ag_facts_need_map(f, node, "an entry of asked", err);
     if (status == AG_OK) status = ag_yaml_known_keys(node, f->path, asked_keys, 3, err);
     if (status != AG_OK) return status;
     const ag_yaml *name = ag_yaml_get(node, "name"), *op = ag_yaml_get(node, "op"),
@@ -513,7 +243,7 @@ static ag_status read_ask(ag_facts *f, const ag_yaml *node, ag_ask *ask, ag_erro
         }
         ask->op = (ag_op)k;
     }
-    if ((status = read_texts(f, value, "value", &ask->values, &ask->value_count, err)) != AG_OK)
+    if ((status = ag_facts_read_texts(f, value, "value", &ask->values, &ask->value_count, err)) != AG_OK)
         return status;
     if (ask->value_count == 0) return ag_yaml_fail(err, f->path, value, "value must not be empty");
     if (ask->op == AG_OP_BETWEEN && ask->value_count != 2)
@@ -532,7 +262,7 @@ static ag_status read_knowledge(ag_facts *f, const ag_yaml *node, ag_error *err)
     for (int i = 0; i < node->count; i++, f->knowledge_count++) {
         ag_knowledge *k = &f->knowledge[f->knowledge_count];
         const ag_yaml *row = node->values[i];
-        ag_status status = need_map(f, row, "an entry of knowledge", err);
+        ag_status status = ag_facts_need_map(f, row, "an entry of knowledge", err);
         if (status == AG_OK) status = ag_yaml_known_keys(row, f->path, knowledge_keys, 3, err);
         if (status != AG_OK) return status;
         const ag_yaml *phrases = ag_yaml_get(row, "phrases"), *asked = ag_yaml_get(row, "asked");
@@ -542,9 +272,10 @@ static ag_status read_knowledge(ag_facts *f, const ag_yaml *node, ag_error *err)
         if (asked->kind != AG_YAML_LIST || asked->count > AG_MAX_ASKED)
             return ag_yaml_fail(err, f->path, asked, "asked must be a list of at most %d entries",
                                 AG_MAX_ASKED);
-        status = read_texts(f, phrases, "phrases", &k->phrases, &k->phrase_count, err);
+        status = ag_facts_read_texts(f, phrases, "phrases", &k->phrases, &k->phrase_count, err);
         if (status == AG_OK && categories)
-            status = read_texts(f, categories, "categories", &k->categories, &k->category_count, err);
+            status = ag_facts_read_texts(f, categories, "categories", &k->categories, &k->category_count,
+                                         err);
         if (status == AG_OK &&
             !(k->asked = ag_arena_alloc(&f->arena, (size_t)asked->count, sizeof *k->asked)))
             status = ag_fail_memory(err, "knowledge");
@@ -565,7 +296,7 @@ static ag_status read_text_fields(ag_facts *f, const ag_yaml *node, ag_error *er
         f->text_title = f->text_description = false;
         return AG_OK;
     }
-    ag_status status = read_texts(f, node, "text_fields", &names, &n, err);
+    ag_status status = ag_facts_read_texts(f, node, "text_fields", &names, &n, err);
     f->text_title = f->text_description = false;
     for (int i = 0; i < n && status == AG_OK; i++) {
         if (strcmp(names[i], "title") == 0)
@@ -581,7 +312,7 @@ static ag_status read_text_fields(ag_facts *f, const ag_yaml *node, ag_error *er
 
 static ag_status read_type_fields(ag_facts *f, const ag_yaml *node, ag_error *err)
 {
-    return read_texts(f, node, "type_fields", &f->type_fields, &f->type_field_count, err);
+    return ag_facts_read_texts(f, node, "type_fields", &f->type_fields, &f->type_field_count, err);
 }
 
 /* Words in normal form, added to a set that is asked for one word at a time. */
@@ -590,7 +321,7 @@ static ag_status add_words(ag_facts *f, const ag_yaml *node, const char *what, a
     const char **texts;
     int n;
     ag_str normal = {0};
-    ag_status status = read_texts(f, node, what, &texts, &n, err);
+    ag_status status = ag_facts_read_texts(f, node, what, &texts, &n, err);
     for (int i = 0; i < n && status == AG_OK; i++) {
         const ag_yaml *at = node->kind == AG_YAML_LIST ? node->values[i] : node;
         ag_str_clear(&normal);
@@ -640,10 +371,10 @@ static ag_status read_name(ag_facts *f, const ag_yaml *root, const char *key, co
 static ag_status read_also(ag_facts *f, const ag_yaml *node, ag_error *err)
 {
     static const char *const keys[] = {"phrases"};
-    ag_status status = need_map(f, node, "also", err);
+    ag_status status = ag_facts_need_map(f, node, "also", err);
     for (int i = 0; i < node->count && status == AG_OK; i++) {
         const ag_yaml *language = node->values[i];
-        if ((status = need_map(f, language, "a language", err)) != AG_OK) break;
+        if ((status = ag_facts_need_map(f, language, "a language", err)) != AG_OK) break;
         if ((status = ag_yaml_known_keys(language, f->path, keys, 1, err)) != AG_OK) break;
         const ag_yaml *phrases = ag_yaml_get(language, "phrases");
         if (phrases) status = read_phrases(f, phrases, err);
@@ -677,13 +408,13 @@ static ag_status read_root(ag_facts *f, const ag_yaml *root, bool based, ag_erro
                     {"aside", read_aside},
                     {"vague", read_vague},
                     {"wider", read_wider},
-                    {"categories", read_categories},
+                    {"categories", ag_facts_read_categories},
                     {"values", read_values},
                     {"phrases", read_phrases},
                     {"knowledge", read_knowledge},
                     {"why", read_why},
                     {"also", read_also}};
-    ag_status status = need_map(f, root, "a facts file", err);
+    ag_status status = ag_facts_need_map(f, root, "a facts file", err);
     if (status == AG_OK) status = ag_yaml_known_keys(root, f->path, keys, sizeof keys / sizeof *keys, err);
     if (status == AG_OK) status = read_name(f, root, "facts", &f->name, err);
     if (status == AG_OK) status = read_language(f, root, based, err);
