@@ -125,6 +125,19 @@ static ag_status pair_at(ag_trainer *t, int64_t position, size_t *pair, ag_error
     return AG_OK;
 }
 
+/* What was cut is no answer, whatever it says so far. */
+static ag_status verify(policy_step *s, ag_rollout *r, const ag_pair *p)
+{
+    ag_str refusal = {0};
+    ag_verify(s->t->book, &p->asked, &p->gold, r->text, r->finished ? r->text_len : 0, &s->reward,
+              &r->verdict, &refusal);
+    const char *why = r->finished ? ag_str_text(&refusal) : "cut before its end";
+    bool ok = !refusal.failed &&
+              (r->verdict.format || (r->refusal = ag_arena_strdup(&s->rollouts.arena, why)));
+    ag_str_free(&refusal);
+    return ok ? AG_OK : ag_fail_memory(s->err, "rewards");
+}
+
 /* Verdicts, rewards and advantages of the rollouts from `first` on, a group at a time. */
 static ag_status judge_groups(policy_step *s, size_t first)
 {
@@ -147,11 +160,8 @@ static ag_status judge_groups(policy_step *s, size_t first)
         for (int i = 0; i < n; i++) {
             ag_rollout *r = &s->rollouts.items[first + (size_t)i];
             const ag_pair *p = s->t->pool->items[r->pair];
-            if (r->finished)
-                ag_verify(s->t->book, &p->asked, &p->gold, r->text, r->text_len, &s->reward, &r->verdict,
-                          NULL);
-            else /* what was cut is no answer */
-                ag_verify(s->t->book, &p->asked, &p->gold, "", 0, &s->reward, &r->verdict, NULL);
+            status = verify(s, r, p);
+            if (status != AG_OK) break;
             reward[i] = r->verdict.total;
             right[i] = r->verdict.format && r->verdict.score_tier >= 0.5;
             g->right += right[i] / (double)n;

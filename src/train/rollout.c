@@ -225,7 +225,7 @@ static json_t *rollout_json(const ag_rollout *o, const ag_book *book, const ag_p
          set(line, "logprobs", numbers(o->logprob, o->count));
     json_t *text = json_stringn(o->text, o->text_len);
     ok = ok && set(line, "text", text ? text : json_null()); /* null: no valid UTF-8 */
-    ok = ok && set(line, "verdict", ag_verdict_to_json(book, &pair->asked, &o->verdict, NULL, NULL));
+    ok = ok && set(line, "verdict", ag_verdict_to_json(book, &pair->asked, &o->verdict, NULL, o->refusal));
     if (ok) return line;
     json_decref(line);
     return NULL;

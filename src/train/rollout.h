@@ -26,6 +26,7 @@ typedef struct ag_rollout {
     const char *text;
     size_t text_len;
     ag_verdict verdict;
+    const char *refusal; /* why it is no answer, or NULL */
     double advantage;
     bool trained; /* in this step's update */
 } ag_rollout;

@@ -58,6 +58,20 @@ for key in id draw sample level version finished trained advantage prompt tokens
 done
 is "$(($(wc -l < first.jsonl) % 6))" 0
 
+t "a rollout's reward is explained"
+run 0 "$AGRL" explain one/rollouts/step-000001.jsonl.gz --limit 400
+is "$(grep -c '  reward ' out)" "$(wc -l < first.jsonl)"
+prints '  gate       holds: its verdicts give tier'
+# The terms of each answer sum to its reward.
+awk '/^  (tier|rule|format|cat|attr) / { sum += $2 } /^  reward / { if ((sum - $2) ^ 2 > 1e-4) { print NR ": " sum " " $2; exit 1 } sum = 0 }' out > far.txt || wrong "$(cat far.txt)"
+run 0 "$AGRL" explain one/rollouts/step-000001.jsonl.gz --wrong --limit 400
+awk -v RS= '/  gate +holds/ && /  tier +[^ ]+ +score 1.000/ { print; exit 1 }' out > right.txt || wrong "right, but shown: $(cat right.txt)"
+[ "$(grep -c 'no answer ' out)" -gt 0 ] || wrong "no refusal is explained"
+run 1 "$AGRL" explain s/pairs.jsonl
+says 'pairs.jsonl:1: not a rollout'
+run 2 "$AGRL" explain
+says 'ROLLOUTS'
+
 t "killed and resumed, the same bytes"
 kills=0 attempt=0
 while [ $kills -lt 4 ] && [ $attempt -lt 40 ]; do
