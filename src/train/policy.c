@@ -182,8 +182,17 @@ static size_t groups_with_signal(const policy_step *s)
     return n;
 }
 
+/* How often this step has drawn the pair: sampled groups and requests. Each draw has random numbers of its own. */
+static int32_t draws_of(const policy_step *s, size_t pair, const ag_rollout_request *requests, size_t n)
+{
+    int32_t draws = 0;
+    for (size_t g = 0; g < s->group_count; g++) draws += s->rollouts.items[s->groups[g].first].pair == pair;
+    for (size_t i = 0; i < n; i++) draws += requests[i].pair == pair;
+    return draws;
+}
+
 /* Draws `n` prompts from the pool and samples a group of answers to each. */
-static ag_status sample_groups(policy_step *s, size_t n, int draw)
+static ag_status sample_groups(policy_step *s, size_t n)
 {
     ag_trainer *t = s->t;
     size_t first = s->rollouts.count;
@@ -201,8 +210,11 @@ static ag_status sample_groups(policy_step *s, size_t n, int draw)
                                 .version = t->optimizer.step};
     ag_status status = requests ? AG_OK : ag_fail_memory(s->err, "prompts");
     for (size_t i = 0; i < n && status == AG_OK; i++) {
-        requests[i] = (ag_rollout_request){.samples = (int32_t)s->stage->group, .draw = draw};
-        status = pair_at(t, t->state.pool_position++, &requests[i].pair, s->err);
+        size_t pair = 0;
+        status = pair_at(t, t->state.pool_position++, &pair, s->err);
+        if (status == AG_OK)
+            requests[i] = (ag_rollout_request){
+                .pair = pair, .samples = (int32_t)s->stage->group, .draw = draws_of(s, pair, requests, i)};
     }
     if (status == AG_OK) status = ag_rollouts_sample(&s->rollouts, &sampler, requests, n, s->err);
     if (status == AG_OK) status = judge_groups(s, first);
@@ -213,11 +225,11 @@ static ag_status sample_groups(policy_step *s, size_t n, int draw)
 static ag_status sample_all(policy_step *s)
 {
     size_t batch = (size_t)s->stage->batch;
-    ag_status status = sample_groups(s, batch, 0);
-    for (int draw = 1; draw <= s->stage->refills && status == AG_OK; draw++) {
+    ag_status status = sample_groups(s, batch);
+    for (long refill = 0; refill < s->stage->refills && status == AG_OK; refill++) {
         size_t with = groups_with_signal(s);
         if ((double)with >= enough_groups * (double)batch) break;
-        status = sample_groups(s, batch - with, draw);
+        status = sample_groups(s, batch - with);
     }
     return status;
 }

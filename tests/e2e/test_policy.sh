@@ -57,6 +57,12 @@ for key in id draw sample level version finished trained advantage prompt tokens
     head -n 1 first.jsonl | grep -q "\"$key\":" || wrong "no $key: $(head -c 200 first.jsonl)"
 done
 is "$(($(wc -l < first.jsonl) % 6))" 0
+# A prompt that a step draws twice gets other answers the second time.
+# shellcheck disable=SC2086
+run 0 "$AGRL" train s/rl.yaml $base --set out=twice --set stages.0.steps=1 --set stages.0.batch=15
+gunzip -c twice/rollouts/step-000001.jsonl.gz | grep '"sample":0' | sed 's/.*"id":"\([^"]*\)","draw":\([0-9]*\).*/\1 \2/' > draws.txt
+is "$(sort -u draws.txt | wc -l)" "$(wc -l < draws.txt)"
+grep -q ' 1$' draws.txt || wrong "nothing was drawn twice: $(cat draws.txt)"
 
 t "a rollout's reward is explained"
 run 0 "$AGRL" explain one/rollouts/step-000001.jsonl.gz --limit 400
