@@ -33,6 +33,8 @@ typedef struct ag_out ag_out;
 ag_status ag_out_open(ag_out **out, const char *path, ag_error *err);
 void ag_out_write(ag_out *out, const void *bytes, size_t n);
 void ag_out_printf(ag_out *out, const char *format, ...) AG_PRINTF(2, 3);
+/* The first n bytes of a text as a cell of a table: tabs and line ends become spaces. */
+void ag_out_cell(ag_out *out, const char *text, size_t n);
 /* Flushes what was written to standard output; for files does nothing. Returns the error kept so far. */
 ag_status ag_out_flush(ag_out *out, ag_error *err);
 /* Flush, sync, rename over `path`, sync the folder; on any failure the old file is still there and the new one is

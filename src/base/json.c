@@ -242,6 +242,11 @@ ag_status ag_json_save(const char *path, const json_t *json, ag_error *err)
     return status;
 }
 
+bool ag_json_set(json_t *object, const char *key, json_t *value)
+{
+    return json_object_set_new(object, key, value) == 0;
+}
+
 /* --- typed members -------------------------------------------------------------------------------------- */
 
 static ag_status wrong_type(const char *where, const char *key, const char *must, ag_error *err)

@@ -26,6 +26,9 @@ void ag_json_quote(ag_str *out, const char *text, size_t n);
 /* A number: integers without a point, others with the fewest digits that read back the same; not finite: null. */
 void ag_json_number(ag_str *out, double x);
 
+/* Sets a member and takes the value; false when there was no memory for either (a NULL value says so). */
+bool ag_json_set(json_t *object, const char *key, json_t *value);
+
 /* Typed members of an object. Absent or null leaves *value as it is and returns AG_OK; a wrong type is
  * AG_ERR_INPUT "<where>: '<key>' must be ...". */
 ag_status ag_json_get_int(const json_t *object, const char *key, long lo, long hi, long *value,

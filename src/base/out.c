@@ -210,6 +210,11 @@ void ag_out_write(ag_out *o, const void *bytes, size_t n)
     }
 }
 
+void ag_out_cell(ag_out *o, const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++) ag_out_write(o, strchr("\t\r\n", text[i]) ? " " : &text[i], 1);
+}
+
 void ag_out_printf(ag_out *o, const char *format, ...)
 {
     char small[512];

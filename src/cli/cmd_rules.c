@@ -224,12 +224,6 @@ out:
 
 /* --- derive ------------------------------------------------------------------------------------------------- */
 
-/* Steals the reference of `value`. */
-static bool put(json_t *object, const char *key, json_t *value)
-{
-    return json_object_set_new(object, key, value) == 0;
-}
-
 /* What is compared does not matter here, so an entry may leave its value out; the parser of pairs wants one. */
 static bool default_values(json_t *asked)
 {
@@ -239,8 +233,8 @@ static bool default_values(json_t *asked)
     {
         if (!json_is_object(entry) || json_object_get(entry, "value")) continue;
         const char *op = json_string_value(json_object_get(entry, "op"));
-        if (!put(entry, "value",
-                 op && strcmp(op, "between") == 0 ? json_pack("[ss]", "0", "0") : json_string("-")))
+        if (!ag_json_set(entry, "value",
+                         op && strcmp(op, "between") == 0 ? json_pack("[ss]", "0", "0") : json_string("-")))
             return false;
     }
     return true;

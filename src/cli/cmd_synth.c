@@ -228,8 +228,7 @@ static void write_kinds(ag_out *out, const ag_item *items, size_t count)
     for (size_t i = 0; i < count; i++) {
         const char *kind = ag_item_kind(&items[i]);
         ag_out_printf(out, "%s\t%s\t", items[i].id, kind ? kind : "");
-        for (const char *c = items[i].title; *c; c++)
-            ag_out_write(out, *c == '\t' || *c == '\n' || *c == '\r' ? " " : c, 1);
+        ag_out_cell(out, items[i].title, strlen(items[i].title));
         ag_out_printf(out, "\n");
     }
 }

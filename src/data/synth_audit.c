@@ -51,7 +51,7 @@ static void cell(ag_out *out, const char *text)
         n = SHOWN_BYTES;
         while (n && ((unsigned char)text[n] & 0xC0) == 0x80) n--;
     }
-    for (size_t i = 0; i < n; i++) ag_out_write(out, strchr("\t\r\n", text[i]) ? " " : &text[i], 1);
+    if (n) ag_out_cell(out, text, n);
 }
 
 static void write_facts(ag_out *out, const ag_item *item)

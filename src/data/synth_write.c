@@ -5,15 +5,9 @@
 
 #include "base/file.h"
 
-/* Sets a member that is not NULL; false when out of memory. Takes the value. */
-static bool set(json_t *object, const char *key, json_t *value)
-{
-    return value && json_object_set_new(object, key, value) == 0;
-}
-
 static bool set_text(json_t *object, const char *key, const char *text)
 {
-    return !text || set(object, key, json_string(text));
+    return !text || ag_json_set(object, key, json_string(text));
 }
 
 /* Prices are whole where they can be: 49, not 49.0. */
@@ -27,14 +21,14 @@ json_t *ag_synth_item_json(const ag_item *item)
     json_t *o = json_object(), *attributes = json_object();
     bool ok = o && attributes && set_text(o, "id", item->id) && set_text(o, "title", item->title) &&
               set_text(o, "brand", item->brand) && set_text(o, "category", item->category) &&
-              (!item->has_price || set(o, "price", number(item->price))) &&
+              (!item->has_price || ag_json_set(o, "price", number(item->price))) &&
               set_text(o, "description", item->description);
     for (int i = 0; ok && i < item->field_count; i++) {
         const ag_field *f = &item->fields[i];
         json_t *value = f->count == 1 ? json_string(f->values[0]) : json_array();
         for (int k = 0; value && f->count != 1 && k < f->count && ok; k++)
             ok = json_array_append_new(value, json_string(f->values[k])) == 0;
-        ok = set(attributes, f->name, value) && ok;
+        ok = ag_json_set(attributes, f->name, value) && ok;
     }
     if (ok && item->field_count) ok = json_object_set(o, "attributes", attributes) == 0;
     json_decref(attributes);
@@ -63,13 +57,14 @@ static json_t *verdicts_json(const ag_gold *gold, const ag_book *book, const ag_
         const ag_criterion *criterion = &book->criteria[c];
         const int8_t *v = gold->verdicts.v[c];
         if (!criterion->per_asked) {
-            if (v[0] >= 0) ok = set(o, criterion->id, json_string(criterion->verdicts[v[0]]));
+            if (v[0] >= 0) ok = ag_json_set(o, criterion->id, json_string(criterion->verdicts[v[0]]));
             continue;
         }
         json_t *entries = json_object();
         for (int a = 0; entries && ok && a < asked->count; a++)
-            if (v[a] >= 0) ok = set(entries, asked->entries[a].id, json_string(criterion->verdicts[v[a]]));
-        ok = set(o, criterion->id, entries) && ok;
+            if (v[a] >= 0)
+                ok = ag_json_set(entries, asked->entries[a].id, json_string(criterion->verdicts[v[a]]));
+        ok = ag_json_set(o, criterion->id, entries) && ok;
     }
     if (ok) return o;
     json_decref(o);
@@ -79,9 +74,9 @@ static json_t *verdicts_json(const ag_gold *gold, const ag_book *book, const ag_
 static json_t *gold_json(const ag_gold *gold, const ag_book *book, const ag_asked *asked)
 {
     json_t *o = json_object();
-    bool ok = o && set(o, "tier", json_string(book->tiers[gold->tier].id)) &&
-              set(o, "verdicts", verdicts_json(gold, book, asked)) &&
-              (gold->rule < 0 || set(o, "rule", json_string(book->rules[gold->rule].id))) &&
+    bool ok = o && ag_json_set(o, "tier", json_string(book->tiers[gold->tier].id)) &&
+              ag_json_set(o, "verdicts", verdicts_json(gold, book, asked)) &&
+              (gold->rule < 0 || ag_json_set(o, "rule", json_string(book->rules[gold->rule].id))) &&
               set_text(o, "why", gold->why);
     if (ok) return o;
     json_decref(o);
@@ -94,7 +89,7 @@ static json_t *reference_json(const ag_item *x)
     json_t *o = json_object();
     bool ok = o && set_text(o, "id", x->id) && set_text(o, "title", x->title) &&
               set_text(o, "brand", x->brand) && set_text(o, "category", x->category) &&
-              (!x->has_price || set(o, "price", number(x->price)));
+              (!x->has_price || ag_json_set(o, "price", number(x->price)));
     if (ok) return o;
     json_decref(o);
     return NULL;
@@ -113,15 +108,16 @@ json_t *ag_synth_pair_json(const ag_synth_pair *pair, const ag_book *book, long 
     ag_str id = {0};
     ag_str_addf(&id, "q%ld-%s", query_number, pair->item->id ? pair->item->id : "?");
     bool ok = o && !id.failed && set_text(o, "id", ag_str_text(&id)) && set_text(o, "query", q->text) &&
-              set(o, "type", types_json(asked)) && set_text(o, "category", q->wanted) &&
-              set(o, "item", ag_synth_item_json(pair->item)) && set(o, "asked", ag_asked_to_json(asked)) &&
-              set(o, "gold", gold_json(&pair->gold, book, asked)) &&
-              (!q->reference || set(o, "reference", reference_json(q->reference))) &&
-              (!pair->parsed || set(o, "asked_source", json_string("parsed"))) &&
-              (!pair->relabelled || set(o, "relabelled", json_true())) &&
-              set(o, "slice",
-                  json_pack("{s:s, s:s, s:s}", "product", seen(pair->unseen_product), "brand",
-                            seen(pair->unseen_brand), "category", seen(pair->unseen_category)));
+              ag_json_set(o, "type", types_json(asked)) && set_text(o, "category", q->wanted) &&
+              ag_json_set(o, "item", ag_synth_item_json(pair->item)) &&
+              ag_json_set(o, "asked", ag_asked_to_json(asked)) &&
+              ag_json_set(o, "gold", gold_json(&pair->gold, book, asked)) &&
+              (!q->reference || ag_json_set(o, "reference", reference_json(q->reference))) &&
+              (!pair->parsed || ag_json_set(o, "asked_source", json_string("parsed"))) &&
+              (!pair->relabelled || ag_json_set(o, "relabelled", json_true())) &&
+              ag_json_set(o, "slice",
+                          json_pack("{s:s, s:s, s:s}", "product", seen(pair->unseen_product), "brand",
+                                    seen(pair->unseen_brand), "category", seen(pair->unseen_category)));
     ag_str_free(&id);
     if (ok) return o;
     json_decref(o);

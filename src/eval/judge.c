@@ -58,31 +58,6 @@ ag_session *ag_judge_session(const ag_judge *j)
     return j->session;
 }
 
-static int64_t longest(int64_t a, const char *text)
-{
-    int64_t b = (int64_t)strlen(text);
-    return a > b ? a : b;
-}
-
-/* No token is shorter than a byte, so the longest form in bytes (4 a character of why) is safe. */
-int32_t ag_judge_answer_limit(const ag_judge *j, const ag_asked *asked)
-{
-    const ag_book *b = j->book;
-    int64_t bytes = 16, names = 0, tier = 0, rule = 0; /* 16: newlines, rule=, why=, the end */
-    for (int t = 0; t < b->tier_count; t++) tier = longest(tier, b->tiers[t].id);
-    for (int r = 0; r < b->rule_count; r++) rule = longest(rule, b->rules[r].id);
-    for (int a = 0; a < asked->count; a++) names += (int64_t)strlen(asked->entries[a].id) + 2;
-    for (int c = 0; c < b->criterion_count; c++) {
-        const ag_criterion *k = &b->criteria[c];
-        int64_t verdict = 0;
-        for (int v = 0; v < k->verdict_count; v++) verdict = longest(verdict, k->verdicts[v]);
-        bytes += (int64_t)strlen(k->id) + 3 + (k->per_asked ? names + asked->count * verdict : verdict);
-    }
-    bytes += tier + rule;
-    if (b->why_required) bytes += 4 * (int64_t)b->why_chars;
-    return (int32_t)(bytes < INT32_MAX / 2 ? bytes : INT32_MAX / 2);
-}
-
 /* --- scoring tiers ---------------------------------------------------------------------------------------------- */
 
 /* Prompt tokens of each input, then (think-first orders) the answer up to the tier. */
@@ -191,7 +166,7 @@ static ag_status continue_prompts(ag_judge *j, const prompts *p, const ag_judge_
     if (!g) return ag_fail_memory(err, "prompts");
     int32_t most = 0;
     for (size_t i = 0; i < p->n; i++) {
-        int32_t limit = ag_judge_answer_limit(j, inputs[i].asked);
+        int32_t limit = ag_answer_limit(j->book, inputs[i].asked);
         g[i] = (ag_generate_prompt){p->tokens[i].ids, (int32_t)p->tokens[i].len, 1, i};
         if (limit > most) most = limit;
     }

@@ -36,8 +36,6 @@ ag_status ag_judge_create(ag_judge **judge, ag_model *model, const ag_tokenizer 
 void ag_judge_free(ag_judge *judge);
 /* The session that the judge computes with; between its calls nothing of it is in use (for rollouts during training). */
 ag_session *ag_judge_session(const ag_judge *judge);
-/* The longest answer to this pair in bytes: no answer has more tokens (the generation limit). */
-int32_t ag_judge_answer_limit(const ag_judge *judge, const ag_asked *asked);
 
 typedef struct ag_judge_input {
     const char *query;

@@ -291,3 +291,29 @@ out:
     ag_tokens_free(&plain);
     return status;
 }
+
+/* --- length ---------------------------------------------------------------------------------------------------- */
+
+static int64_t longest(int64_t a, const char *text)
+{
+    int64_t b = (int64_t)strlen(text);
+    return a > b ? a : b;
+}
+
+/* No token is shorter than a byte, so the longest form in bytes (4 a character of why) is safe. */
+int32_t ag_answer_limit(const ag_book *b, const ag_asked *asked)
+{
+    int64_t bytes = 16, names = 0, tier = 0, rule = 0; /* 16: newlines, rule=, why=, the end */
+    for (int t = 0; t < b->tier_count; t++) tier = longest(tier, b->tiers[t].id);
+    for (int r = 0; r < b->rule_count; r++) rule = longest(rule, b->rules[r].id);
+    for (int a = 0; a < asked->count; a++) names += (int64_t)strlen(asked->entries[a].id) + 2;
+    for (int c = 0; c < b->criterion_count; c++) {
+        const ag_criterion *k = &b->criteria[c];
+        int64_t verdict = 0;
+        for (int v = 0; v < k->verdict_count; v++) verdict = longest(verdict, k->verdicts[v]);
+        bytes += (int64_t)strlen(k->id) + 3 + (k->per_asked ? names + asked->count * verdict : verdict);
+    }
+    bytes += tier + rule;
+    if (b->why_required) bytes += 4 * (int64_t)b->why_chars;
+    return (int32_t)(bytes < INT32_MAX / 2 ? bytes : INT32_MAX / 2);
+}

@@ -49,6 +49,8 @@ int ag_answer_segment_max(const ag_book *book, int asked_count);
  * always one that parse accepts. */
 int ag_answer_segments(const ag_book *book, const ag_asked *asked, const ag_answer *answer,
                        ag_segment *segments);
+/* The longest answer to such a query in bytes: no answer has more tokens (the limit of generation). */
+int32_t ag_answer_limit(const ag_book *book, const ag_asked *asked);
 /* The answer as text (without the end). AG_ERR_INPUT when a value is absent. */
 ag_status ag_answer_render(ag_str *out, const ag_book *book, const ag_asked *asked, const ag_answer *answer,
                            ag_error *err);

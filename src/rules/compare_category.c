@@ -153,18 +153,12 @@ ag_status ag_facts_other_categories(const ag_facts *facts, const char *category,
     if (status != AG_OK || index < 0) return status;
     const ag_category *c = &facts->categories[index];
     if (kind == AG_SKILL_SYNONYMS) {
-        for (int i = 0; i < c->synonym_count && *count < max && status == AG_OK; i++) {
-            ag_str normal = {0};
-            status = ag_words_normal(&normal, c->synonyms[i], facts->english, err);
-            if (ag_map_get(&facts->only_queries, ag_str_text(&normal), normal.len) < 0)
-                names[(*count)++] = c->synonyms[i];
-            ag_str_free(&normal);
-        }
+        for (int i = 0; i < c->synonym_count && *count < max; i++) names[(*count)++] = c->synonyms[i];
     } else {
         for (int i = 0; i < c->within_count && *count < max; i++)
             if (c->within[i] != index) names[(*count)++] = facts->categories[c->within[i]].name;
     }
-    return status;
+    return AG_OK;
 }
 
 int ag_facts_knowledge_count(const ag_facts *facts)

@@ -187,24 +187,33 @@ static ag_status read_titles(ag_facts *f, const ag_yaml *node, int self, ag_erro
     return status;
 }
 
-/* Adds names to those that the category has: `synonyms`, or those of `queries`. */
-static ag_status read_synonyms(ag_facts *f, const ag_yaml *node, const char *key, int self, ag_error *err)
+/* Adds names to a list that the category has. */
+static ag_status read_names(ag_facts *f, const ag_yaml *node, const char *key, int self, const char ***list,
+                            int *count, ag_error *err)
 {
-    ag_category *c = &f->categories[self];
     const char **names, **all;
     int n;
-    bool queries = strcmp(key, "queries") == 0;
     ag_status status = ag_facts_read_texts(f, node, key, &names, &n, err);
     if (status != AG_OK) return status;
-    if (!(all = ag_arena_alloc(&f->arena, (size_t)(c->synonym_count + n), sizeof *all)))
-        return ag_fail_memory(err, "synonyms");
-    if (c->synonym_count) memcpy(all, c->synonyms, (size_t)c->synonym_count * sizeof *all);
-    c->synonyms = all;
+    if (!(all = ag_arena_alloc(&f->arena, (size_t)(*count + n), sizeof *all)))
+        return ag_fail_memory(err, key);
+    if (*count) memcpy(all, *list, (size_t)*count * sizeof *all);
+    *list = all;
     for (int k = 0; k < n && status == AG_OK; k++) {
-        all[c->synonym_count++] = names[k];
+        all[(*count)++] = names[k];
         status = name_category(f, node, names[k], self, NULL, err);
-        if (status == AG_OK && queries) status = for_queries(f, names[k], err);
     }
+    return status;
+}
+
+/* Names that only queries use: no title means the category by them. */
+static ag_status read_queries(ag_facts *f, const ag_yaml *node, int self, ag_error *err)
+{
+    ag_category *c = &f->categories[self];
+    int before = c->query_count;
+    ag_status status = read_names(f, node, "queries", self, &c->queries, &c->query_count, err);
+    for (int k = before; k < c->query_count && status == AG_OK; k++)
+        status = for_queries(f, c->queries[k], err);
     return status;
 }
 
@@ -242,13 +251,13 @@ ag_status ag_facts_read_categories(ag_facts *f, const ag_yaml *node, ag_error *e
     if (!index || !at) status = ag_fail_memory(err, "categories");
     for (int i = 0; i < known && status == AG_OK; i++) at[i] = node;
     for (int i = 0; i < node->count && status == AG_OK; i++) {
-        static const char *const names[] = {"synonyms", "queries"};
-        const ag_yaml *value = node->values[i], *list[2] = {NULL, NULL};
+        const ag_yaml *value = node->values[i], *synonyms = NULL, *queries = NULL;
         if (!ag_yaml_is_null(value)) {
             if ((status = ag_facts_need_map(f, value, node->keys[i]->text, err)) == AG_OK)
                 status = ag_yaml_known_keys(value, f->path, category_keys,
                                             sizeof category_keys / sizeof *category_keys, err);
-            for (int k = 0; k < 2 && status == AG_OK; k++) list[k] = ag_yaml_get(value, names[k]);
+            synonyms = status == AG_OK ? ag_yaml_get(value, "synonyms") : NULL;
+            queries = status == AG_OK ? ag_yaml_get(value, "queries") : NULL;
         }
         int before = f->category_count;
         if (status == AG_OK) status = open_category(f, node->keys[i], &index[i], err);
@@ -256,8 +265,10 @@ ag_status ag_facts_read_categories(ag_facts *f, const ag_yaml *node, ag_error *e
             status = ag_yaml_fail(err, f->path, node->keys[i], "'%s' already names the category '%s'",
                                   node->keys[i]->text, f->categories[index[i]].name);
         if (status == AG_OK) at[index[i]] = node->keys[i];
-        for (int k = 0; k < 2 && status == AG_OK; k++)
-            if (list[k]) status = read_synonyms(f, list[k], names[k], index[i], err);
+        ag_category *c = &f->categories[index[i]];
+        if (status == AG_OK && synonyms)
+            status = read_names(f, synonyms, "synonyms", index[i], &c->synonyms, &c->synonym_count, err);
+        if (status == AG_OK && queries) status = read_queries(f, queries, index[i], err);
     }
     for (int i = 0; i < node->count && status == AG_OK; i++) { /* all names are known now */
         if (ag_yaml_is_null(node->values[i])) continue;

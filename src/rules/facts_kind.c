@@ -227,20 +227,30 @@ static ag_status read_type_fields(scan *s, const ag_item *item, int *kind)
     return status;
 }
 
+static ag_status read_title(scan *s, const ag_item *item, int *kind)
+{
+    ag_status status = item->brand ? ag_words_normal(&s->brand, item->brand, s->f->english, s->err) : AG_OK;
+    return status == AG_OK ? read_text(s, item->title, false, kind) : status;
+}
+
+static void scan_free(scan *s)
+{
+    ag_words_free(&s->words);
+    ag_str_free(&s->scratch);
+    ag_str_free(&s->brand);
+}
+
 ag_status ag_facts_kind(const char **kind, const ag_facts *facts, const ag_item *item, ag_error *err)
 {
     scan s = {.f = facts, .err = err};
     int index = NOTHING;
     *kind = NULL;
     if (facts->category_count == 0) return AG_OK;
-    ag_status status = item->brand ? ag_words_normal(&s.brand, item->brand, facts->english, err) : AG_OK;
-    if (status == AG_OK) status = read_text(&s, item->title, false, &index);
+    ag_status status = read_title(&s, item, &index);
     if (status == AG_OK && index == NOTHING) status = read_type_fields(&s, item, &index);
     if (status == AG_OK && index == NOTHING) status = read_text(&s, item->description, true, &index);
     if (status == AG_OK && index >= 0) *kind = facts->categories[index].name;
-    ag_words_free(&s.words);
-    ag_str_free(&s.scratch);
-    ag_str_free(&s.brand);
+    scan_free(&s);
     return status;
 }
 
@@ -250,15 +260,14 @@ ag_status ag_facts_kind_words(ag_str *name, ag_str *before, const ag_facts *fact
     scan s = {.f = facts, .err = err};
     int index = NOTHING;
     size_t len;
-    ag_status status = item->brand ? ag_words_normal(&s.brand, item->brand, facts->english, err) : AG_OK;
-    if (status == AG_OK) status = read_text(&s, item->title, false, &index);
+    ag_status status = read_title(&s, item, &index);
     if (status == AG_OK && index >= 0) {
         size_t first = s.start, from = after_brand(&s);
         for (; first > from && s.start - first < (size_t)words && !parted(&s, first); first--) {
             const ag_word *w = &s.words.items[first - 1];
             const char *raw = s.words.raw.data + w->raw_at;
-            bool glued = w->raw_at > 0 && w->raw_at == w[-1].raw_at + w[-1].raw_len;
-            bool plain = w->raw_len > 1 && !(first > 1 && glued) && !in_set(&s, &facts->aside, first - 1);
+            bool glued = first > 1 && w->raw_at == w[-1].raw_at + w[-1].raw_len;
+            bool plain = w->raw_len > 1 && !glued && !in_set(&s, &facts->aside, first - 1);
             for (size_t i = 0; i < w->raw_len; i++) plain &= raw[i] < '0' || raw[i] > '9';
             if (!plain) break;
         }
@@ -271,9 +280,7 @@ ag_status ag_facts_kind_words(ag_str *name, ag_str *before, const ag_facts *fact
         status = ag_str_ok(name, err);
         if (status == AG_OK) status = ag_str_ok(before, err);
     }
-    ag_words_free(&s.words);
-    ag_str_free(&s.scratch);
-    ag_str_free(&s.brand);
+    scan_free(&s);
     return status;
 }
 

@@ -108,8 +108,8 @@ typedef struct ag_links {
 
 typedef struct ag_category {
     const char *name, *normal;
-    const char **synonyms;
-    int synonym_count;
+    const char **synonyms, **queries; /* queries: names that titles do not mean */
+    int synonym_count, query_count;
     ag_links parents, links[AG_LINKS];
     int *within; /* itself and all above it, nearest first */
     int *depth;  /* how many levels above it each of those is */

@@ -255,6 +255,8 @@ ag_status ag_lexicon_create(ag_lexicon **lexicon, const ag_facts *facts, const a
         status = add(lx, c->name, &lexeme, err);
         for (int k = 0; k < c->synonym_count && status == AG_OK; k++)
             status = add(lx, c->synonyms[k], &lexeme, err);
+        for (int k = 0; k < c->query_count && status == AG_OK; k++)
+            status = add(lx, c->queries[k], &lexeme, err);
     }
     for (int r = 1; r < book->attribute_count && status == AG_OK; r++) {
         const ag_attribute *row = &book->attributes[r];

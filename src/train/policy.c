@@ -6,7 +6,6 @@
 #include <math.h>
 #include <string.h>
 #include "base/mem.h"
-#include "base/rng.h"
 #include "train/advantage.h"
 #include "train/loss.h"
 #include "train/methods.h"
@@ -26,7 +25,8 @@ typedef struct answer {
     ag_rollout *rollout;
     int32_t *tokens; /* prompt and answer */
     uint8_t *wanted;
-    int32_t count, chosen;                /* chosen: tokens that were not forced */
+    int32_t count, chosen; /* chosen: tokens that were not forced */
+    int32_t *place;        /* of each of the rollout's tokens among the chosen ones; -1: forced */
     double *advantage, *old, *now, *dnow; /* [chosen] */
 } answer;
 
@@ -45,7 +45,7 @@ typedef struct policy_step {
     double soft; /* what the gate leaves now */
     ag_loss_sums sums;
     double entropy, mismatch, mismatch_most, compared;
-    double updates, chosen;
+    double updates;
     ag_error *err;
 } policy_step;
 
@@ -104,26 +104,6 @@ static void set_reward(policy_step *s, long step, long steps)
 }
 
 /* --- prompts and groups ---------------------------------------------------------------------------------------- */
-
-/* The pair at a position of the endless shuffled stream of the pool. */
-static ag_status pair_at(ag_trainer *t, int64_t position, size_t *pair, ag_error *err)
-{
-    int64_t n = (int64_t)t->pool->count, epoch = position / n;
-    if (!t->pool_order) {
-        t->pool_order = ag_calloc((size_t)n, sizeof *t->pool_order);
-        t->pool_epoch = -1;
-        if (!t->pool_order) return ag_fail_memory(err, "order of prompts");
-    }
-    if (t->pool_epoch != epoch) {
-        for (int64_t i = 0; i < n; i++) t->pool_order[i] = (uint32_t)i;
-        ag_rng r = ag_rng_at((uint64_t)t->settings->seed, AG_RNG_SHUFFLE, (uint64_t)t->state.stage,
-                             (uint64_t)epoch, 1, 0);
-        ag_rng_shuffle(&r, t->pool_order, (uint32_t)n);
-        t->pool_epoch = epoch;
-    }
-    *pair = t->pool_order[position % n];
-    return AG_OK;
-}
 
 /* What was cut is no answer, whatever it says so far. */
 static ag_status verify(policy_step *s, ag_rollout *r, const ag_pair *p)
@@ -198,7 +178,6 @@ static ag_status sample_groups(policy_step *s, size_t n)
     size_t first = s->rollouts.count;
     ag_rollout_request *requests = ag_calloc(n, sizeof *requests);
     const ag_sampler sampler = {.session = ag_judge_session(t->judge),
-                                .judge = t->judge,
                                 .tokenizer = t->opened.tokenizer,
                                 .book = t->book,
                                 .prompt = &t->format.prompt,
@@ -211,7 +190,8 @@ static ag_status sample_groups(policy_step *s, size_t n)
     ag_status status = requests ? AG_OK : ag_fail_memory(s->err, "prompts");
     for (size_t i = 0; i < n && status == AG_OK; i++) {
         size_t pair = 0;
-        status = pair_at(t, t->state.pool_position++, &pair, s->err);
+        status = ag_stream_at(&t->pool_stream, t, AG_STREAM_POOL, t->pool->count, t->state.pool_position++,
+                              &pair, s->err);
         if (status == AG_OK)
             requests[i] = (ag_rollout_request){
                 .pair = pair, .samples = (int32_t)s->stage->group, .draw = draws_of(s, pair, requests, i)};
@@ -241,10 +221,10 @@ static void set_credit(policy_step *s, answer *a, const int8_t *right)
 {
     const ag_rollout *r = a->rollout;
     bool by_field = ag_streq(s->stage->credit, "field");
-    for (int32_t k = 0, c = 0; k < r->count; k++) {
+    for (int32_t k = 0; k < r->count; k++) {
         if (r->forced[k]) continue;
         bool against = by_field && r->advantage * right[k] < 0;
-        a->advantage[c++] = against ? 0 : r->advantage;
+        a->advantage[a->place[k]] = against ? 0 : r->advantage;
     }
 }
 
@@ -257,10 +237,11 @@ static ag_status begin_answer(policy_step *s, ag_rollout *r)
     *a = (answer){.rollout = r,
                   .tokens = ag_arena_alloc(m, (size_t)n, sizeof *a->tokens),
                   .wanted = ag_arena_alloc(m, (size_t)n, 1),
+                  .place = ag_arena_alloc(m, (size_t)r->count + 1, sizeof *a->place),
                   .count = n};
-    for (int32_t k = 0; k < r->count; k++) a->chosen += !r->forced[k];
+    for (int32_t k = 0; a->place && k < r->count; k++) a->place[k] = r->forced[k] ? -1 : a->chosen++;
     double **const arrays[] = {&a->advantage, &a->old, &a->now, &a->dnow};
-    bool ok = right && a->tokens && a->wanted;
+    bool ok = right && a->tokens && a->wanted && a->place;
     for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
         ok = (*arrays[i] = ag_arena_alloc(m, (size_t)a->chosen + 1, sizeof(double))) && ok;
     if (!ok) return ag_fail_memory(s->err, "answers");
@@ -269,7 +250,6 @@ static ag_status begin_answer(policy_step *s, ag_rollout *r)
     for (int32_t k = 0; k < r->count; k++) a->wanted[r->prompt_count + k] = !r->forced[k];
     ag_rollout_fields(r, s->t->book, s->t->pool->items[r->pair], s->t->opened.tokenizer, right);
     set_credit(s, a, right);
-    s->chosen += a->chosen;
     s->answer_count++;
     return AG_OK;
 }
@@ -308,21 +288,13 @@ static ag_status run_forest(policy_step *s, size_t from, size_t to, const double
     AG_TRY(ag_forest_finish(&f, &t->builder, s->err));
     double *value = ag_calloc((size_t)f.target_count, sizeof *value),
            *entropy = ag_calloc((size_t)f.target_count, sizeof *entropy);
-    int32_t **place = ag_calloc(to - from, sizeof *place); /* position in the answer -> chosen token */
-    ag_status status = value && entropy && place ? ag_pass_forward(t->pass, &f, s->err)
-                                                 : ag_fail_memory(s->err, "log-probabilities");
+    ag_status status = value && entropy ? ag_pass_forward(t->pass, &f, s->err)
+                                        : ag_fail_memory(s->err, "log-probabilities");
     if (status == AG_OK)
         status = ag_pass_logprob(t->pass, s->stage->temperature, NULL, value, entropy, s->err);
-    for (size_t i = from; i < to && status == AG_OK; i++) {
-        const ag_rollout *r = s->answers[i].rollout;
-        int32_t *p = place[i - from] = ag_calloc((size_t)r->count + 1, sizeof **place);
-        if (!p) status = ag_fail_memory(s->err, "answers");
-        for (int32_t k = 0, c = 0; p && k < r->count; k++) p[k] = r->forced[k] ? -1 : c++;
-    }
     for (int32_t i = 0; i < f.target_count && status == AG_OK; i++) {
         answer *a = &s->answers[f.targets[i].sample];
-        int32_t k = f.targets[i].index - a->rollout->prompt_count,
-                c = place[f.targets[i].sample - (int32_t)from][k];
+        int32_t k = f.targets[i].index - a->rollout->prompt_count, c = a->place[k];
         a->now[c] = value[i];
         if (!first) continue;
         double off = fabs(value[i] - a->rollout->logprob[k]);
@@ -351,14 +323,12 @@ static ag_status run_forest(policy_step *s, size_t from, size_t to, const double
         for (int32_t i = 0; i < f.target_count; i++) {
             const answer *a = &s->answers[f.targets[i].sample];
             int32_t k = f.targets[i].index - a->rollout->prompt_count;
-            value[i] = a->dnow[place[f.targets[i].sample - (int32_t)from][k]];
+            value[i] = a->dnow[a->place[k]];
         }
         status = ag_pass_backward(t->pass, value, s->err);
     }
     s->result->tokens += f.count;
     s->result->unshared += f.unshared;
-    for (size_t i = from; place && i < to; i++) ag_free(place[i - from]);
-    ag_free(place);
     ag_free(value);
     ag_free(entropy);
     ag_forest_free(&f);
@@ -375,10 +345,7 @@ static ag_status run_answers(policy_step *s, size_t from, size_t to, const doubl
     ag_forest_begin(&t->builder);
     for (size_t i = from; i < to; i++) {
         const answer *a = &s->answers[i];
-        int32_t rows = ag_forest_rows(&t->builder);
-        if (rows > 0 &&
-            (rows + ag_forest_cost(&t->builder, a->tokens, a->count, true) > t->settings->micro_tokens ||
-             targets + a->chosen > t->max_targets)) {
+        if (ag_forest_is_full(t, a->tokens, a->count, targets + a->chosen)) {
             AG_TRY(run_forest(s, begun, i, factor, gradient, first));
             ag_forest_begin(&t->builder);
             begun = i;
@@ -407,15 +374,8 @@ static ag_status update(policy_step *s, size_t from, size_t to, bool first)
     if (status == AG_OK && !isfinite(s->sums.loss))
         status = ag_fail(s->err, AG_ERR_INTERNAL, "the loss is not finite; lower lr");
     if (status == AG_OK) {
-        const ag_update_rule rule = {.beta1 = stage->beta1,
-                                     .beta2 = stage->beta2,
-                                     .eps = stage->eps,
-                                     .weight_decay = stage->weight_decay,
-                                     .clip = stage->clip,
-                                     .muon = ag_streq(stage->optimizer, "muon"),
-                                     .momentum = stage->momentum};
         double norm;
-        status = ag_optimizer_update(&s->t->optimizer, s->t->comm, &rule, s->result->lr, &norm, s->err);
+        status = ag_stage_update(s->t, stage, s->result->lr, &norm, s->err);
         s->result->grad_norm = fmax(s->result->grad_norm, norm);
         s->updates++;
     }
@@ -443,7 +403,7 @@ static ag_status update_all(policy_step *s)
 
 static bool put(json_t *o, const char *key, double value)
 {
-    return json_object_set_new(o, key, isfinite(value) ? json_real(value) : json_null()) == 0;
+    return ag_json_set(o, key, isfinite(value) ? json_real(value) : json_null());
 }
 
 /* The reward and its terms, what became of groups, and how far the policy moved. */
@@ -522,16 +482,10 @@ static ag_status write_log(policy_step *s)
 
 /* --- the step -------------------------------------------------------------------------------------------------- */
 
-long ag_policy_steps(const ag_trainer *t, const ag_stage *stage)
-{
-    if (stage->steps > 0) return stage->steps;
-    return (long)ceil(stage->epochs * (double)t->pool->count / (double)stage->batch);
-}
-
 ag_status ag_policy_step(ag_trainer *t, const ag_stage *stage, long step, ag_step_result *result,
                          ag_error *err)
 {
-    long steps = ag_policy_steps(t, stage);
+    long steps = ag_stage_steps(t, stage);
     policy_step *s = ag_calloc(1, sizeof *s);
     *result = (ag_step_result){
         .lr = ag_schedule(stage->schedule, stage->lr, stage->min_lr, stage->warmup, step, steps)};

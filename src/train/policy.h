@@ -13,7 +13,6 @@ ag_status ag_policy_check(const ag_book *book, const char *method, ag_error *err
 void ag_policy_balance(double weight[AG_MAX_CRITERIA][AG_MAX_VERDICTS], const ag_book *book,
                        const ag_pair_list *pool);
 
-long ag_policy_steps(const ag_trainer *t, const ag_stage *stage);
 ag_status ag_policy_step(ag_trainer *t, const ag_stage *stage, long step, ag_step_result *result,
                          ag_error *err);
 

@@ -93,7 +93,7 @@ ag_status ag_rollouts_sample(ag_rollouts *r, const ag_sampler *s, const ag_rollo
     for (size_t i = 0; i < n && status == AG_OK; i++) {
         const ag_rollout_request *q = &requests[i];
         ag_rollout *b = &begun[i];
-        int32_t limit = ag_judge_answer_limit(s->judge, &s->pool->items[q->pair]->asked);
+        int32_t limit = ag_answer_limit(s->book, &s->pool->items[q->pair]->asked);
         *b = (ag_rollout){.pair = q->pair,
                           .draw = q->draw,
                           .level = q->level,
@@ -202,12 +202,6 @@ static json_t *numbers(const double *values, int32_t n)
     return list;
 }
 
-/* Takes the value; false when there was no memory for it. */
-static bool set(json_t *object, const char *key, json_t *value)
-{
-    return value && json_object_set_new(object, key, value) == 0;
-}
-
 /* A line. Prompts stand on the first rollout of a group only. */
 static json_t *rollout_json(const ag_rollout *o, const ag_book *book, const ag_pair *pair)
 {
@@ -216,16 +210,18 @@ static json_t *rollout_json(const ag_rollout *o, const ag_book *book, const ag_p
                              "finished", o->finished, "trained", o->trained, "advantage", o->advantage);
     bool ok = line != NULL;
     if (ok && o->sample == 0) {
-        ok = set(line, "prompt", integers(o->prompt, o->prompt_count));
+        ok = ag_json_set(line, "prompt", integers(o->prompt, o->prompt_count));
         if (ok && o->hint)
-            ok = set(line, "hint", json_string(o->hint)) && set(line, "reveals", json_boolean(o->reveals)) &&
-                 set(line, "sampled_prompt", integers(o->sampled_prompt, o->sampled_prompt_count));
+            ok = ag_json_set(line, "hint", json_string(o->hint)) &&
+                 ag_json_set(line, "reveals", json_boolean(o->reveals)) &&
+                 ag_json_set(line, "sampled_prompt", integers(o->sampled_prompt, o->sampled_prompt_count));
     }
-    ok = ok && set(line, "tokens", integers(o->tokens, o->count)) &&
-         set(line, "logprobs", numbers(o->logprob, o->count));
+    ok = ok && ag_json_set(line, "tokens", integers(o->tokens, o->count)) &&
+         ag_json_set(line, "logprobs", numbers(o->logprob, o->count));
     json_t *text = json_stringn(o->text, o->text_len);
-    ok = ok && set(line, "text", text ? text : json_null()); /* null: no valid UTF-8 */
-    ok = ok && set(line, "verdict", ag_verdict_to_json(book, &pair->asked, &o->verdict, NULL, o->refusal));
+    ok = ok && ag_json_set(line, "text", text ? text : json_null()); /* null: no valid UTF-8 */
+    ok = ok &&
+         ag_json_set(line, "verdict", ag_verdict_to_json(book, &pair->asked, &o->verdict, NULL, o->refusal));
     if (ok) return line;
     json_decref(line);
     return NULL;

@@ -41,7 +41,6 @@ typedef struct ag_rollouts {
 /* What sampling needs; all is borrowed. */
 typedef struct ag_sampler {
     ag_session *session;
-    const ag_judge *judge;
     const ag_tokenizer *tokenizer;
     const ag_book *book;
     const ag_prompt_options *prompt;

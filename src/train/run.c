@@ -73,11 +73,6 @@ static ag_status choose_valid(ag_trainer *t, ag_error *err)
     return ok ? AG_OK : ag_fail_memory(err, "validation pairs");
 }
 
-static bool samples(const ag_stage *stage)
-{
-    return ag_method_find(stage->method)->kind == AG_METHOD_POLICY;
-}
-
 static ag_status open_data(ag_trainer *t, ag_error *err)
 {
     const ag_settings *s = t->settings;
@@ -88,7 +83,7 @@ static ag_status open_data(ag_trainer *t, ag_error *err)
         AG_TRY(choose_valid(t, err));
     }
     for (int i = 0; i < s->stage_count; i++)
-        if (samples(&s->stages[i])) t->pool = *s->pool ? &t->pool_pairs : &t->train_pairs;
+        if (ag_stage_samples(&s->stages[i])) t->pool = *s->pool ? &t->pool_pairs : &t->train_pairs;
     if (!t->pool && *s->pool)
         return ag_fail(err, AG_ERR_USAGE, "data.pool is for methods that sample; no stage has one");
     if (t->pool == &t->pool_pairs) AG_TRY(load_pairs(t, t->pool, s->pool, err));
@@ -159,12 +154,21 @@ static ag_status open_model(ag_trainer *t, ag_error *err)
     return AG_OK;
 }
 
-/* The longest prompt of the pool with the longest gold answer: what a forest and the store of keys must take. */
+/* What a forest must take: the longest prompt of the pool, and the longest answer that sampling may write. */
 static ag_status measure_pool(ag_trainer *t, const ag_dataset_options *o, ag_error *err)
 {
     ag_dataset pool = {0};
+    int32_t prompt = 0, answer = 0;
     ag_status status = ag_dataset_build(&pool, t->pool, o, err);
-    t->pool_longest = pool.longest;
+    for (size_t i = 0; i < pool.sequence_count; i++) {
+        int32_t n = pool.sequences[i].count - pool.sequences[i].answer;
+        if (n > prompt) prompt = n;
+    }
+    for (size_t i = 0; i < t->pool->count; i++) {
+        int32_t n = ag_answer_limit(t->book, &t->pool->items[i]->asked);
+        if (n > answer) answer = n;
+    }
+    t->pool_longest = prompt + answer;
     ag_dataset_free(&pool);
     return status;
 }
@@ -270,12 +274,12 @@ static void close_trainer(ag_trainer *t)
     ag_pair_list_free(&t->train_pairs);
     ag_pair_list_free(&t->valid_pairs);
     ag_pair_list_free(&t->pool_pairs);
-    ag_free(t->pool_order);
+    ag_free(t->pool_stream.order);
     ag_forest_builder_free(&t->builder);
     ag_lexicon_free(t->lexicon);
     ag_facts_free(t->facts);
     ag_book_free(t->book);
-    ag_free(t->order);
+    ag_free(t->train_stream.order);
 }
 
 /* --- the run folder ------------------------------------------------------------------------------------------------- */
@@ -440,11 +444,11 @@ static ag_status run_stage(ag_trainer *t, ag_error *err)
     int number = t->state.stage;
     const ag_stage *stage = &t->settings->stages[number];
     const ag_train_hooks *h = t->hooks;
-    bool policy = samples(stage);
-    long steps = policy ? ag_policy_steps(t, stage) : ag_sft_steps(t, stage);
+    bool policy = ag_stage_samples(stage);
+    long steps = ag_stage_steps(t, stage);
     char label[64], note[128];
     snprintf(label, sizeof label, "%s", stage->method);
-    t->order_epoch = t->pool_epoch = -1;
+    t->train_stream.epoch = t->pool_stream.epoch = -1; /* each stage has its own orders */
     if (h && h->begin) h->begin(h->user, label, (double)steps, (double)t->state.stage_step);
     ag_status status = AG_OK;
     while (status == AG_OK && t->state.stage == number && t->state.stage_step < steps) {
@@ -482,8 +486,7 @@ static ag_status run_stages(ag_trainer *t, ag_error *err)
 ag_status ag_train_run(const ag_settings *settings, const ag_train_options *options,
                        const ag_train_hooks *hooks, ag_error *err)
 {
-    ag_trainer t = {
-        .settings = settings, .hooks = hooks, .comm = ag_comm_self(), .order_epoch = -1, .pool_epoch = -1};
+    ag_trainer t = {.settings = settings, .hooks = hooks, .comm = ag_comm_self()};
     ag_status status = AG_OK;
     if (ag_path_exists(settings->out) && !ag_path_is_dir(settings->out))
         status = ag_fail(err, AG_ERR_USAGE, "out: '%s' is there and is no folder", settings->out);

@@ -8,6 +8,13 @@
 #include "train/dataset.h"
 #include "train/run.h"
 
+/* An endless stream of shuffled indices: every pass over what it draws from has its own order. Zeroed is unused. */
+typedef struct ag_stream {
+    uint32_t *order; /* of the epoch at hand */
+    int64_t epoch;   /* -1: none */
+} ag_stream;
+typedef enum ag_stream_kind { AG_STREAM_TRAIN, AG_STREAM_POOL } ag_stream_kind; /* names the random numbers */
+
 typedef struct ag_trainer {
     const ag_settings *settings;
     const ag_train_hooks *hooks;
@@ -30,15 +37,12 @@ typedef struct ag_trainer {
         pool; /* what methods that sample draw prompts from: pool_pairs or train_pairs; NULL: no such stage */
     int32_t pool_longest;                                    /* prompt and answer */
     double verdict_weight[AG_MAX_CRITERIA][AG_MAX_VERDICTS]; /* class balance of the pool */
-    uint32_t *pool_order;                                    /* as order, of the pool */
-    int64_t pool_epoch;
     ag_judge *judge;
     ag_runlog *log;
     ag_train_state state;
     ag_forest_builder builder;
-    uint32_t *order;     /* training examples of an epoch, shuffled */
-    int64_t order_epoch; /* which epoch `order` is for; -1 none */
-    double rate;         /* unique tokens a second of the last step */
+    ag_stream train_stream, pool_stream; /* of examples and of prompts */
+    double rate;                         /* unique tokens a second of the last step */
 } ag_trainer;
 
 /* What one step came to. */
@@ -50,8 +54,23 @@ typedef struct ag_step_result {
         dead; /* of methods that sample: means, and the share of groups without a signal */
 } ag_step_result;
 
+/* --- what all methods share (step.c) -------------------------------------------------------------------------- */
+
+/* Does the stage's method sample? */
+bool ag_stage_samples(const ag_stage *stage);
 /* Steps of a stage. */
-long ag_sft_steps(const ag_trainer *t, const ag_stage *stage);
+long ag_stage_steps(const ag_trainer *t, const ag_stage *stage);
+/* *index: which of `count` things stands at a position of the stream. */
+ag_status ag_stream_at(ag_stream *stream, const ag_trainer *t, ag_stream_kind kind, size_t count,
+                       int64_t position, size_t *index, ag_error *err);
+/* Would one more sequence make the builder's forest larger than micro_tokens, or its targets (`targets` with the sequence's) more than
+ * fit? Never of an empty forest: one sequence always fits. */
+bool ag_forest_is_full(const ag_trainer *t, const int32_t *tokens, int32_t count, int32_t targets);
+/* One update of the optimizer by the stage's settings; *norm: the gradient's, before clipping. */
+ag_status ag_stage_update(ag_trainer *t, const ag_stage *stage, double lr, double *norm, ag_error *err);
+
+/* --- methods --------------------------------------------------------------------------------------------------- */
+
 /* One SFT update: cross-entropy of gold answer tokens, mean over the update's gold tokens. */
 ag_status ag_sft_step(ag_trainer *t, const ag_stage *stage, long step, ag_step_result *result, ag_error *err);
 

@@ -54,6 +54,12 @@ says() {
     grep -q -e "$1" err || wrong "'$(cat err)' does not say '$1'"
 }
 
+digest() { # RUN: of the bytes that must be the same on repeat: checkpoints, rollouts where there are any, metrics
+    (cd "$1" && find . -type f -o -type l | grep -E '^\./(checkpoints/|rollouts/|metrics\.jsonl$)' | LC_ALL=C sort | while read -r f; do
+        if [ -L "$f" ]; then printf '%s -> %s\n' "$f" "$(readlink "$f")"; else sha256sum "$f"; fi
+    done) | sha256sum
+}
+
 prints() { # TEXT on stdout
     grep -q -e "$1" out || wrong "stdout does not say '$1': $(head -c 300 out)"
 }

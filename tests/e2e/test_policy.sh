@@ -21,11 +21,6 @@ stages:
 YAML
 run 0 "$AGRL" train s/sft.yaml --set out=sft
 
-digest() { # of all that must be the same
-    (cd "$1" && find checkpoints metrics.jsonl rollouts -type f -o -type l | LC_ALL=C sort | while read -r f; do
-        if [ -L "$f" ]; then printf '%s -> %s\n' "$f" "$(readlink "$f")"; else sha256sum "$f"; fi
-    done) | sha256sum
-}
 field() { # NAME FILE: the values of a number in metrics.jsonl
     sed -n "s/.*\"$1\": *\(-\{0,1\}[0-9.e+-]*\).*/\1/p" "$2"
 }

@@ -370,7 +370,7 @@ static void test_greedy(void **state)
             int32_t text[ROWS], id = -1;
             int begin = prompt_of(&s, i, text), n = begin, most = 0;
             for (int k = 0; k < 3; k++) { /* the limit is that of the batch */
-                int limit = ag_judge_answer_limit(s.judge, s.inputs[k].asked);
+                int limit = ag_answer_limit(s.book, s.inputs[k].asked);
                 if (limit > most) most = limit;
             }
             while (id != s.end_id && n - begin < most) {

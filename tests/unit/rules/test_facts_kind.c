@@ -176,8 +176,9 @@ static void test_words(void **state)
         {"Acme Blue Optical Mouse", "Acme", "mouse", "optical", 1},
         {"Acme Blue Optical Mouse", "Acme", "mouse", "blue optical", 5}, /* not the maker's name */
         {"Blue, Optical Mouse", NULL, "mouse", "optical", 2},            /* nor what is parted */
-        {"Blue X300 Mouse", NULL, "mouse", "", 2},                       /* nor words with digits */
-        {"GSM72-100EU Mouse", NULL, "mouse", "", 2},                     /* or pieces of them */
+        {"*Blue Mouse", NULL, "mouse", "blue", 2},   /* nothing stands before the first word */
+        {"Blue X300 Mouse", NULL, "mouse", "", 2},   /* nor words with digits */
+        {"GSM72-100EU Mouse", NULL, "mouse", "", 2}, /* or pieces of them */
         {"All-in-one Printer", NULL, "printer", "in-one", 2},
         {"Slim Notebook Battery", NULL, "notebook battery", "slim", 2},
         {"Slim Notebook Mouse", NULL, "mouse", "slim notebook", 2},
