@@ -153,11 +153,21 @@ static bool has_full_answer(const hint *h)
     return gold->tier >= 0 && gold->rule >= 0 && ag_verdicts_complete(h->book, h->asked, &gold->verdicts);
 }
 
+void ag_hint_rule(ag_str *out, const ag_book *book, const char *id, int cap, const char *text)
+{
+    ag_str_addf(out, "%s\nRule: %s, at most %s: ", out->len ? "" : "Hint:", id, book->tiers[cap].id);
+    ag_prompt_fold(out, text, 0);
+}
+
+const char *ag_hint_rule_text(const ag_rule *rule)
+{
+    return rule->text && *rule->text ? rule->text : rule->when ? rule->when : "";
+}
+
 static void add_rule(const hint *h, ag_str *out)
 {
     const ag_rule *rule = &h->book->rules[h->gold->rule];
-    ag_str_addf(out, "%s\nRule: %s: ", out->len ? "" : "Hint:", rule->id);
-    ag_prompt_fold(out, rule->text && *rule->text ? rule->text : rule->when ? rule->when : "", 0);
+    ag_hint_rule(out, h->book, rule->id, rule->cap, ag_hint_rule_text(rule));
 }
 
 static ag_status add_answer(const hint *h, ag_str *out, ag_error *err)
@@ -179,7 +189,10 @@ static ag_status compose(const hint *h, ag_str *out, int level, ag_error *err)
     if (level >= 2) add_fields(h, out, "\nEvidence: ", write_evidence);
     if (level >= 3) add_fields(h, out, "\nVerdicts: ", write_verdict);
     if (level >= 4 && h->gold->rule >= 0) add_rule(h, out);
-    if (level >= 5 && has_full_answer(h)) status = add_answer(h, out, err);
+    if (level >= 5 && has_full_answer(h))
+        status = add_answer(h, out, err);
+    else if (level >= 5 && h->gold->tier >= 0) /* all that is known of most pairs that people rated */
+        ag_str_addf(out, "%s\nTier: %s", out->len ? "" : "Hint:", h->book->tiers[h->gold->tier].id);
     return status ? status : ag_str_ok(out, err);
 }
 
@@ -257,7 +270,7 @@ static bool one_tier_sampled(const hint *h, const slot *slots, int n, ag_verdict
 static ag_status find_reveals(const hint *h, int level, bool *reveals, ag_error *err)
 {
     ag_verdicts point;
-    if (level >= 4) { /* the rule is in the text: its cap is the tier */
+    if (level >= 4) { /* the rule is in the text, and its cap is the tier; or the tier itself */
         *reveals = true;
         return AG_OK;
     }
@@ -307,7 +320,7 @@ bool ag_hint_leaks(const char *hint_text, const char *answer, size_t len)
 {
     /* Words of the hint's form that no reason about an item needs. */
     static const char *const markers[] = {"hint:",     "the hint",  "a hint says", "hinted",
-                                          "evidence:", "verdicts:", "answer:"};
+                                          "evidence:", "verdicts:", "answer:",     "tier:"};
     enum { PHRASE = 12 }; /* shorter lines are too common to count as copied */
     if (!hint_text || !*hint_text) return false;
     for (size_t i = 0; i < sizeof markers / sizeof *markers; i++) {

@@ -42,15 +42,18 @@ ag_status ag_prompt_text(ag_str *out, const ag_book *book, const ag_prompt_optio
                          ag_error *err);
 
 /* Hints by level (METHOD.md section 7): 1 names of the fields to look at, 2 + the item's evidence quoted, 3 + their gold
- * verdicts, 4 + the deciding rule and its text, 5 + the full gold answer. wrong[c][a]: the fields to point at (single
- * criteria use a = 0). *reveals: derive over all completions of the hinted facts gives one tier. Returns AG_OK with
- * an empty text when the level has nothing to say (absent gold, or the same text as the level below). */
+ * verdicts, 4 + the deciding rule as prompts write rules, 5 + the full gold answer, or the gold tier where no more is known.
+ * wrong[c][a]: the fields to point at (single criteria use a = 0). *reveals: derive over all completions of the hinted facts gives
+ * one tier. Returns AG_OK with an empty text when the level has nothing to say (absent gold, or the same text as the level below). */
 typedef struct ag_hint_fields {
     bool wrong[AG_MAX_CRITERIA][AG_MAX_ASKED];
 } ag_hint_fields;
 ag_status ag_hint_build(ag_str *out, bool *reveals, const ag_book *book, const ag_item *item,
                         const ag_asked *asked, const ag_gold *gold, const ag_hint_fields *fields, int level,
                         ag_error *err);
+/* The line of a rule as level 4 writes it, behind what the hint says so far; and a rule's words there. */
+void ag_hint_rule(ag_str *out, const ag_book *book, const char *id, int cap, const char *text);
+const char *ag_hint_rule_text(const ag_rule *rule);
 /* Does an answer's why text or form carry hint markers or a phrase of the hint? (Guided rollouts only.) */
 bool ag_hint_leaks(const char *hint, const char *answer, size_t len);
 

@@ -36,12 +36,13 @@ static int64_t step_of(const char *name)
 static ag_status write_state(const char *dir, const ag_train_state *s, ag_error *err)
 {
     json_t *json = json_pack(
-        "{s:I, s:i, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I}, s:i, s:s}", "step",
-        (json_int_t)s->step, "stage", s->stage, "stage_step", (json_int_t)s->stage_step, "optimizer_step",
-        (json_int_t)s->optimizer_step, "best_step", (json_int_t)s->best_step, "best_value", s->best_value,
-        "best_tie", s->best_tie, "tokens", (json_int_t)s->tokens, "unshared_tokens", (json_int_t)s->unshared,
-        "pool_position", (json_int_t)s->pool_position, "sampled_tokens", (json_int_t)s->sampled, "logs",
-        "metrics", (json_int_t)s->logs.metrics, "timing", (json_int_t)s->logs.timing, "events",
+        "{s:I, s:i, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I}, s:i, s:s}",
+        "step", (json_int_t)s->step, "stage", s->stage, "stage_step", (json_int_t)s->stage_step,
+        "optimizer_step", (json_int_t)s->optimizer_step, "best_step", (json_int_t)s->best_step, "best_value",
+        s->best_value, "best_tie", s->best_tie, "tokens", (json_int_t)s->tokens, "unshared_tokens",
+        (json_int_t)s->unshared, "pool_position", (json_int_t)s->pool_position, "sampled_tokens",
+        (json_int_t)s->sampled, "spent", (json_int_t)s->spent, "stage_spent", (json_int_t)s->stage_spent,
+        "logs", "metrics", (json_int_t)s->logs.metrics, "timing", (json_int_t)s->logs.timing, "events",
         (json_int_t)s->logs.events, "threads", s->threads, "settings", s->settings);
     char *path = ag_path_join(dir, "state.json");
     ag_status status = json && path ? ag_json_save(path, json, err) : ag_fail_memory(err, "checkpoint");
@@ -75,6 +76,8 @@ static ag_status read_state(const json_t *json, ag_train_state *s, const char *p
     AG_TRY(read_long(json, "unshared_tokens", &s->unshared, path, err));
     AG_TRY(read_long(json, "pool_position", &s->pool_position, path, err));
     AG_TRY(read_long(json, "sampled_tokens", &s->sampled, path, err));
+    AG_TRY(read_long(json, "spent", &s->spent, path, err));
+    AG_TRY(read_long(json, "stage_spent", &s->stage_spent, path, err));
     AG_TRY(read_long(logs, "metrics", &s->logs.metrics, path, err));
     AG_TRY(read_long(logs, "timing", &s->logs.timing, path, err));
     AG_TRY(read_long(logs, "events", &s->logs.events, path, err));
@@ -113,6 +116,7 @@ static ag_status write_parts(const char *dir, const ag_checkpoint_parts *p, cons
     if (status == AG_OK) status = ag_judge_format_save(p->format, p->book, dir, err);
     if (status == AG_OK) status = ag_lexicon_save(p->lexicon, lexicon, err);
     if (status == AG_OK) status = ag_optimizer_save(p->optimizer, inner, err);
+    if (status == AG_OK && p->memory) status = ag_memory_save(p->memory, inner, err);
     if (status == AG_OK) status = write_state(inner, state, err);
     if (status == AG_OK) status = ag_dir_sync(inner, err);
     if (status == AG_OK) status = ag_dir_sync(dir, err);

@@ -7,6 +7,7 @@
 #define AG_TRAIN_CHECKPOINT_H
 
 #include "eval/judge.h"
+#include "train/memory.h"
 #include "train/optimizer.h"
 #include "train/runlog.h"
 
@@ -18,9 +19,10 @@ typedef struct ag_train_state {
     int64_t optimizer_step;
     int64_t best_step; /* -1: none yet */
     double best_value, best_tie;
-    int64_t tokens, unshared; /* computed; and what they would be without sharing */
-    int64_t pool_position;    /* prompts drawn from the pool */
-    int64_t sampled;          /* tokens sampled, guided and refilled ones too */
+    int64_t tokens, unshared;   /* computed; and what they would be without sharing */
+    int64_t pool_position;      /* prompts drawn from the pool */
+    int64_t sampled;            /* tokens sampled, guided and refilled ones too */
+    int64_t spent, stage_spent; /* tokens sampled and trained: in the run, and in the stage */
     ag_runlog_place logs;
     int threads;
     char settings[65]; /* digest of the settings that results depend on */
@@ -34,8 +36,9 @@ typedef struct ag_checkpoint_parts {
     const ag_judge_format *format;
     const ag_book *book;
     const ag_lexicon *lexicon;
-    const char *base_model; /* of LoRA adapters */
-    ag_weights_type type;   /* of the model file's weights */
+    const char *base_model;  /* of LoRA adapters */
+    const ag_memory *memory; /* of methods that replay, or NULL */
+    ag_weights_type type;    /* of the model file's weights */
 } ag_checkpoint_parts;
 
 ag_status ag_checkpoint_save(const char *run_dir, const ag_checkpoint_parts *parts,

@@ -1,6 +1,7 @@
 /* dataset.c: prompt and answer of each pair as tokens; hints for a share of prompts (METHOD.md section 16, hint literacy). */
 #include "train/dataset.h"
 
+#include <stdio.h>
 #include <string.h>
 #include "base/rng.h"
 
@@ -17,6 +18,7 @@ typedef struct teaching {
     ag_gold gold;
     bool complete; /* verdicts and rule are known: the whole answer is trained */
     const char *hint;
+    char rule_id[16]; /* of a rule that the hint invents; empty: none */
 } teaching;
 
 typedef struct builder {
@@ -53,28 +55,113 @@ static bool invent_gold(const builder *b, const ag_pair *pair, ag_rng *r, ag_gol
     return false;
 }
 
-/* Some prompts get a hint: the level and the fields it points at are drawn; of invented facts the hint must say enough. */
+/* One verdict changed so that another tier or rule follows, a rule that the data knows: what a hint of that rule or tier alone asks
+ * for. *field: the changed one. false when no single change does. Reservoir sampling: every such change is as likely. */
+static bool bend_gold(const builder *b, const ag_pair *pair, ag_rng *r, bool tier, ag_gold *gold,
+                      ag_hint_fields *field)
+{
+    const ag_book *book = b->o->book;
+    uint32_t found = 0;
+    *gold = (ag_gold){.rule = -1, .tier = -1};
+    for (int c = 0; c < book->criterion_count; c++) {
+        int entries = book->criteria[c].per_asked ? pair->asked.count : 1;
+        for (int a = 0; a < entries; a++)
+            for (int v = 0; v < book->criteria[c].verdict_count; v++) {
+                ag_gold bent = {.verdicts = pair->gold.verdicts};
+                bent.verdicts.v[c][a] = (int8_t)v;
+                ag_derive(book, &pair->asked, &bent.verdicts, &bent.tier, &bent.rule);
+                bool fits = (tier ? bent.tier != pair->gold.tier : bent.rule != pair->gold.rule) &&
+                            bent.rule >= 0 && b->rule_seen[bent.rule];
+                if (!fits || ag_rng_below(r, ++found) != 0) continue;
+                *gold = bent;
+                *field = (ag_hint_fields){0};
+                field->wrong[c][a] = true;
+            }
+    }
+    return found > 0;
+}
+
+/* What hints say: verdicts and perhaps the rule and the answer; the rule alone; the tier alone; a rule that no book has. */
+typedef enum hint_kind { SAYS_FIELDS, SAYS_RULE, SAYS_TIER, SAYS_NEW_RULE } hint_kind;
+
+/* Facts that are not so: all verdicts where the hint says them; one bent where it says the rule or the tier, so that the rest of the
+ * answer still looks at the item. false: none fit. */
+static bool invent(const builder *b, const ag_pair *pair, ag_rng *r, hint_kind kind, ag_gold *gold,
+                   ag_hint_fields *fields)
+{
+    bool some = ag_rng_below(r, 2) == 0; /* the changed verdict is said, too */
+    if (kind == SAYS_FIELDS) {
+        memset(fields, 1, sizeof *fields);
+        return invent_gold(b, pair, r, gold);
+    }
+    if (!bend_gold(b, pair, r, kind == SAYS_TIER, gold, fields)) return false;
+    if (!some || kind == SAYS_TIER) *fields = (ag_hint_fields){0};
+    return true;
+}
+
+/* A rule that no book has, with a number, a tier and a text at random, behind verdicts some of which may be invented: an answer that
+ * follows it copies. A rule that the data never shows can then be taken from a hint (METHOD.md section 16: hint literacy). */
+static ag_status invent_rule(builder *b, const ag_pair *pair, ag_rng *r, teaching *lesson, ag_error *err)
+{
+    const ag_book *book = b->o->book;
+    ag_gold *gold = &lesson->gold;
+    ag_hint_fields fields = {0};
+    bool reveals;
+    do snprintf(lesson->rule_id, sizeof lesson->rule_id, "R%u", 10 + ag_rng_below(r, 90));
+    while (ag_book_rule(book, lesson->rule_id) >= 0);
+    for (int c = 0; c < book->criterion_count; c++)
+        for (int a = 0; a < (book->criteria[c].per_asked ? pair->asked.count : 1); a++) {
+            uint32_t draw = ag_rng_below(r, 3); /* a third is not said, a third is invented */
+            fields.wrong[c][a] = draw >= 1;
+            if (draw == 2)
+                gold->verdicts.v[c][a] = (int8_t)ag_rng_below(r, (uint32_t)book->criteria[c].verdict_count);
+        }
+    gold->tier = (int)ag_rng_below(r, (uint32_t)book->tier_count);
+    const ag_rule *words = &book->rules[gold->rule];
+    AG_TRY(ag_hint_build(&b->hint, &reveals, book, &pair->item, &pair->asked, gold, &fields, 3, err));
+    ag_hint_rule(&b->hint, book, lesson->rule_id, gold->tier, ag_hint_rule_text(words));
+    return ag_str_ok(&b->hint, err);
+}
+
+/* What a hinted prompt shows and is answered with. */
+static ag_status build_hint(builder *b, const ag_pair *pair, ag_rng *r, bool invented, teaching *lesson,
+                            ag_error *err)
+{
+    static const hint_kind kinds[] = {SAYS_FIELDS,   SAYS_RULE,     SAYS_TIER,
+                                      SAYS_NEW_RULE, SAYS_NEW_RULE, SAYS_NEW_RULE};
+    const ag_book *book = b->o->book;
+    hint_kind kind = kinds[ag_rng_below(r, 6)];
+    if (kind == SAYS_NEW_RULE && invented) return invent_rule(b, pair, r, lesson, err);
+    ag_gold gold = lesson->gold;
+    ag_hint_fields fields = {0};
+    bool reveals, fields_only = kind == SAYS_FIELDS || kind == SAYS_NEW_RULE;
+    int level = kind == SAYS_TIER   ? 5
+                : kind == SAYS_RULE ? 4 + (int)ag_rng_below(r, 2)
+                : invented          ? 3 + (int)ag_rng_below(r, 3)
+                                    : 1 + (int)ag_rng_below(r, 5);
+    if (invented && !invent(b, pair, r, kind, &gold, &fields)) return AG_OK;
+    for (int c = 0; c < book->criterion_count && !invented && fields_only; c++)
+        for (int a = 0; a < (book->criteria[c].per_asked ? pair->asked.count : 1); a++)
+            fields.wrong[c][a] = ag_rng_below(r, 2) == 0;
+    ag_gold shown = gold;
+    if (kind == SAYS_TIER) {
+        shown = (ag_gold){.tier = gold.tier, .rule = -1};
+        ag_verdicts_clear(&shown.verdicts);
+    }
+    AG_TRY(ag_hint_build(&b->hint, &reveals, book, &pair->item, &pair->asked, &shown, &fields, level, err));
+    if (b->hint.len > 0) lesson->gold = gold; /* else there was nothing to say at this level */
+    return AG_OK;
+}
+
+/* Some prompts get a hint; a share of those says what is not so, and the answer follows the hint (METHOD.md section 16). */
 static ag_status choose_hint(builder *b, const ag_pair *pair, size_t index, teaching *lesson, ag_error *err)
 {
     ag_rng r = ag_rng_at(b->o->seed, AG_RNG_HINT, index, 0, 0, 0);
     if (!lesson->complete || ag_rng_double(&r) >= b->o->hint_share) return AG_OK;
-    bool invented = ag_rng_double(&r) < b->o->hint_counterfactual, reveals;
-    ag_gold gold;
-    if (invented && !invent_gold(b, pair, &r, &gold)) return AG_OK;
-    if (invented) lesson->gold = gold;
-    ag_hint_fields fields = {0};
-    for (int c = 0; c < b->o->book->criterion_count; c++)
-        for (int a = 0; a < (b->o->book->criteria[c].per_asked ? pair->asked.count : 1); a++)
-            fields.wrong[c][a] = invented || ag_rng_below(&r, 2) == 0;
-    int level = invented ? 3 + (int)ag_rng_below(&r, 3) : 1 + (int)ag_rng_below(&r, 5);
+    bool invented = ag_rng_double(&r) < b->o->hint_counterfactual;
     ag_str_clear(&b->hint);
-    ag_status status = ag_hint_build(&b->hint, &reveals, b->o->book, &pair->item, &pair->asked, &lesson->gold,
-                                     &fields, level, err);
-    if (status != AG_OK) return status;
-    if (b->hint.len == 0) { /* nothing to say at this level */
-        lesson->gold = pair->gold;
-        return AG_OK;
-    }
+    AG_TRY(build_hint(b, pair, &r, invented, lesson, err));
+    if (b->hint.len == 0) return AG_OK;
     lesson->hint = ag_str_text(&b->hint);
     b->d->hinted++;
     return AG_OK;
@@ -107,13 +194,19 @@ static ag_status add_sequence(builder *b, const ag_tokens *answer, const uint8_t
 
 /* Tokens of an answer; wanted marks those of `tier` (0: all others, 1: the tier's, 2: all). Without a complete gold the
  * answer ends behind its tier. */
-static ag_status encode_answer(builder *b, const ag_pair *pair, const ag_answer *answer, bool complete,
-                               int which, uint8_t **wanted, ag_error *err)
+static ag_status encode_answer(builder *b, const ag_pair *pair, const teaching *lesson,
+                               const ag_answer *answer, bool complete, int which, uint8_t **wanted,
+                               ag_error *err)
 {
     size_t max = (size_t)ag_answer_segment_max(b->o->book, pair->asked.count);
     if (!ag_grow(&b->segments, &b->segment_cap, max, sizeof *b->segments))
         return ag_fail_memory(err, "answer");
     int n = ag_answer_segments(b->o->book, &pair->asked, answer, b->segments);
+    for (int i = 0; i < n; i++)
+        if (b->segments[i].part == AG_PART_RULE && *lesson->rule_id) {
+            b->segments[i].text = lesson->rule_id;
+            b->segments[i].len = strlen(lesson->rule_id);
+        }
     if (!complete) {
         int last = -1;
         for (int i = 0; i < n; i++)
@@ -142,7 +235,7 @@ static ag_status add_answer(builder *b, const ag_pair *pair, const teaching *les
                         .why_len = complete && lesson->gold.why ? strlen(lesson->gold.why) : 0};
     uint8_t *wanted = NULL;
     if (!complete) ag_verdicts_clear(&answer.verdicts);
-    ag_status status = encode_answer(b, pair, &answer, complete, which, &wanted, err);
+    ag_status status = encode_answer(b, pair, lesson, &answer, complete, which, &wanted, err);
     if (status == AG_OK) status = add_sequence(b, &b->answer, wanted, weight, err);
     ag_free(wanted);
     return status;

@@ -48,12 +48,37 @@ void ag_sequence_loss(const ag_surrogate_options *o, const ag_loss_sequence *s, 
     }
     for (size_t t = 0; t < s->count; t++) {
         if (o->ratio == AG_RATIO_SEQUENCE) dnow[t] = slopes / (double)s->count; /* each moves the one ratio */
+        if (s->entropy) {
+            sums->loss -= s->coefficient * o->entropy * s->entropy[t];
+            dnow[t] += s->coefficient * o->entropy * (s->now[t] + s->entropy[t]);
+        }
         if (!s->reference) continue;
         double d = s->now[t] - s->reference[t];
         sums->kl3 += ratio_of(-d) + d - 1;
         sums->loss += s->coefficient * o->beta * d * d / 2;
         dnow[t] += s->coefficient * o->beta * d;
     }
+}
+
+double ag_imitation_loss(size_t n, double coefficient, const double *weight, const double *now, double *dnow)
+{
+    double loss = 0;
+    for (size_t t = 0; t < n; t++) {
+        double c = coefficient * (weight ? weight[t] : 1);
+        loss -= c * now[t];
+        dnow[t] = -c;
+    }
+    return loss;
+}
+
+double ag_preference_loss(double beta, double coefficient, double better, double better_reference,
+                          double worse, double worse_reference, double *slope, double *margin)
+{
+    double m = beta * ((better - better_reference) - (worse - worse_reference));
+    if (margin) *margin = m;
+    *slope = -coefficient * beta / (1 + exp(m));
+    /* log(1 + exp(-m)) without overflow */
+    return coefficient * (m > 0 ? log1p(exp(-m)) : log1p(exp(m)) - m);
 }
 
 void ag_guided_weights(const ag_guided_options *o, const double *plain, const double *hinted, size_t n,

@@ -18,6 +18,7 @@ typedef struct ag_surrogate_options {
     double clip_low, clip_high; /* the ratio counts between 1 - low and 1 + high */
     double clip_dual;           /* for negative advantages the loss is at most -A * dual */
     double beta;                /* weight of k2 against the reference; 0: none */
+    double entropy;             /* what the entropy is rewarded with */
 } ag_surrogate_options;
 
 /* One answer's tokens that were chosen (forced ones are left out). */
@@ -28,6 +29,7 @@ typedef struct ag_loss_sequence {
     const double *now, *old; /* log-probabilities of the policy that is trained, and at sampling */
     const double *reference; /* NULL: none (beta must be 0) */
     double coefficient;      /* what each token's loss is multiplied by: 1 / N for a mean over N tokens */
+    const double *entropy;   /* of the policy at each token; NULL: none (options' entropy must be 0) */
 } ag_loss_sequence;
 
 /* Sums over tokens, for the log. */
@@ -39,9 +41,19 @@ typedef struct ag_loss_sums {
     double tokens;
 } ag_loss_sums;
 
-/* Loss and gradient of one answer: dnow[t] = dL / d now[t] (set), sums are added to. */
+/* Loss and gradient of one answer: dnow[t] = dL / d now[t] (set), sums are added to. The entropy's gradient is an unbiased estimate at
+ * ratio 1: with the entropy H as its baseline, (log p + H) grad log p of the sampled token has the mean -grad H. */
 void ag_sequence_loss(const ag_surrogate_options *options, const ag_loss_sequence *sequence, double *dnow,
                       ag_loss_sums *sums);
+
+/* Cross-entropy of an answer's tokens, each times `coefficient` (times weight[t], NULL: 1). Returns the loss; sets dnow. */
+double ag_imitation_loss(size_t n, double coefficient, const double *weight, const double *now, double *dnow);
+
+/* DPO (Rafailov et al. 2023, arXiv 2305.18290, equation 7) of one pair, times `coefficient`: the arguments are sums over each
+ * answer's tokens. Returns the loss; *slope is its derivative by the log-probability of the better answer, and its negative that by
+ * the worse one's; *margin (may be NULL) the difference of implied rewards. */
+double ag_preference_loss(double beta, double coefficient, double better, double better_reference,
+                          double worse, double worse_reference, double *slope, double *margin);
 
 typedef enum ag_guided_weight {
     AG_WEIGHT_NONE,   /* 1 */

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "train/buffers.h"
 
 static char *at(void *base, const ag_optimizer *o, int64_t element)
 {
@@ -28,13 +29,13 @@ static ag_status take_masters(ag_optimizer *o, ag_error *err)
 }
 
 /* A parameter's weights follow from its masters. */
-static ag_status spread_master(ag_optimizer *o, int param, ag_error *err)
+static ag_status spread_master(const ag_optimizer *o, const void *masters, int param, ag_error *err)
 {
     ag_model *m = o->model;
     ag_device *d = m->device;
     const ag_param *p = &m->params[param];
     return d->cast(d,
-                   &(ag_cast_args){ag_param_value(m, param), at(o->master, o, p->train),
+                   &(ag_cast_args){ag_param_value(m, param), at((void *)masters, o, p->train),
                                    ag_param_type(m, param), d->real, p->rows * p->cols},
                    err);
 }
@@ -183,7 +184,7 @@ static ag_status muon_linear(ag_optimizer *o, const ag_update_rule *u, const ag_
     for (int i = 0; i < linear->pieces; i++)
         AG_TRY(muon_piece(o, u, first + linear->piece[i].row * linear->in, linear->piece[i].rows, linear->in,
                           lr, scale, err));
-    return spread_master(o, linear->weight, err);
+    return spread_master(o, o->master, linear->weight, err);
 }
 
 static ag_status muon_update(ag_optimizer *o, const ag_update_rule *u, double lr, double scale, ag_error *err)
@@ -249,80 +250,42 @@ ag_status ag_optimizer_update(ag_optimizer *o, ag_comm *comm, const ag_update_ru
     return d->zero(d, m->grads, (size_t)m->train_count * ag_dtype_size(d->real), err);
 }
 
-enum { PIECE = 1 << 22 };
-
-typedef struct tensor {
-    const char *name;
-    void *data;
-} tensor;
-
-static int tensors_of(const ag_optimizer *o, tensor out[3])
+static int buffers_of(const ag_optimizer *o, ag_buffer out[3])
 {
     int n = 0;
-    out[n++] = (tensor){"first_moments", o->m};
-    out[n++] = (tensor){"second_moments", o->v};
-    out[n++] = (tensor){"master_weights", o->master};
+    out[n++] = (ag_buffer){"first_moments", o->m};
+    out[n++] = (ag_buffer){"second_moments", o->v};
+    out[n++] = (ag_buffer){"master_weights", o->master};
     return n;
 }
 
 ag_status ag_optimizer_save(const ag_optimizer *o, const char *dir, ag_error *err)
 {
-    ag_device *d = o->model->device;
-    tensor list[3];
-    int n = tensors_of(o, list);
-    int64_t count = o->model->train_count;
-    ag_weights_out *out = NULL;
+    ag_buffer list[3];
+    int n = buffers_of(o, list);
     char *path = ag_path_join(dir, "optimizer.safetensors");
-    float *values = ag_calloc(PIECE, sizeof *values);
-    ag_status status = path && values ? AG_OK : ag_fail_memory(err, "checkpoint");
-    if (status == AG_OK && d->real != AG_F32)
-        status = ag_fail(err, AG_ERR_UNSUPPORTED, "checkpoints need a device of fp32");
-    if (status == AG_OK) status = ag_weights_create(&out, path, err);
-    for (int i = 0; i < n && status == AG_OK; i++)
-        status = ag_weights_declare(out, list[i].name, 0, count, AG_WEIGHTS_F32, err);
-    for (int i = 0; i < n && status == AG_OK; i++) {
-        for (int64_t k = 0; k < count && status == AG_OK; k += PIECE) {
-            int64_t piece = count - k < PIECE ? count - k : PIECE;
-            status = d->download(d, values, (const float *)list[i].data + k, (size_t)piece * sizeof *values,
-                                 err);
-            if (status == AG_OK) status = ag_weights_write(out, values, piece, err);
-        }
-    }
-    if (status == AG_OK)
-        status = ag_weights_finish(out, err);
-    else if (out)
-        ag_weights_abort(out);
-    ag_free(values);
+    ag_status status = path ? ag_buffers_save(o->model->device, path, list, n, o->model->train_count, err)
+                            : ag_fail_memory(err, "checkpoint");
     ag_free(path);
     return status;
 }
 
-static ag_status spread_masters(ag_optimizer *o, ag_error *err)
+ag_status ag_optimizer_spread(ag_optimizer *o, const void *masters, ag_error *err)
 {
     for (int i = 0; i < o->model->param_count; i++)
-        if (o->model->params[i].train >= 0) AG_TRY(spread_master(o, i, err));
+        if (o->model->params[i].train >= 0) AG_TRY(spread_master(o, masters, i, err));
     return AG_OK;
 }
 
 ag_status ag_optimizer_load(ag_optimizer *o, const char *dir, int64_t step, ag_error *err)
 {
-    ag_device *d = o->model->device;
-    tensor list[3];
-    int n = tensors_of(o, list);
-    int64_t count = o->model->train_count;
-    ag_weights *in = NULL;
+    ag_buffer list[3];
+    int n = buffers_of(o, list);
     char *path = ag_path_join(dir, "optimizer.safetensors");
-    float *values = ag_calloc((size_t)count, sizeof *values);
-    ag_status status = path && values ? ag_weights_open(&in, path, NULL, err)
-                                      : ag_fail_memory(err, "checkpoint");
-    for (int i = 0; i < n && status == AG_OK; i++) {
-        status = ag_weights_read(in, list[i].name, 1, count, 0, 1, values, err);
-        if (status == AG_OK) status = d->upload(d, list[i].data, values, (size_t)count * sizeof *values, err);
-    }
-    if (status == AG_OK) status = spread_masters(o, err);
+    ag_status status = path ? ag_buffers_load(o->model->device, path, list, n, o->model->train_count, err)
+                            : ag_fail_memory(err, "checkpoint");
+    if (status == AG_OK) status = ag_optimizer_spread(o, o->master, err);
     o->step = step;
-    ag_weights_close(in);
-    ag_free(values);
     ag_free(path);
     return status;
 }

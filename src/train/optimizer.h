@@ -36,6 +36,8 @@ ag_status ag_optimizer_reset(ag_optimizer *optimizer, ag_error *err);
  * is not finite is AG_ERR_INTERNAL and changes nothing. Muon with LoRA is AG_ERR_UNSUPPORTED. */
 ag_status ag_optimizer_update(ag_optimizer *optimizer, ag_comm *comm, const ag_update_rule *rule, double lr,
                               double *norm, ag_error *err);
+/* The model's weights follow from these values (device real [train_count]): the masters, or another policy's. */
+ag_status ag_optimizer_spread(ag_optimizer *optimizer, const void *masters, ag_error *err);
 /* Bytes of Muon's scratch, for the memory plan. */
 size_t ag_optimizer_muon_bytes(const ag_model *model);
 /* state/optimizer.safetensors: moments, and masters where the weights file cannot hold them. */

@@ -13,7 +13,11 @@ ag_status ag_policy_check(const ag_book *book, const char *method, ag_error *err
 void ag_policy_balance(double weight[AG_MAX_CRITERIA][AG_MAX_VERDICTS], const ag_book *book,
                        const ag_pair_list *pool);
 
-ag_status ag_policy_step(ag_trainer *t, const ag_stage *stage, long step, ag_step_result *result,
-                         ag_error *err);
+/* Reads the rollouts that a stage trains on in place of sampling, where it names any, and drops those of the stage before. */
+ag_status ag_policy_open_recorded(ag_trainer *t, const ag_stage *stage, ag_error *err);
+void ag_policy_close_recorded(ag_trainer *t);
+
+ag_status ag_policy_step_run(ag_trainer *t, const ag_stage *stage, long step, ag_step_result *result,
+                             ag_error *err);
 
 #endif

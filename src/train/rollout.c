@@ -1,13 +1,7 @@
 /* rollout.c: see rollout.h. */
 #include "train/rollout.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "base/rng.h"
 
 void ag_rollouts_free(ag_rollouts *r)
@@ -80,6 +74,49 @@ static ag_status keep(ag_rollouts *r, const ag_sampler *s, const ag_generated *g
     return status;
 }
 
+/* States of the grammar, one an answer. */
+typedef struct masking {
+    const ag_grammar *grammar;
+    ag_grammar_state *states;
+    size_t *first; /* of each request's answers */
+} masking;
+
+static int masking_allowed(void *user, size_t prompt, int32_t sample, uint32_t *bits)
+{
+    masking *m = user;
+    return ag_grammar_allowed(m->grammar, &m->states[m->first[prompt] + (size_t)sample], bits);
+}
+
+static void masking_advance(void *user, size_t prompt, int32_t sample, int32_t id)
+{
+    masking *m = user;
+    ag_grammar_advance(m->grammar, &m->states[m->first[prompt] + (size_t)sample], id);
+}
+
+static void masking_free(masking *m)
+{
+    ag_free(m->states);
+    ag_free(m->first);
+}
+
+static ag_status masking_start(masking *m, const ag_sampler *s, const ag_rollout_request *requests, size_t n,
+                               ag_error *err)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < n; i++) total += (size_t)requests[i].samples;
+    *m = (masking){s->grammar, ag_calloc(total + 1, sizeof *m->states), ag_calloc(n + 1, sizeof *m->first)};
+    if (!m->states || !m->first) return ag_fail_memory(err, "rollouts");
+    total = 0;
+    for (size_t i = 0; i < n; i++) {
+        const ag_asked *asked = &s->pool->items[requests[i].pair]->asked;
+        AG_TRY(ag_grammar_prepare(s->grammar, asked, err));
+        m->first[i] = total;
+        for (int32_t k = 0; k < requests[i].samples; k++)
+            ag_grammar_start(s->grammar, asked, &m->states[total++]);
+    }
+    return AG_OK;
+}
+
 ag_status ag_rollouts_sample(ag_rollouts *r, const ag_sampler *s, const ag_rollout_request *requests,
                              size_t n, ag_error *err)
 {
@@ -88,6 +125,8 @@ ag_status ag_rollouts_sample(ag_rollouts *r, const ag_sampler *s, const ag_rollo
     ag_generated *made = NULL;
     size_t total = 0, at = 0;
     int32_t most = 0;
+    masking masks = {0};
+    const ag_constraint constraint = {&masks, masking_allowed, masking_advance};
     r->arena.name = "rollouts";
     ag_status status = begun && prompts ? AG_OK : ag_fail_memory(err, "rollouts");
     for (size_t i = 0; i < n && status == AG_OK; i++) {
@@ -112,8 +151,13 @@ ag_status ag_rollouts_sample(ag_rollouts *r, const ag_sampler *s, const ag_rollo
         total += (size_t)q->samples;
         if (limit > most) most = limit;
     }
-    ag_generate_options o = {
-        .max_new = most, .end_id = s->end_id, .temperature = s->temperature, .top_p = 1, .seed = s->seed};
+    ag_generate_options o = {.max_new = most,
+                             .end_id = s->end_id,
+                             .temperature = s->temperature,
+                             .top_p = 1,
+                             .seed = s->seed,
+                             .constraint = s->grammar ? &constraint : NULL};
+    if (status == AG_OK && s->grammar) status = masking_start(&masks, s, requests, n, err);
     if (status == AG_OK && n) status = ag_generate(s->session, prompts, n, &o, &made, err);
     for (size_t i = 0; i < n && status == AG_OK; i++)
         for (int32_t k = 0; k < requests[i].samples && status == AG_OK; k++) {
@@ -121,6 +165,7 @@ ag_status ag_rollouts_sample(ag_rollouts *r, const ag_sampler *s, const ag_rollo
             status = keep(r, s, &made[at++], &begun[i], err);
         }
     ag_generated_free(made, made ? total : 0);
+    masking_free(&masks);
     ag_free(begun);
     ag_free(prompts);
     return status;
@@ -176,107 +221,4 @@ void ag_rollout_fields(const ag_rollout *o, const ag_book *book, const ag_pair *
 out:
     ag_free(segments);
     ag_free(of_byte);
-}
-
-/* --- files ---------------------------------------------------------------------------------------------------- */
-
-static json_t *integers(const int32_t *values, int32_t n)
-{
-    json_t *list = json_array();
-    for (int32_t i = 0; list && i < n; i++)
-        if (json_array_append_new(list, json_integer(values[i])) != 0) {
-            json_decref(list);
-            return NULL;
-        }
-    return list;
-}
-
-static json_t *numbers(const double *values, int32_t n)
-{
-    json_t *list = json_array();
-    for (int32_t i = 0; list && i < n; i++)
-        if (json_array_append_new(list, json_real(values[i])) != 0) {
-            json_decref(list);
-            return NULL;
-        }
-    return list;
-}
-
-/* A line. Prompts stand on the first rollout of a group only. */
-static json_t *rollout_json(const ag_rollout *o, const ag_book *book, const ag_pair *pair)
-{
-    json_t *line = json_pack("{s:s, s:i, s:i, s:i, s:I, s:b, s:b, s:f}", "id", pair->id, "draw", (int)o->draw,
-                             "sample", (int)o->sample, "level", o->level, "version", (json_int_t)o->version,
-                             "finished", o->finished, "trained", o->trained, "advantage", o->advantage);
-    bool ok = line != NULL;
-    if (ok && o->sample == 0) {
-        ok = ag_json_set(line, "prompt", integers(o->prompt, o->prompt_count));
-        if (ok && o->hint)
-            ok = ag_json_set(line, "hint", json_string(o->hint)) &&
-                 ag_json_set(line, "reveals", json_boolean(o->reveals)) &&
-                 ag_json_set(line, "sampled_prompt", integers(o->sampled_prompt, o->sampled_prompt_count));
-    }
-    ok = ok && ag_json_set(line, "tokens", integers(o->tokens, o->count)) &&
-         ag_json_set(line, "logprobs", numbers(o->logprob, o->count));
-    json_t *text = json_stringn(o->text, o->text_len);
-    ok = ok && ag_json_set(line, "text", text ? text : json_null()); /* null: no valid UTF-8 */
-    ok = ok &&
-         ag_json_set(line, "verdict", ag_verdict_to_json(book, &pair->asked, &o->verdict, NULL, o->refusal));
-    if (ok) return line;
-    json_decref(line);
-    return NULL;
-}
-
-static char *file_of(const char *run_dir, int64_t step)
-{
-    char name[64];
-    snprintf(name, sizeof name, "rollouts/step-%06" PRId64 ".jsonl.gz", step);
-    return ag_path_join(run_dir, name);
-}
-
-ag_status ag_rollouts_write(const ag_rollouts *r, const ag_book *book, const ag_pair_list *pool,
-                            const char *run_dir, int64_t step, ag_error *err)
-{
-    char *path = file_of(run_dir, step), *dir = path ? ag_path_dir(path) : NULL;
-    ag_out *out = NULL;
-    ag_status status = dir ? ag_dir_make(dir, err) : ag_fail_memory(err, "rollouts");
-    if (status == AG_OK) status = ag_out_open(&out, path, err);
-    for (size_t i = 0; i < r->count && status == AG_OK; i++) {
-        ag_str text = {0};
-        json_t *line = rollout_json(&r->items[i], book, pool->items[r->items[i].pair]);
-        status = line ? ag_json_dump(&text, line, err) : ag_fail_memory(err, "rollouts");
-        if (status == AG_OK) ag_out_printf(out, "%s\n", ag_str_text(&text));
-        ag_str_free(&text);
-        json_decref(line);
-    }
-    if (status == AG_OK)
-        status = ag_out_commit(out, err);
-    else
-        ag_out_abort(out);
-    ag_free(path);
-    ag_free(dir);
-    return status;
-}
-
-ag_status ag_rollouts_cut(const char *run_dir, int64_t step, ag_error *err)
-{
-    char *folder = ag_path_join(run_dir, "rollouts");
-    if (!folder) return ag_fail_memory(err, "rollouts");
-    DIR *dir = opendir(folder);
-    ag_status status = dir || errno == ENOENT ? AG_OK : ag_fail_errno(err, "cannot open", folder);
-    for (struct dirent *e; dir && status == AG_OK && (e = readdir(dir));) {
-        char *end;
-        if (strncmp(e->d_name, "step-", 5) != 0) continue;
-        long long of = strtoll(e->d_name + 5, &end, 10);
-        if (!ag_streq(end, ".jsonl.gz") || of <= step) continue;
-        char *path = ag_path_join(folder, e->d_name);
-        if (!path)
-            status = ag_fail_memory(err, "rollouts");
-        else if (unlink(path) != 0)
-            status = ag_fail_errno(err, "cannot remove", path);
-        ag_free(path);
-    }
-    if (dir) closedir(dir);
-    ag_free(folder);
-    return status;
 }

@@ -8,6 +8,13 @@
 
 #include "eval/judge.h"
 
+/* With which prompt an answer is trained (METHOD.md section 9). */
+typedef enum ag_rollout_mode {
+    AG_ROLLOUT_PLAIN,   /* sampled without a hint */
+    AG_ROLLOUT_HINTED,  /* sampled with a hint and trained with it */
+    AG_ROLLOUT_TRANSFER /* sampled with a hint and trained without, weighed by how likely it is then */
+} ag_rollout_mode;
+
 typedef struct ag_rollout {
     size_t pair;                            /* of the pool */
     int32_t sample;                         /* number in its group */
@@ -29,6 +36,10 @@ typedef struct ag_rollout {
     const char *refusal; /* why it is no answer, or NULL */
     double advantage;
     bool trained; /* in this step's update */
+    ag_rollout_mode mode;
+    double *weight; /* TRANSFER: constant weight of each token that was chosen; NULL: 1 */
+    double reliance,
+        geo; /* with a hint, where it came to be looked at: mean of log p(without) - log p(with) of a token; exp of it */
 } ag_rollout;
 
 /* All rollouts of a step; the arena owns what they point to. Zeroed is empty; groups stand together. */
@@ -46,6 +57,7 @@ typedef struct ag_sampler {
     const ag_prompt_options *prompt;
     const ag_pair_list *pool;
     int32_t end_id;
+    ag_grammar *grammar; /* NULL: as the model writes */
     double temperature;
     uint64_t seed;
     int64_t step, version;
@@ -74,6 +86,10 @@ void ag_rollout_fields(const ag_rollout *rollout, const ag_book *book, const ag_
 /* Writes rollouts/step-N.jsonl.gz of a run folder. */
 ag_status ag_rollouts_write(const ag_rollouts *rollouts, const ag_book *book, const ag_pair_list *pool,
                             const char *run_dir, int64_t step, ag_error *err);
+/* Appends the rollouts of a file, or of all files of a rollouts folder in order of their steps, whose pairs are in `pool` (without
+ * verdicts; the text is decoded from the tokens). AG_ERR_INPUT names file and line. */
+ag_status ag_rollouts_read(ag_rollouts *rollouts, const char *path, const ag_tokenizer *tokenizer,
+                           const ag_pair_list *pool, ag_error *err);
 /* Removes the files of steps after `step`: a run that is continued writes them again. */
 ag_status ag_rollouts_cut(const char *run_dir, int64_t step, ag_error *err);
 

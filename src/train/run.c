@@ -13,6 +13,7 @@
 #include "base/rng.h"
 #include "train/methods.h"
 #include "train/policy.h"
+#include "train/reference.h"
 #include "train/rollout.h"
 #include "train/trainer.h"
 
@@ -26,6 +27,42 @@ static void say(const ag_trainer *t, const char *format, ...)
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
     t->hooks->say(t->hooks->user, line);
+}
+
+/* --- what a run's stages are made of --- */
+
+static bool draws_from_pool(const ag_stage *stage)
+{
+    const ag_method *m = ag_method_find(stage->method);
+    return m->pool || (m->parts & AG_METHOD_SAMPLES);
+}
+
+static bool replays(const ag_stage *stage)
+{
+    return ag_method_find(stage->method)->parts & AG_METHOD_REPLAYS;
+}
+
+static bool learns_pool_gold(const ag_stage *stage)
+{
+    const ag_method *m = ag_method_find(stage->method);
+    return m->pool && (m->parts & AG_METHOD_IMITATES);
+}
+
+static bool learns_prompts(const ag_stage *stage)
+{
+    return stage->prompt_loss > 0;
+}
+
+static bool has_grammar(const ag_stage *stage)
+{
+    return ag_stage_samples(stage) && stage->grammar;
+}
+
+static bool any_stage(const ag_settings *s, bool (*has)(const ag_stage *))
+{
+    for (int i = 0; i < s->stage_count; i++)
+        if (has(&s->stages[i])) return true;
+    return false;
 }
 
 /* --- opening ------------------------------------------------------------------------------------------------------ */
@@ -82,10 +119,9 @@ static ag_status open_data(ag_trainer *t, ag_error *err)
         AG_TRY(load_pairs(t, &t->valid_pairs, s->valid, err));
         AG_TRY(choose_valid(t, err));
     }
-    for (int i = 0; i < s->stage_count; i++)
-        if (ag_stage_samples(&s->stages[i])) t->pool = *s->pool ? &t->pool_pairs : &t->train_pairs;
+    if (any_stage(s, draws_from_pool)) t->pool = *s->pool ? &t->pool_pairs : &t->train_pairs;
     if (!t->pool && *s->pool)
-        return ag_fail(err, AG_ERR_USAGE, "data.pool is for methods that sample; no stage has one");
+        return ag_fail(err, AG_ERR_USAGE, "data.pool is for sft+ and methods that sample; no stage has one");
     if (t->pool == &t->pool_pairs) AG_TRY(load_pairs(t, t->pool, s->pool, err));
     if (t->pool && t->pool->count == 0) return ag_fail(err, AG_ERR_INPUT, "%s: no pairs", s->pool);
     for (size_t i = 0; t->pool && i < t->pool->count; i++)
@@ -94,6 +130,7 @@ static ag_status open_data(ag_trainer *t, ag_error *err)
                            "%s: '%s' has no gold tier, and without one no answer has a reward",
                            t->pool->items[i]->where, t->pool->items[i]->id);
     if (t->pool) ag_policy_balance(t->verdict_weight, t->book, t->pool);
+    if (any_stage(s, replays)) AG_TRY(ag_memory_create(&t->memory, t->pool->count, err));
     say(t, "%zu training pairs, %zu validation pairs", t->train_pairs.count, t->valid_pairs.count);
     if (t->pool == &t->pool_pairs) say(t, "%zu pairs to draw prompts from", t->pool->count);
     return AG_OK;
@@ -154,22 +191,39 @@ static ag_status open_model(ag_trainer *t, ag_error *err)
     return AG_OK;
 }
 
-/* What a forest must take: the longest prompt of the pool, and the longest answer that sampling may write. */
-static ag_status measure_pool(ag_trainer *t, const ag_dataset_options *o, ag_error *err)
+/* What a forest must take: the longest prompt of the pool, with the longest hint where there are hints, and the longest answer that
+ * sampling may write. */
+static ag_status measure_pool(ag_trainer *t, ag_error *err)
 {
-    ag_dataset pool = {0};
-    int32_t prompt = 0, answer = 0;
-    ag_status status = ag_dataset_build(&pool, t->pool, o, err);
-    for (size_t i = 0; i < pool.sequence_count; i++) {
-        int32_t n = pool.sequences[i].count - pool.sequences[i].answer;
-        if (n > prompt) prompt = n;
+    bool hints = any_stage(t->settings, replays);
+    int32_t longest = 0, most_hint = 0;
+    ag_str hint = {0};
+    ag_tokens ids = {0};
+    ag_status status = AG_OK;
+    ag_hint_fields all;
+    memset(&all, 1, sizeof all);
+    for (size_t i = 0; i < t->pool->count && status == AG_OK; i++) {
+        const ag_pair *p = t->pool->items[i];
+        bool reveals;
+        ag_str_clear(&hint);
+        for (int level = 5; hints && hint.len == 0 && level > 0 && status == AG_OK; level--)
+            status = ag_hint_build(&hint, &reveals, t->book, &p->item, &p->asked, &p->gold, &all, level, err);
+        ids.len = 0;
+        if (status == AG_OK)
+            status = ag_prompt_encode(&ids, t->book, t->opened.tokenizer, &t->format.prompt, p->query,
+                                      &p->item, &p->asked, NULL, NULL, err);
+        int32_t plain = (int32_t)ids.len, answer = ag_answer_limit(t->book, &p->asked);
+        if (hint.len > 0 && status == AG_OK) {
+            ids.len = 0;
+            status = ag_prompt_encode(&ids, t->book, t->opened.tokenizer, &t->format.prompt, p->query,
+                                      &p->item, &p->asked, ag_str_text(&hint), NULL, err);
+            if ((int32_t)ids.len - plain > most_hint) most_hint = (int32_t)ids.len - plain;
+        }
+        if (plain + answer > longest) longest = plain + answer;
     }
-    for (size_t i = 0; i < t->pool->count; i++) {
-        int32_t n = ag_answer_limit(t->book, &t->pool->items[i]->asked);
-        if (n > answer) answer = n;
-    }
-    t->pool_longest = prompt + answer;
-    ag_dataset_free(&pool);
+    t->pool_longest = longest + most_hint; /* a hint may be another prompt's */
+    ag_tokens_free(&ids);
+    ag_str_free(&hint);
     return status;
 }
 
@@ -186,10 +240,18 @@ static ag_status encode_pairs(ag_trainer *t, ag_error *err)
     if (t->train.count == 0)
         return ag_fail(err, AG_ERR_INPUT, "%s: no pair has a gold tier that can be trained",
                        t->settings->train);
-    for (int i = 0; i < t->settings->stage_count; i++)
-        if (t->settings->stages[i].prompt_loss > 0) ag_dataset_want_prompts(&t->train);
+    bool prompts = any_stage(t->settings, learns_prompts);
+    if (prompts) ag_dataset_want_prompts(&t->train);
     o.hint_share = 0;
-    if (t->pool) AG_TRY(measure_pool(t, &o, err));
+    if (t->pool) AG_TRY(measure_pool(t, err));
+    for (int i = 0; i < t->settings->stage_count;
+         i++) /* what cannot be trained on is refused before the first step of any stage */
+        AG_TRY(ag_policy_open_recorded(t, &t->settings->stages[i], err));
+    if (any_stage(t->settings, learns_pool_gold)) {
+        AG_TRY(ag_dataset_build(&t->pool_set, t->pool, &o, err));
+        if (t->pool_set.longest > t->pool_longest) t->pool_longest = t->pool_set.longest;
+        if (prompts) ag_dataset_want_prompts(&t->pool_set);
+    }
     AG_TRY(ag_dataset_build(&t->valid, &t->valid_pairs, &o, err));
     say(t,
         "%zu examples (%zu tier only, %zu hinted, %zu without gold left out, %zu with text cut), longest %d "
@@ -220,6 +282,8 @@ static ag_status plan_memory(const ag_trainer *t, ag_error *err)
             optimizer += (double)ag_optimizer_muon_bytes(t->model) * mb;
             break;
         }
+    if (any_stage(s, ag_reference_needed))
+        optimizer += (double)t->model->train_count * (double)ag_dtype_size(t->device->real) * mb;
     double total = (double)(n.weights + n.gradients + n.activations + n.head + n.other) * mb + kv + optimizer;
     say(t,
         "memory: weights %.0f MiB, gradients %.0f, optimizer %.0f, activations %.0f, head %.0f, keys and "
@@ -243,10 +307,9 @@ static ag_status open_engine(ag_trainer *t, ag_error *err)
     if (t->max_rows < t->train.longest) t->max_rows = t->train.longest;
     if (t->max_rows < t->pool_longest) t->max_rows = t->pool_longest;
     t->max_targets = t->max_rows;
-    for (int i = 0; i < s->stage_count; i++)
-        if (s->stages[i].prompt_loss > 0)
-            t->max_targets = 2 * t->max_rows; /* a shared token is a target of each who shares it */
-    enum { LEAVES = 256 }; /* room for the ends of answers that are scored beside each other */
+    if (any_stage(s, learns_prompts))
+        t->max_targets = 2 * t->max_rows; /* a shared token is a target of each who shares it */
+    enum { LEAVES = 256 };                /* room for the ends of answers that are scored beside each other */
     if (t->valid.count && t->valid.longest + LEAVES > s->kv_slots)
         return ag_fail(
             err, AG_ERR_USAGE,
@@ -257,6 +320,8 @@ static ag_status open_engine(ag_trainer *t, ag_error *err)
     ag_pass_options po = {t->max_rows, t->max_targets, true, ag_streq(s->recompute, "layer")};
     AG_TRY(ag_pass_create(&t->pass, t->model, &po, err));
     AG_TRY(ag_optimizer_create(&t->optimizer, t->model, err));
+    if (any_stage(s, has_grammar))
+        AG_TRY(ag_grammar_build(&t->grammar, t->book, t->opened.tokenizer, t->end_id, err));
     ag_judge_options jo = {t->format, (int32_t)s->kv_slots, 1024};
     return ag_judge_create(&t->judge, t->model, t->opened.tokenizer, t->book, &jo, err);
 }
@@ -266,6 +331,11 @@ static void close_trainer(ag_trainer *t)
     ag_runlog_close(t->log);
     ag_judge_free(t->judge);
     ag_pass_free(t->pass);
+    ag_reference_free(t);
+    ag_policy_close_recorded(t);
+    ag_grammar_free(t->grammar);
+    ag_memory_free(&t->memory);
+    ag_dataset_free(&t->pool_set);
     ag_optimizer_free(&t->optimizer);
     ag_dataset_free(&t->train);
     ag_dataset_free(&t->valid);
@@ -335,6 +405,7 @@ static ag_status open_folder(ag_trainer *t, const ag_train_options *o, ag_error 
         status = state ? ag_checkpoint_state(out, newest, &t->state, err) : ag_fail_memory(err, "run folder");
         if (status == AG_OK) status = check_resume(t, o, digest, threads, err);
         if (status == AG_OK) status = ag_optimizer_load(&t->optimizer, state, t->state.optimizer_step, err);
+        if (status == AG_OK && t->memory.count) status = ag_memory_load(&t->memory, state, err);
         if (status == AG_OK) say(t, "continuing %s at step %" PRId64, out, t->state.step);
     } else if (status == AG_OK) {
         t->state = (ag_train_state){.best_step = -1, .threads = threads, .best_value = -1, .best_tie = -1};
@@ -355,9 +426,10 @@ static ag_status open_folder(ag_trainer *t, const ag_train_options *o, ag_error 
 static ag_status log_step(ag_trainer *t, const ag_stage *stage, const ag_step_result *r, double seconds,
                           ag_error *err)
 {
-    json_t *line = json_pack("{s:I, s:s, s:f, s:f, s:f, s:I, s:I}", "step", (json_int_t)t->state.step,
+    json_t *line = json_pack("{s:I, s:s, s:f, s:f, s:f, s:I, s:I, s:I}", "step", (json_int_t)t->state.step,
                              "method", stage->method, "loss", r->loss, "lr", r->lr, "grad_norm", r->grad_norm,
-                             "tokens", (json_int_t)r->tokens, "unshared_tokens", (json_int_t)r->unshared);
+                             "tokens", (json_int_t)r->tokens, "unshared_tokens", (json_int_t)r->unshared,
+                             "spent", (json_int_t)t->state.spent);
     if (line && r->log) json_object_update(line, r->log);
     if (line && !r->log) json_object_set_new(line, "gold_tokens", json_real(r->gold_tokens));
     json_decref(r->log);
@@ -383,7 +455,10 @@ static ag_status save_checkpoint(ag_trainer *t, ag_error *err)
                                  .book = t->book,
                                  .lexicon = t->lexicon,
                                  .base_model = t->opened.base,
+                                 .memory = t->memory.count ? &t->memory : NULL,
                                  .type = bf16 ? AG_WEIGHTS_BF16 : AG_WEIGHTS_F32};
+    if (t->memory.count)
+        AG_TRY(ag_memory_write_unsolved(&t->memory, t->book, t->pool, t->settings->out, err));
     return ag_checkpoint_save(t->settings->out, &parts, &t->state, err);
 }
 
@@ -396,7 +471,8 @@ static ag_status validate(ag_trainer *t, ag_error *err)
         return AG_OK;
     }
     AG_TRY(ag_validate(t, &v, err));
-    json_t *line = json_pack("{s:I, s:O}", "step", (json_int_t)t->state.step, "valid", v.json);
+    json_t *line = json_pack("{s:I, s:I, s:O}", "step", (json_int_t)t->state.step, "spent",
+                             (json_int_t)t->state.spent, "valid", v.json);
     ag_status status = line ? ag_runlog_metrics(t->log, t->state.step, line, err)
                             : ag_fail_memory(err, "log");
     double value = isfinite(v.value) ? v.value : 0, tie = isfinite(v.tie) ? v.tie : 0;
@@ -417,21 +493,27 @@ static bool is_due(long step, long steps, long every)
     return step == steps || (every > 0 && step % every == 0);
 }
 
+/* Has the stage come to its end: by steps, or by its budget of tokens? */
+static bool is_over(const ag_trainer *t, const ag_stage *stage, long steps)
+{
+    return t->state.stage_step >= steps ||
+           (stage->budget > 0 && (double)t->state.stage_spent >= stage->budget);
+}
+
 static ag_status after_step(ag_trainer *t, const ag_stage *stage, long steps, ag_error *err)
 {
     long step = (long)t->state.stage_step,
          every = stage->checkpoint_every > 0 ? stage->checkpoint_every : stage->valid_every;
     bool stop = t->hooks && t->hooks->stop && t->hooks->stop(t->hooks->user);
-    bool last = step == steps;
-    if (is_due(step, steps, stage->valid_every)) AG_TRY(validate(t, err));
-    if (last && t->state.stage + 1 <
-                    t->settings->stage_count) { /* the next stage starts from here, with fresh moments */
+    bool last = is_over(t, stage, steps);
+    if (last || is_due(step, steps, stage->valid_every)) AG_TRY(validate(t, err));
+    bool ended = last && t->state.stage + 1 == t->settings->stage_count; /* there is nothing left to stop */
+    if (last && !ended) { /* the next stage starts from here, with fresh moments */
         t->state.stage++;
-        t->state.stage_step = 0;
+        t->state.stage_step = t->state.stage_spent = 0;
         AG_TRY(ag_optimizer_reset(&t->optimizer, err));
     }
-    if (stop || is_due(step, steps, every)) AG_TRY(save_checkpoint(t, err));
-    bool ended = last && t->state.stage_step == steps; /* of the last stage: there is nothing left to stop */
+    if (stop || last || is_due(step, steps, every)) AG_TRY(save_checkpoint(t, err));
     if (stop && !ended)
         return ag_fail(err, AG_ERR_INTERRUPTED,
                        "stopped at step %" PRId64 "; continue with: agrl train %s/config.yaml --resume",
@@ -439,35 +521,56 @@ static ag_status after_step(ag_trainer *t, const ag_stage *stage, long steps, ag
     return AG_OK;
 }
 
+/* What stands behind the bar. */
+static void write_note(char note[192], const ag_step_result *r, bool samples, double seconds)
+{
+    double rate = (double)r->tokens / seconds;
+    if (!samples) {
+        snprintf(note, 192, "loss %.4f  %.0f tokens/s", r->loss, rate);
+        return;
+    }
+    int n = snprintf(note, 192, "reward %.3f  right %.2f  gate %.2f  dead %.2f", r->reward, r->accuracy,
+                     r->gate, r->dead);
+    if (r->guided > 0) n += snprintf(note + n, 192 - (size_t)n, "  guided %.2f", r->guided);
+    if (r->truncated > 0) n += snprintf(note + n, 192 - (size_t)n, "  cut %.2f", r->truncated);
+    snprintf(note + n, 192 - (size_t)n, "  %.0f tokens/s", rate);
+}
+
+/* One step, its counts and its log. */
+static ag_status one_step(ag_trainer *t, const ag_stage *stage, char note[192], ag_error *err)
+{
+    ag_step_result r;
+    double start = ag_clock();
+    bool samples = ag_stage_samples(stage);
+    AG_TRY((samples ? ag_policy_step_run : ag_sft_step)(t, stage, (long)t->state.stage_step + 1, &r, err));
+    double seconds = ag_clock() - start;
+    t->state.step++;
+    t->state.stage_step++;
+    t->state.tokens += r.tokens;
+    t->state.unshared += r.unshared;
+    t->state.sampled += r.sampled;
+    t->state.spent += r.sampled + r.trained;
+    t->state.stage_spent += r.sampled + r.trained;
+    write_note(note, &r, samples, seconds);
+    return log_step(t, stage, &r, seconds, err);
+}
+
 static ag_status run_stage(ag_trainer *t, ag_error *err)
 {
     int number = t->state.stage;
     const ag_stage *stage = &t->settings->stages[number];
     const ag_train_hooks *h = t->hooks;
-    bool policy = ag_stage_samples(stage);
     long steps = ag_stage_steps(t, stage);
-    char label[64], note[128];
-    snprintf(label, sizeof label, "%s", stage->method);
+    char note[192];
     t->train_stream.epoch = t->pool_stream.epoch = -1; /* each stage has its own orders */
-    if (h && h->begin) h->begin(h->user, label, (double)steps, (double)t->state.stage_step);
+    AG_TRY(ag_reference_begin(t, stage, err));
+    AG_TRY(ag_policy_open_recorded(t, stage, err));
+    if (stage->valid_start && t->state.stage_step == 0) AG_TRY(validate(t, err));
+    if (h && h->begin) h->begin(h->user, stage->method, (double)steps, (double)t->state.stage_step);
     ag_status status = AG_OK;
-    while (status == AG_OK && t->state.stage == number && t->state.stage_step < steps) {
-        ag_step_result r;
-        double start = ag_clock();
-        status = (policy ? ag_policy_step : ag_sft_step)(t, stage, (long)t->state.stage_step + 1, &r, err);
-        if (status != AG_OK) break;
-        double seconds = ag_clock() - start;
-        t->state.step++;
-        t->state.stage_step++;
-        t->state.tokens += r.tokens;
-        t->state.unshared += r.unshared;
-        status = log_step(t, stage, &r, seconds, err);
-        if (policy)
-            snprintf(note, sizeof note, "reward %.3f  right %.2f  gate %.2f  dead %.2f  %.0f tokens/s",
-                     r.reward, r.accuracy, r.gate, r.dead, (double)r.tokens / seconds);
-        else
-            snprintf(note, sizeof note, "loss %.4f  %.0f tokens/s", r.loss, (double)r.tokens / seconds);
-        if (h && h->progress) h->progress(h->user, (double)t->state.stage_step, note);
+    while (status == AG_OK && t->state.stage == number && !is_over(t, stage, steps)) {
+        status = one_step(t, stage, note, err);
+        if (status == AG_OK && h && h->progress) h->progress(h->user, (double)t->state.stage_step, note);
         if (status == AG_OK) status = after_step(t, stage, steps, err);
     }
     if (h && h->end) h->end(h->user);

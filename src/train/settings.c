@@ -22,13 +22,22 @@ typedef struct row {
     double lo, hi;        /* of numbers */
     const char *choices;  /* separated by '|' */
     const char *help;
-    int kinds; /* of a stage's setting: the kinds of methods that have it; 0: all */
+    int parts; /* of a stage's setting: the parts of methods that read it (methods.h); 0: all */
 } row;
 
 #define RUN(member)   offsetof(ag_settings, member)
 #define STAGE(member) offsetof(ag_stage, member)
 
-enum { ALL = 0 }; /* kinds of methods */
+enum { /* parts of methods */
+       ALL = 0,
+       IMITATES = AG_METHOD_IMITATES,
+       SAMPLES = AG_METHOD_SAMPLES,
+       ADVANTAGES = AG_METHOD_ADVANTAGES,
+       GATES = AG_METHOD_GATES,
+       REPLAYS = AG_METHOD_REPLAYS,
+       WEIGHS = AG_METHOD_WEIGHS,
+       PREFERS = AG_METHOD_PREFERS
+};
 
 static const row run_rows[] = {
     {"model", TEXT, RUN(model), "", 0, 0, NULL,
@@ -90,7 +99,7 @@ static const row run_rows[] = {
 };
 
 static const row stage_rows[] = {
-    {"method", TEXT, STAGE(method), NULL, 0, 0, NULL, "what the stage does: sft, grpo, grpo-pr, rrs", ALL},
+    {"method", TEXT, STAGE(method), NULL, 0, 0, NULL, "what the stage does: one of the methods below", ALL},
     {"epochs", NUMBER, STAGE(epochs), "2", 0, 1e6, NULL, "passes over the training pairs", ALL},
     {"steps", WHOLE, STAGE(steps), "0", 0, 1e9, NULL, "updates; 0: as many as epochs ask for", ALL},
     {"batch", WHOLE, STAGE(batch), "32", 1, 1e6, NULL,
@@ -114,59 +123,114 @@ static const row stage_rows[] = {
     {"eps", NUMBER, STAGE(eps), "1e-8", 1e-20, 1, NULL, "AdamW: keeps the division finite", ALL},
     {"clip", NUMBER, STAGE(clip), "1", 0, 1e9, NULL, "largest norm of the gradient; 0: no clipping", ALL},
     {"choice_weight", NUMBER, STAGE(choice_weight), "1", 0.01, 100, NULL,
-     "weight of the answer's choices (tier, verdicts, rule) in the loss; its other tokens weigh 1",
-     AG_METHOD_SFT},
+     "weight of the answer's choices (tier, verdicts, rule) in the loss; its other tokens weigh 1", IMITATES},
     {"prompt_loss", NUMBER, STAGE(prompt_loss), "0", 0, 1, NULL,
      "weight of the prompt's own tokens (behind what all prompts share) in the loss: for models trained from "
      "scratch; 0: answers only",
-     AG_METHOD_SFT},
+     IMITATES},
     {"valid_every", WHOLE, STAGE(valid_every), "0", 0, 1e9, NULL,
      "steps between validations; 0: at the end of the stage", ALL},
     {"checkpoint_every", WHOLE, STAGE(checkpoint_every), "0", 0, 1e9, NULL,
      "steps between checkpoints; 0: at each validation", ALL},
-    {"group", WHOLE, STAGE(group), "8", 2, 1024, NULL, "answers sampled for each prompt", AG_METHOD_POLICY},
+    {"valid_start", SWITCH, STAGE(valid_start), "false", 0, 0, NULL, "validate before the first step, too",
+     ALL},
+    {"budget", NUMBER, STAGE(budget), "0", 0, 1e15, NULL,
+     "tokens to sample and to train on, hinted and refilled ones too: the stage ends with the step that "
+     "reaches "
+     "it, and rates follow the share that is spent; 0: none",
+     ALL},
+    {"group", WHOLE, STAGE(group), "8", 2, 1024, NULL, "answers sampled for each prompt", SAMPLES},
     {"temperature", NUMBER, STAGE(temperature), "1", 0.05, 10, NULL,
-     "of sampling, and of the policy that is trained", AG_METHOD_POLICY},
+     "of sampling, and of the policy that is trained", SAMPLES},
+    {"grammar", SWITCH, STAGE(grammar), "false", 0, 0, NULL,
+     "sample, and train, the policy under the answer's grammar: only what is well-formed", SAMPLES},
     {"gate", CHOICE, STAGE(gate), "hard", 0, 0, "hard|keep_tier",
-     "rrs: what is left of an answer whose tier does not follow from its verdicts: nothing, or half of a "
-     "right tier",
-     AG_METHOD_POLICY},
+     "what is left of an answer whose tier does not follow from its verdicts: nothing, or half of a right "
+     "tier",
+     GATES},
     {"gate_soft", NUMBER, STAGE(gate_soft), "0.3", 0, 1, NULL,
-     "hard gate: share of the reward that it leaves at first", AG_METHOD_POLICY},
+     "hard gate: share of the reward that it leaves at first", GATES},
     {"gate_anneal", NUMBER, STAGE(gate_anneal), "0.1", 0, 1, NULL,
-     "share of the steps over which gate_soft falls to 0", AG_METHOD_POLICY},
+     "share of the steps over which gate_soft falls to 0", GATES},
     {"credit", CHOICE, STAGE(credit), "field", 0, 0, "field|sequence",
-     "field: a good answer's wrong fields are not praised, a bad one's right fields not blamed",
-     AG_METHOD_POLICY},
+     "field: a good answer's wrong fields are not praised, a bad one's right fields not blamed", ADVANTAGES},
     {"norm", CHOICE, STAGE(norm), "std", 0, 0, "std|mean",
-     "advantages: reward less the group's mean, divided by its deviation or not", AG_METHOD_POLICY},
+     "advantages: reward less the group's mean, divided by its deviation or not", ADVANTAGES},
     {"sd_floor", NUMBER, STAGE(sd_floor), "0.2", 1e-6, 10, NULL, "smallest deviation that std divides by",
-     AG_METHOD_POLICY},
+     ADVANTAGES},
     {"wrong_cap", NUMBER, STAGE(wrong_cap), "0.5", 0, 100, NULL,
-     "largest advantage of an answer with a wrong tier", AG_METHOD_POLICY},
+     "largest advantage of an answer with a wrong tier", ADVANTAGES},
     {"advantage_clamp", NUMBER, STAGE(advantage_clamp), "2", 1e-6, 100, NULL, "bound of every advantage",
-     AG_METHOD_POLICY},
+     ADVANTAGES},
     {"ratio", CHOICE, STAGE(ratio), "token", 0, 0, "token|sequence",
-     "importance ratio of each token, or one for the answer (GSPO)", AG_METHOD_POLICY},
-    {"clip_low", NUMBER, STAGE(clip_low), "0.2", 0, 1, NULL, "ratios count down to 1 less this",
-     AG_METHOD_POLICY},
-    {"clip_high", NUMBER, STAGE(clip_high), "0.28", 0, 100, NULL, "and up to 1 plus this", AG_METHOD_POLICY},
+     "importance ratio of each token, or one for the answer (GSPO)", ADVANTAGES},
+    {"clip_low", NUMBER, STAGE(clip_low), "0.2", 0, 1, NULL, "ratios count down to 1 less this", ADVANTAGES},
+    {"clip_high", NUMBER, STAGE(clip_high), "0.28", 0, 100, NULL, "and up to 1 plus this", ADVANTAGES},
     {"clip_dual", NUMBER, STAGE(clip_dual), "3", 1, 1e9, NULL, "bad answers are pushed away up to this ratio",
-     AG_METHOD_POLICY},
+     ADVANTAGES},
+    {"beta", NUMBER, STAGE(beta), "0", 0, 100, NULL,
+     "weight of the KL term (k2) that holds plain answers near the policy that the stage began with",
+     ADVANTAGES},
+    {"entropy", NUMBER, STAGE(entropy), "0", 0, 10, NULL, "weight of the entropy that the loss rewards",
+     ADVANTAGES},
     {"aggregation", CHOICE, STAGE(aggregation), "token_mean", 0, 0, "token_mean|sequence_mean|dr_grpo",
      "the loss is a mean over tokens, over answers of their means, or over answers with one constant length",
-     AG_METHOD_POLICY},
-    {"passes", WHOLE, STAGE(passes), "1", 1, 100, NULL, "passes over a step's answers", AG_METHOD_POLICY},
-    {"mini_batches", WHOLE, STAGE(mini_batches), "1", 1, 1000, NULL, "updates a pass", AG_METHOD_POLICY},
+     ADVANTAGES},
+    {"anchor", NUMBER, STAGE(anchor), "0", 0, 100, NULL,
+     "weight of the cross-entropy of training pairs' gold answers beside the loss", ADVANTAGES},
+    {"anchor_batch", WHOLE, STAGE(anchor_batch), "16", 1, 1e6, NULL, "pairs of the anchor an update",
+     ADVANTAGES},
+    {"preference", NUMBER, STAGE(preference), "0.1", 1e-6, 100, NULL,
+     "DPO's beta: how far preferences may move the policy", PREFERS},
+    {"passes", WHOLE, STAGE(passes), "1", 1, 100, NULL, "passes over a step's answers", SAMPLES},
+    {"mini_batches", WHOLE, STAGE(mini_batches), "1", 1, 1000, NULL, "updates a pass", SAMPLES},
     {"refills", WHOLE, STAGE(refills), "3", 0, 100, NULL,
-     "how often more prompts are drawn while less than three quarters of the groups have a signal",
-     AG_METHOD_POLICY},
+     "how often more prompts are drawn while less than three quarters of the groups have a signal", SAMPLES},
     {"keep_rollouts", SWITCH, STAGE(keep_rollouts), "true", 0, 0, NULL, "write every rollout to rollouts/",
-     AG_METHOD_POLICY},
+     SAMPLES},
+    {"rollouts", PATH, STAGE(rollouts), "", 0, 0, NULL,
+     "train on recorded answers (a file, or a run's rollouts folder) in place of sampling", SAMPLES},
+    {"trigger", NUMBER, STAGE(trigger), "0", 0, 0.9999, NULL,
+     "replay: a prompt is sampled again with hints when at most this share of its answers succeed", REPLAYS},
+    {"hint_answers", WHOLE, STAGE(hint_answers), "4", 1, 1024, NULL, "answers sampled with a hint, a level",
+     REPLAYS},
+    {"hint_level", WHOLE, STAGE(hint_level), "5", 1, 5, NULL,
+     "highest level of hints: 1 names fields, 2 quotes evidence, 3 gives verdicts, 4 the rule, 5 the answer",
+     REPLAYS},
+    {"hint_dropout", NUMBER, STAGE(hint_dropout), "0.1", 0, 1, NULL,
+     "share of failing prompts that get no hint this time", REPLAYS},
+    {"replay_most", WHOLE, STAGE(replay_most), "0", 0, 1024, NULL,
+     "plain answers of a group that guided ones replace; 0: a quarter of the group", REPLAYS},
+    {"replay_warmup", NUMBER, STAGE(replay_warmup), "0.1", 0, 1, NULL,
+     "share of the steps before the first hint", REPLAYS},
+    {"replay_tail", NUMBER, STAGE(replay_tail), "0.15", 0, 1, NULL, "share of the steps after the last one",
+     REPLAYS},
+    {"guided_share", NUMBER, STAGE(guided_share), "0.25", 0, 1, NULL,
+     "largest share of a step's trained tokens that guided answers may have", REPLAYS},
+    {"geo_min", NUMBER, STAGE(geo_min), "0.05", 0, 1, NULL,
+     "guided answers less likely than this without their hint (a token, geometric mean, against with it) are "
+     "not trained on",
+     REPLAYS},
+    {"guided_mode", CHOICE, STAGE(guided_mode), "auto", 0, 0, "auto|hinted|transfer",
+     "which prompt a guided answer is trained with: with its hint, without, or auto: without where the hint "
+     "gives the tier away",
+     WEIGHS},
+    {"guided_weight", CHOICE, STAGE(guided_weight), "floor", 0, 0, "none|tis|seq|shaped|floor",
+     "transfer: weight of a token by how much less likely it is without the hint", WEIGHS},
+    {"guided_cap", NUMBER, STAGE(guided_cap), "2", 1e-6, 1e9, NULL,
+     "transfer: largest weight (5 is usual for seq)", WEIGHS},
+    {"guided_gamma", NUMBER, STAGE(guided_gamma), "0.1", 1e-6, 10, NULL, "transfer: shaped's emphasis",
+     WEIGHS},
+    {"guided_floor", NUMBER, STAGE(guided_floor), "0.1", 0, 1, NULL, "transfer: floor's smallest weight",
+     WEIGHS},
+    {"guided_loss", NUMBER, STAGE(guided_loss), "1", 0, 100, NULL, "weight of guided answers in the loss",
+     WEIGHS},
+    {"rescued_negatives", CHOICE, STAGE(rescued_negatives), "keep", 0, 0, "keep|drop",
+     "bad answers of a group that has guided ones: pushed away, or left alone", WEIGHS},
 };
 
 enum { RUN_ROWS = sizeof run_rows / sizeof *run_rows, STAGE_ROWS = sizeof stage_rows / sizeof *stage_rows };
-_Static_assert(RUN_ROWS <= 64 && STAGE_ROWS <= 64, "read_map counts rows in the bits of a word");
+enum { MOST_ROWS = RUN_ROWS > STAGE_ROWS ? RUN_ROWS : STAGE_ROWS };
 
 static bool in_choices(const char *choices, const char *value)
 {
@@ -231,14 +295,19 @@ static ag_status set_value(ag_settings *s, const row *r, char *base_address, con
     return AG_OK;
 }
 
-static bool has_setting(const ag_stage *stage, const row *r)
+static bool has_part(const ag_stage *stage, int parts)
 {
     const ag_method *m = stage->method ? ag_method_find(stage->method) : NULL;
-    return !m || !r->kinds || (r->kinds & (int)m->kind);
+    return !m || (parts & m->parts);
+}
+
+static bool has_setting(const ag_stage *stage, const row *r)
+{
+    return !r->parts || has_part(stage, r->parts);
 }
 
 /* A setting that the stage's method does not have is a mistake, not a thing to ignore. */
-static ag_status check_kind(const row *r, const ag_stage *stage, const char *where, ag_error *err)
+static ag_status check_part(const row *r, const ag_stage *stage, const char *where, ag_error *err)
 {
     if (has_setting(stage, r)) return AG_OK;
     return ag_fail(err, AG_ERR_USAGE, "%s: method %s has no setting '%s'", where, stage->method, r->name);
@@ -253,7 +322,7 @@ static const row *find_row(const row *rows, size_t n, const char *name)
 
 static ag_status unknown_key(const row *rows, size_t n, const char *name, const char *where, ag_error *err)
 {
-    const char *names[(RUN_ROWS > STAGE_ROWS ? RUN_ROWS : STAGE_ROWS) + 1];
+    const char *names[MOST_ROWS + 1];
     for (size_t i = 0; i < n; i++) names[i] = rows[i].name;
     if (rows == run_rows) names[n++] = "stages";
     const char *near = ag_nearest(name, names, n);
@@ -273,8 +342,7 @@ static ag_status set_defaults(ag_settings *s, const row *rows, size_t n, char *b
 }
 
 static ag_status read_map(ag_settings *s, const row *rows, size_t n, char *base, const ag_yaml *map,
-                          const char *prefix, const char *path, const char *dir, uint64_t *seen,
-                          ag_error *err);
+                          const char *prefix, const char *path, const char *dir, bool *seen, ag_error *err);
 
 static ag_status read_stages(ag_settings *s, const ag_yaml *list, const char *path, const char *dir,
                              ag_error *err)
@@ -285,24 +353,23 @@ static ag_status read_stages(ag_settings *s, const ag_yaml *list, const char *pa
         return ag_yaml_fail(err, path, list, "more than %d stages", AG_MAX_STAGES);
     for (int i = 0; i < list->count; i++) {
         ag_stage *stage = &s->stages[s->stage_count++];
-        uint64_t seen = 0;
+        bool seen[MOST_ROWS] = {false};
         ag_status status = set_defaults(s, stage_rows, STAGE_ROWS, (char *)stage, err);
         if (status == AG_OK && list->values[i]->kind != AG_YAML_MAP)
             status = ag_yaml_fail(err, path, list->values[i], "a stage must be a map with a method");
         if (status == AG_OK)
-            status = read_map(s, stage_rows, STAGE_ROWS, (char *)stage, list->values[i], "", path, dir, &seen,
+            status = read_map(s, stage_rows, STAGE_ROWS, (char *)stage, list->values[i], "", path, dir, seen,
                               err);
         for (size_t k = 0; k < STAGE_ROWS && status == AG_OK; k++)
-            if (seen >> k & 1) status = check_kind(&stage_rows[k], stage, path, err);
+            if (seen[k]) status = check_part(&stage_rows[k], stage, path, err);
         if (status != AG_OK) return status;
     }
     return AG_OK;
 }
 
-/* Fills rows from a map. seen has a bit for each row that the file gave: data.train and data: {train: ...} are the same key. */
+/* Fills rows from a map. seen: each row that the file gave: data.train and data: {train: ...} are the same key. */
 static ag_status read_map(ag_settings *s, const row *rows, size_t n, char *base, const ag_yaml *map,
-                          const char *prefix, const char *path, const char *dir, uint64_t *seen,
-                          ag_error *err)
+                          const char *prefix, const char *path, const char *dir, bool *seen, ag_error *err)
 {
     for (int i = 0; i < map->count; i++) {
         char name[256], where[1200];
@@ -311,9 +378,8 @@ static ag_status read_map(ag_settings *s, const row *rows, size_t n, char *base,
         snprintf(where, sizeof where, "%s:%d:%d", path, map->keys[i]->line, map->keys[i]->column);
         const row *r = find_row(rows, n, name);
         ag_status status = AG_OK;
-        if (r && *seen >> (r - rows) & 1)
-            return ag_fail(err, AG_ERR_USAGE, "%s: %s is given twice", where, name);
-        if (r) *seen |= (uint64_t)1 << (r - rows);
+        if (r && seen[r - rows]) return ag_fail(err, AG_ERR_USAGE, "%s: %s is given twice", where, name);
+        if (r) seen[r - rows] = true;
         if (r && ag_yaml_is_null(value)) continue; /* the default stays */
         if (r && value->kind == AG_YAML_SCALAR)
             status = set_value(s, r, base, value->text, dir, where, err);
@@ -351,7 +417,7 @@ static ag_status apply_set(ag_settings *s, const char *text, ag_error *err)
         const row *r = find_row(stage_rows, STAGE_ROWS, end + 1);
         if (!r) return unknown_key(stage_rows, STAGE_ROWS, end + 1, "--set", err);
         ag_status status = set_value(s, r, (char *)&s->stages[i], equals + 1, NULL, "--set", err);
-        return status == AG_OK ? check_kind(r, &s->stages[i], "--set", err) : status;
+        return status == AG_OK ? check_part(r, &s->stages[i], "--set", err) : status;
     }
     const row *r = find_row(run_rows, RUN_ROWS, name);
     return r ? set_value(s, r, (char *)s, equals + 1, NULL, "--set", err)
@@ -384,6 +450,12 @@ static ag_status check(const ag_settings *s, const char *path, ag_error *err)
             return ag_fail(err, AG_ERR_USAGE,
                            "%s: stage %d: optimizer muon updates whole matrices; use adamw with lora.rank",
                            path, i);
+        if (has_part(stage, REPLAYS) && stage->replay_most >= stage->group)
+            return ag_fail(
+                err, AG_ERR_USAGE,
+                "%s: stage %d: replay_most (%ld) must be below group (%ld): some plain answers must be "
+                "left",
+                path, i, stage->replay_most, stage->group);
     }
     return AG_OK;
 }
@@ -400,8 +472,8 @@ ag_status ag_settings_load(ag_settings *s, const char *path, const char *const *
     if (status == AG_OK) status = ag_yaml_load(&root, &yaml, path, err);
     if (status == AG_OK && root->kind != AG_YAML_MAP)
         status = ag_yaml_fail(err, path, root, "a run file is a map of settings");
-    uint64_t seen = 0;
-    if (status == AG_OK) status = read_map(s, run_rows, RUN_ROWS, (char *)s, root, "", path, dir, &seen, err);
+    bool seen[MOST_ROWS] = {false};
+    if (status == AG_OK) status = read_map(s, run_rows, RUN_ROWS, (char *)s, root, "", path, dir, seen, err);
     for (int i = 0; i < set_count && status == AG_OK; i++) status = apply_set(s, set[i], err);
     if (status == AG_OK) status = check(s, path, err);
     ag_arena_free(&yaml);
@@ -493,6 +565,24 @@ ag_status ag_settings_digest(char hex[65], const ag_settings *s, ag_error *err)
     return status;
 }
 
+/* Which methods have a setting. */
+static const char *readers(int parts)
+{
+    static const struct {
+        int part;
+        const char *text;
+    } rows[] = {{IMITATES, "; sft and sft+"},
+                {SAMPLES, "; methods that sample"},
+                {ADVANTAGES, "; grpo, grpo-pr, rrs, agr, agrl, agr-shuffled"},
+                {GATES, "; rrs, agrl, agr-shuffled"},
+                {REPLAYS, "; agr, agrl, agr-shuffled, rft"},
+                {WEIGHS, "; agr, agrl, agr-shuffled"},
+                {PREFERS, "; dpo and dpo-gold"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].part == parts) return rows[i].text;
+    return "";
+}
+
 static void help_rows(ag_str *out, const row *rows, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -504,10 +594,7 @@ static void help_rows(ag_str *out, const row *rows, size_t n)
         if (!r->standard)
             ag_str_add(out, "required)\n");
         else
-            ag_str_addf(out, "default %s)%s\n", *r->standard ? r->standard : "none",
-                        r->kinds == AG_METHOD_SFT      ? "; sft only"
-                        : r->kinds == AG_METHOD_POLICY ? "; methods that sample"
-                                                       : "");
+            ag_str_addf(out, "default %s)%s\n", *r->standard ? r->standard : "none", readers(r->parts));
     }
 }
 
@@ -517,4 +604,6 @@ void ag_settings_help(ag_str *out)
     help_rows(out, run_rows, RUN_ROWS);
     ag_str_add(out, "Settings of each stage:\n");
     help_rows(out, stage_rows, STAGE_ROWS);
+    ag_str_add(out, "Methods:\n");
+    for (const ag_method *m = ag_methods; m->name; m++) ag_str_addf(out, "  %-22s %s\n", m->name, m->summary);
 }

@@ -26,9 +26,12 @@ typedef struct ag_stage {
     double weight_decay, beta1, beta2, eps, clip, momentum;
     double choice_weight, prompt_loss;  /* weights of the answer's choices and of prompt tokens in the loss */
     long valid_every, checkpoint_every; /* steps; 0: at the end only */
+    bool valid_start;
+    double budget; /* tokens sampled and trained; 0: none */
     /* of methods that sample; METHOD.md sections 5, 6 and 9 */
     long group; /* answers a prompt */
     double temperature;
+    bool grammar;     /* the policy is the one under the answer's grammar */
     const char *gate; /* hard, keep_tier */
     double gate_soft,
         gate_anneal;    /* share that the gate leaves at first; share of the steps until it leaves nothing */
@@ -36,11 +39,25 @@ typedef struct ag_stage {
     const char *norm;   /* std, mean */
     double sd_floor, wrong_cap, advantage_clamp;
     const char *ratio; /* token, sequence */
-    double clip_low, clip_high, clip_dual;
-    const char *aggregation;   /* token_mean, sequence_mean, dr_grpo */
+    double clip_low, clip_high, clip_dual, beta, entropy;
+    const char *aggregation; /* token_mean, sequence_mean, dr_grpo */
+    double anchor;           /* weight of gold answers' cross-entropy */
+    long anchor_batch;
+    double preference;         /* DPO's beta */
     long passes, mini_batches; /* over a step's rollouts; updates a pass */
     long refills;              /* more draws where groups have no signal */
     bool keep_rollouts;        /* write rollouts/ */
+    const char *rollouts;      /* recorded ones to train on; empty: sample */
+    /* of methods that replay; METHOD.md sections 7 to 9 */
+    double trigger; /* share of successes up to which a prompt is replayed */
+    long hint_answers, hint_level;
+    double hint_dropout;
+    long replay_most; /* 0: a quarter of the group */
+    double replay_warmup, replay_tail, guided_share, geo_min;
+    const char *guided_mode;   /* auto, hinted, transfer */
+    const char *guided_weight; /* none, tis, seq, shaped, floor */
+    double guided_cap, guided_gamma, guided_floor, guided_loss;
+    const char *rescued_negatives; /* keep, drop */
 } ag_stage;
 
 typedef struct ag_settings {

@@ -1,103 +1,124 @@
-/* sft.c: supervised fine-tuning: one update. */
-#include "train/trainer.h"
+/* sft.c: supervised fine-tuning: one update; and the same gradient as an anchor beside another loss. */
+#include "train/passage.h"
 
 #include <math.h>
 #include "base/mem.h"
+#include "train/methods.h"
 
-/* The loss is a mean over answer tokens, in which choices weigh choice_weight, plus prompt_loss times a mean over prompt
- * tokens; each mean has its own denominator. */
-typedef struct denominators {
-    double gold_tokens, choice_weight, prompt_tokens, prompt_loss;
-} denominators;
+/* The loss is a mean over answer tokens, in which choices weigh choice_weight, plus prompt_loss times a mean over prompt tokens; each
+ * mean has its own denominator, which is known before the first forward, so any cut into forests or ranks gives the same loss
+ * and gradient. */
+typedef struct lesson {
+    const ag_dataset *set;
+    const uint32_t *sequence; /* of each passage */
+    const ag_passage *passages;
+    double gold_tokens, choice_weight, prompt_tokens, prompt_loss, scale;
+    double loss, loss_of_prompts;
+} lesson;
 
-/* Forward and backward of what the builder holds; sequence numbers of its targets index `sequences`. */
-static ag_status run_forest(ag_trainer *t, const denominators *n, ag_step_result *result, ag_error *err)
+static ag_status set_slopes(void *user, size_t from, size_t to, ag_error *err)
 {
-    ag_forest f = {0};
-    AG_TRY(ag_forest_finish(&f, &t->builder, err));
-    double *logprob = ag_calloc((size_t)f.target_count, sizeof *logprob);
-    ag_status status = logprob ? ag_pass_forward(t->pass, &f, err) : ag_fail_memory(err, "log-probabilities");
-    if (status == AG_OK) status = ag_pass_logprob(t->pass, 1, NULL, logprob, NULL, err);
-    for (int32_t i = 0; i < f.target_count && status == AG_OK; i++) {
-        const ag_sequence *s = &t->train.sequences[f.targets[i].sample];
-        uint8_t wanted = s->wanted[f.targets[i].index];
-        bool prompt = wanted == AG_WANTED_PROMPT;
-        double weight = prompt ? 1 / n->prompt_tokens : s->weight / n->gold_tokens;
-        if (wanted == AG_WANTED_CHOICE) weight *= n->choice_weight;
-        *(prompt ? &result->prompt_loss : &result->loss) -= weight * logprob[i];
-        logprob[i] = prompt ? -weight * n->prompt_loss : -weight; /* dL/dlogp */
-    }
-    if (status == AG_OK) status = ag_pass_backward(t->pass, logprob, err);
-    result->tokens += f.count;
-    result->unshared += f.unshared;
-    ag_free(logprob);
-    ag_forest_free(&f);
-    return status;
-}
-
-static int32_t trained_tokens(const ag_sequence *s)
-{
-    int32_t n = 0;
-    for (int32_t i = 0; i < s->count; i++) n += s->wanted[i] != 0;
-    return n;
-}
-
-/* Cuts an update's sequences into forests of at most micro_tokens rows (one sequence always fits). */
-static ag_status run_update(ag_trainer *t, const ag_example *const *examples, long n,
-                            const denominators *means, ag_step_result *result, ag_error *err)
-{
-    int32_t targets = 0;
-    ag_forest_begin(&t->builder);
-    for (long i = 0; i < n; i++) {
-        if (i % t->comm->size != t->comm->rank) continue;
-        for (size_t k = examples[i]->first; k < examples[i]->first + examples[i]->count; k++) {
-            const ag_sequence *s = &t->train.sequences[k];
-            int32_t more = trained_tokens(s);
-            if (ag_forest_is_full(t, s->tokens, s->count, targets + more)) {
-                AG_TRY(run_forest(t, means, result, err));
-                ag_forest_begin(&t->builder);
-                targets = 0;
-            }
-            AG_TRY(
-                ag_forest_add(&t->builder, s->tokens, s->count, s->wanted, (int32_t)k, true, s->count, err));
-            targets += more;
+    (void)err;
+    lesson *l = user;
+    for (size_t i = from; i < to; i++) {
+        const ag_sequence *s = &l->set->sequences[l->sequence[i]];
+        const ag_passage *p = &l->passages[i];
+        for (int32_t k = 0, at = 0; at < s->count; at++) {
+            if (!s->wanted[at]) continue;
+            bool prompt = s->wanted[at] == AG_WANTED_PROMPT;
+            double weight = prompt ? 1 / l->prompt_tokens : s->weight / l->gold_tokens;
+            if (s->wanted[at] == AG_WANTED_CHOICE) weight *= l->choice_weight;
+            *(prompt ? &l->loss_of_prompts : &l->loss) -= weight * p->logprob[k];
+            p->slope[k++] = -weight * l->scale * (prompt ? l->prompt_loss : 1);
         }
     }
-    return ag_forest_rows(&t->builder) > 0 ? run_forest(t, means, result, err) : AG_OK;
+    return AG_OK;
+}
+
+/* Passages of this rank's examples. */
+static ag_status make_passages(const ag_trainer *t, const ag_dataset *set, const size_t *examples, long n,
+                               ag_arena *arena, ag_passage **passages, uint32_t **sequence, size_t *count,
+                               ag_error *err)
+{
+    size_t most = 1;
+    *count = 0;
+    for (long i = 0; i < n; i++) most += set->examples[examples[i]].count;
+    *passages = ag_arena_alloc(arena, most, sizeof **passages);
+    *sequence = ag_arena_alloc(arena, most, sizeof **sequence);
+    bool ok = *passages && *sequence;
+    for (long i = t->comm->rank; i < n && ok; i += t->comm->size) {
+        const ag_example *e = &set->examples[examples[i]];
+        for (size_t k = e->first; k < e->first + e->count && ok; k++) {
+            const ag_sequence *s = &set->sequences[k];
+            ag_passage *p = &(*passages)[*count];
+            *p = (ag_passage){
+                .tokens = s->tokens, .wanted = s->wanted, .count = s->count, .answer = s->count - s->answer};
+            for (int32_t at = 0; at < s->count; at++) p->targets += s->wanted[at] != 0;
+            p->logprob = ag_arena_alloc(arena, (size_t)p->targets + 1, sizeof *p->logprob);
+            p->slope = ag_arena_alloc(arena, (size_t)p->targets + 1, sizeof *p->slope);
+            ok = p->logprob && p->slope;
+            (*sequence)[(*count)++] = (uint32_t)k;
+        }
+    }
+    return ok ? AG_OK : ag_fail_memory(err, "batch");
+}
+
+ag_status ag_sft_gradient(ag_trainer *t, const ag_dataset *set, const size_t *examples, long n,
+                          const ag_sft_weights *weights, ag_step_result *result, ag_error *err)
+{
+    ag_arena arena = {.name = "batch"};
+    ag_passage *passages = NULL;
+    uint32_t *sequence = NULL;
+    size_t count = 0;
+    lesson l = {.set = set,
+                .choice_weight = weights->choice,
+                .prompt_loss = weights->prompt,
+                .scale = weights->scale};
+    for (long i = 0; i < n; i++) {
+        const ag_example *e = &set->examples[examples[i]];
+        l.gold_tokens += e->form_tokens + weights->choice * e->choice_tokens;
+        l.prompt_tokens += e->prompt_tokens;
+    }
+    ag_status status = make_passages(t, set, examples, n, &arena, &passages, &sequence, &count, err);
+    l.passages = passages;
+    l.sequence = sequence;
+    if (status == AG_OK) status = ag_passages_run(t, passages, count, 1, set_slopes, &l, result, err);
+    double sums[] = {l.loss, l.loss_of_prompts, 0};
+    for (size_t i = 0; i < count; i++) sums[2] += passages[i].targets;
+    if (status == AG_OK) status = t->comm->sum_double(t->comm, sums, 3, err);
+    result->imitation = sums[0];
+    result->prompt_loss = sums[1];
+    result->trained += (int64_t)sums[2];
+    result->gold_tokens = l.gold_tokens;
+    ag_arena_free(&arena);
+    return status;
 }
 
 static ag_status sum_over_ranks(ag_comm *comm, ag_step_result *r, ag_error *err)
 {
-    double sums[] = {r->loss, r->prompt_loss, (double)r->tokens, (double)r->unshared};
+    double sums[] = {(double)r->tokens, (double)r->unshared};
     ag_status status = comm->sum_double(comm, sums, sizeof sums / sizeof *sums, err);
-    r->loss = sums[0];
-    r->prompt_loss = sums[1];
-    r->tokens = (int64_t)sums[2];
-    r->unshared = (int64_t)sums[3];
+    r->tokens = (int64_t)sums[0];
+    r->unshared = (int64_t)sums[1];
     return status;
 }
 
 ag_status ag_sft_step(ag_trainer *t, const ag_stage *stage, long step, ag_step_result *result, ag_error *err)
 {
-    *result = (ag_step_result){.lr = ag_schedule(stage->schedule, stage->lr, stage->min_lr, stage->warmup,
-                                                 step, ag_stage_steps(t, stage))};
-    const ag_example **examples = ag_calloc((size_t)stage->batch, sizeof *examples);
+    bool pool = ag_method_find(stage->method)->pool;
+    const ag_dataset *set = pool ? &t->pool_set : &t->train;
+    *result = (ag_step_result){.lr = ag_stage_rate(t, stage, step)};
+    size_t *examples = ag_calloc((size_t)stage->batch, sizeof *examples);
     if (!examples) return ag_fail_memory(err, "batch");
-    denominators means = {.choice_weight = stage->choice_weight, .prompt_loss = stage->prompt_loss};
     ag_status status = AG_OK;
-    for (long i = 0; i < stage->batch && status == AG_OK; i++) {
-        size_t index = 0;
-        status = ag_stream_at(&t->train_stream, t, AG_STREAM_TRAIN, t->train.count,
-                              (int64_t)(step - 1) * stage->batch + i, &index, err);
-        if (status != AG_OK) break;
-        examples[i] = &t->train.examples[index];
-        means.gold_tokens += examples[i]->form_tokens + stage->choice_weight * examples[i]->choice_tokens;
-        means.prompt_tokens += examples[i]->prompt_tokens;
-    }
-    result->gold_tokens = means.gold_tokens;
-    /* The denominator is known before the first forward, so any cut into forests or ranks gives the same loss and gradient. */
-    if (status == AG_OK) status = run_update(t, examples, stage->batch, &means, result, err);
-    if (status == AG_OK && t->comm->size > 1) status = sum_over_ranks(t->comm, result, err);
+    for (long i = 0; i < stage->batch && status == AG_OK; i++)
+        status = ag_stream_at(pool ? &t->pool_stream : &t->train_stream, t,
+                              pool ? AG_STREAM_POOL : AG_STREAM_TRAIN, set->count,
+                              (int64_t)(step - 1) * stage->batch + i, &examples[i], err);
+    const ag_sft_weights weights = {stage->choice_weight, stage->prompt_loss, 1};
+    if (status == AG_OK) status = ag_sft_gradient(t, set, examples, stage->batch, &weights, result, err);
+    if (status == AG_OK) status = sum_over_ranks(t->comm, result, err);
+    result->loss = result->imitation;
     if (status == AG_OK && !isfinite(result->loss))
         status = ag_fail(err, AG_ERR_INTERNAL, "the loss is not finite at step %ld; lower lr", step);
     if (status == AG_OK) status = ag_stage_update(t, stage, result->lr, &result->grad_norm, err);

@@ -1,5 +1,5 @@
-/* step.c: what the steps of all methods share: how many there are, the shuffled stream they draw from, where a batch is cut into
- * forests, and the optimizer's update.
+/* step.c: what the steps of all methods share: how many there are, the shuffled stream they draw from, the rate, and the
+ * optimizer's update.
  */
 #include "train/trainer.h"
 
@@ -10,13 +10,16 @@
 
 bool ag_stage_samples(const ag_stage *stage)
 {
-    return ag_method_find(stage->method)->kind == AG_METHOD_POLICY;
+    return ag_method_find(stage->method)->parts & AG_METHOD_SAMPLES;
 }
 
 long ag_stage_steps(const ag_trainer *t, const ag_stage *stage)
 {
     if (stage->steps > 0) return stage->steps;
-    size_t count = ag_stage_samples(stage) ? t->pool->count : t->train.count;
+    const ag_method *m = ag_method_find(stage->method);
+    size_t count = m->parts & AG_METHOD_SAMPLES ? t->pool->count
+                   : m->pool                    ? t->pool_set.count
+                                                : t->train.count;
     return (long)ceil(stage->epochs * (double)count / (double)stage->batch);
 }
 
@@ -40,11 +43,19 @@ ag_status ag_stream_at(ag_stream *s, const ag_trainer *t, ag_stream_kind kind, s
     return AG_OK;
 }
 
-bool ag_forest_is_full(const ag_trainer *t, const int32_t *tokens, int32_t count, int32_t targets)
+double ag_stage_share(const ag_trainer *t, const ag_stage *stage, long step)
 {
-    int32_t rows = ag_forest_rows(&t->builder);
-    return rows > 0 && (rows + ag_forest_cost(&t->builder, tokens, count, true) > t->settings->micro_tokens ||
-                        targets > t->max_targets);
+    double share = (double)(step - 1) / (double)ag_stage_steps(t, stage);
+    if (stage->budget > 0) share = fmax(share, (double)t->state.stage_spent / stage->budget);
+    return fmin(share, 1);
+}
+
+double ag_stage_rate(const ag_trainer *t, const ag_stage *stage, long step)
+{
+    long steps = ag_stage_steps(t, stage),
+         at = 1 + (long)(ag_stage_share(t, stage, step) * (double)steps + 1e-9);
+    return ag_schedule(stage->schedule, stage->lr, stage->min_lr, stage->warmup, at < steps ? at : steps,
+                       steps);
 }
 
 ag_status ag_stage_update(ag_trainer *t, const ag_stage *stage, double lr, double *norm, ag_error *err)

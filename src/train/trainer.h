@@ -1,4 +1,5 @@
-/* trainer.h: the state of a run while it goes. Private to train/: run.c opens it, sft.c computes its steps, validate.c measures it. */
+/* trainer.h: the state of a run while it goes. Private to train/: run.c opens it, sft.c and policy.c compute its steps, validate.c
+ * measures it. */
 #ifndef AG_TRAIN_TRAINER_H
 #define AG_TRAIN_TRAINER_H
 
@@ -6,6 +7,8 @@
 #include "model/open.h"
 #include "train/checkpoint.h"
 #include "train/dataset.h"
+#include "train/memory.h"
+#include "train/rollout.h"
 #include "train/run.h"
 
 /* An endless stream of shuffled indices: every pass over what it draws from has its own order. Zeroed is unused. */
@@ -35,8 +38,15 @@ typedef struct ag_trainer {
     ag_pair_list pool_pairs;
     ag_pair_list *
         pool; /* what methods that sample draw prompts from: pool_pairs or train_pairs; NULL: no such stage */
-    int32_t pool_longest;                                    /* prompt and answer */
+    ag_dataset pool_set;  /* gold of the pool, for methods that learn from it */
+    ag_memory memory;     /* of the pool's prompts, where a stage replays */
+    int32_t pool_longest; /* prompt and answer, the longest hint too */
+    ag_grammar *grammar;  /* of answers; NULL: no stage samples under it */
+    void *reference;      /* device real [train_count]: weights that the stage began with; NULL: not needed */
     double verdict_weight[AG_MAX_CRITERIA][AG_MAX_VERDICTS]; /* class balance of the pool */
+    ag_rollouts recorded;    /* of a stage that trains on rollouts of a file */
+    size_t *recorded_groups; /* where each group of plain answers begins in them */
+    size_t recorded_count;
     ag_judge *judge;
     ag_runlog *log;
     ag_train_state state;
@@ -47,11 +57,12 @@ typedef struct ag_trainer {
 
 /* What one step came to. */
 typedef struct ag_step_result {
-    double loss, prompt_loss, gold_tokens, grad_norm, lr;
+    double loss, imitation, prompt_loss, gold_tokens, grad_norm, lr;
     int64_t tokens, unshared; /* rows computed; tokens without sharing */
+    int64_t sampled, trained; /* answer tokens: what a budget counts */
     json_t *log;              /* more for the log, or NULL; owned */
-    double reward, accuracy, gate,
-        dead; /* of methods that sample: means, and the share of groups without a signal */
+    /* of methods that sample: means, the shares of groups without a signal, of guided answers and of cut ones */
+    double reward, accuracy, gate, dead, guided, truncated;
 } ag_step_result;
 
 /* --- what all methods share (step.c) -------------------------------------------------------------------------- */
@@ -63,15 +74,23 @@ long ag_stage_steps(const ag_trainer *t, const ag_stage *stage);
 /* *index: which of `count` things stands at a position of the stream. */
 ag_status ag_stream_at(ag_stream *stream, const ag_trainer *t, ag_stream_kind kind, size_t count,
                        int64_t position, size_t *index, ag_error *err);
-/* Would one more sequence make the builder's forest larger than micro_tokens, or its targets (`targets` with the sequence's) more than
- * fit? Never of an empty forest: one sequence always fits. */
-bool ag_forest_is_full(const ag_trainer *t, const int32_t *tokens, int32_t count, int32_t targets);
+/* The learning rate of a step (from 1), and the share of the stage that lies before it: by steps, or by what is spent of the budget
+ * where that is further. */
+double ag_stage_rate(const ag_trainer *t, const ag_stage *stage, long step);
+double ag_stage_share(const ag_trainer *t, const ag_stage *stage, long step);
 /* One update of the optimizer by the stage's settings; *norm: the gradient's, before clipping. */
 ag_status ag_stage_update(ag_trainer *t, const ag_stage *stage, double lr, double *norm, ag_error *err);
 
 /* --- methods --------------------------------------------------------------------------------------------------- */
 
-/* One SFT update: cross-entropy of gold answer tokens, mean over the update's gold tokens. */
+/* Adds the gradient of `scale` times the cross-entropy of n examples' gold tokens (mean over them; choices weigh `choice`, prompt
+ * tokens have their own mean times `prompt`); sets result's imitation, prompt_loss and gold_tokens, adds to its counts. */
+typedef struct ag_sft_weights {
+    double choice, prompt, scale;
+} ag_sft_weights;
+ag_status ag_sft_gradient(ag_trainer *t, const ag_dataset *set, const size_t *examples, long n,
+                          const ag_sft_weights *weights, ag_step_result *result, ag_error *err);
+/* One SFT update. */
 ag_status ag_sft_step(ag_trainer *t, const ag_stage *stage, long step, ag_step_result *result, ag_error *err);
 
 typedef struct ag_validation {

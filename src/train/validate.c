@@ -2,6 +2,7 @@
 #include "train/trainer.h"
 
 #include <math.h>
+#include <stdio.h>
 #include "base/mem.h"
 
 static ag_status gold_nll(ag_trainer *t, double *nll, ag_error *err)
@@ -41,6 +42,33 @@ static ag_status set_metric(json_t *json, const ag_records *records, const char 
     return AG_OK;
 }
 
+/* Strict accuracy of the answered pairs of each gold rule: {"rule=R5": {"compliant": x, "n": k}, ...}. */
+static ag_status set_slices(json_t *json, const ag_book *book, const ag_record *records, size_t n,
+                            ag_arena *arena, ag_error *err)
+{
+    const ag_metric *m = ag_metric_find("compliant");
+    ag_record *some = ag_arena_alloc(arena, n + 1, sizeof *some);
+    json_t *slices = json_object();
+    ag_status status = m && some && slices ? AG_OK : ag_fail_memory(err, "validation");
+    for (int rule = 0; rule < book->rule_count && status == AG_OK; rule++) {
+        ag_records set = {book, some, 0};
+        ag_estimate e = {.value = NAN};
+        char key[300];
+        for (size_t i = 0; i < n; i++)
+            if (records[i].answered && records[i].gold_rule == rule) some[set.count++] = records[i];
+        if (set.count == 0) continue;
+        status = ag_metric_estimate(&e, m, &set, 0, 0, err);
+        snprintf(key, sizeof key, "rule=%s", book->rules[rule].id);
+        if (status == AG_OK && isfinite(e.value) &&
+            !ag_json_set(slices, key,
+                         json_pack("{s:f, s:I}", "compliant", e.value, "n", (json_int_t)set.count)))
+            status = ag_fail_memory(err, "validation");
+    }
+    if (status == AG_OK && json_object_size(slices) > 0) json_object_set(json, "slices", slices);
+    json_decref(slices);
+    return status;
+}
+
 static ag_status judge_pairs(ag_trainer *t, ag_validation *v, ag_arena *arena, ag_error *err)
 {
     static const char *const names[] = {"accuracy", "acc2",      "kappa",     "ndcg",
@@ -67,6 +95,7 @@ static ag_status judge_pairs(ag_trainer *t, ag_validation *v, ag_arena *arena, a
     if (status == AG_OK) status = set_metric(v->json, &set, "self_consistency", &v->tie, err);
     for (size_t i = 0; i < sizeof names / sizeof *names && status == AG_OK; i++)
         status = set_metric(v->json, &set, names[i], NULL, err);
+    if (status == AG_OK) status = set_slices(v->json, t->book, records, n, arena, err);
     ag_judgements_free(judged, judged ? n : 0);
     return status;
 }

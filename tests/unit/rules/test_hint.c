@@ -60,7 +60,7 @@ static void test_levels(void **state)
 #define L1 "Hint: check cat; attr material; attr brand"
 #define L2 L1 "\nEvidence: cat \"Boots\"; attr material \"suede\"; attr brand \"Acme\""
 #define L3 L2 "\nVerdicts: cat=SAME; attr=material:CONFLICT; attr=brand:CONFLICT"
-#define L4 L3 "\nRule: R5: An excluded value is a Mismatch."
+#define L4 L3 "\nRule: R5, at most 2: An excluded value is a Mismatch."
 #define L5 L4 "\nAnswer:\n2\ncat=SAME\nattr=colour:MATCH;material:CONFLICT;brand:CONFLICT\nrule=R5"
     assert_false(check(&f, 1, L1));
     assert_false(check(&f, 2, L2));
@@ -85,23 +85,27 @@ static void test_skips(void **state)
     fixture f;
     setup(&f);
     for (int level = 1; level <= 3; level++) assert_false(check(&f, level, "")); /* no field was wrong */
-    assert_true(check(&f, 4, "Hint:\nRule: R5: An excluded value is a Mismatch."));
+    assert_true(check(&f, 4, "Hint:\nRule: R5, at most 2: An excluded value is a Mismatch."));
     f.wrong.wrong[0][0] = true;
     f.gold.rule = -1;
     assert_false(check(&f, 4, ""));
+    assert_true(check(&f, 5, "Hint: check cat\nEvidence: cat \"Boots\"\nVerdicts: cat=SAME\nTier: 2"));
+    f.gold.verdicts.v[0][0] = -1; /* gold does not know the field: all that is left is the tier */
+    for (int level = 1; level <= 4; level++) assert_false(check(&f, level, ""));
+    assert_true(check(&f, 5, "Hint:\nTier: 2"));
+    f.gold.tier = -1;
     assert_false(check(&f, 5, ""));
-    f.gold.verdicts.v[0][0] = -1; /* gold does not know the field */
-    for (int level = 1; level <= 5; level++) assert_false(check(&f, level, ""));
     teardown(&f);
     /* Tier-only gold of a book without criteria. */
     setup_book(&f, BOOK("respond_then_think", "none",
                         FOUR_TIERS "rules:\n  - {id: R0, when: otherwise, cap: \"4\", text: x}\n"));
     f.gold.rule = -1;
-    for (int level = 1; level <= 5; level++) assert_false(check(&f, level, ""));
+    for (int level = 1; level <= 4; level++) assert_false(check(&f, level, ""));
+    assert_true(check(&f, 5, "Hint:\nTier: 4"));
     f.gold.rule = 0;
     for (int level = 1; level <= 3; level++) assert_false(check(&f, level, ""));
-    assert_true(check(&f, 4, "Hint:\nRule: R0: x"));
-    assert_true(check(&f, 5, "Hint:\nRule: R0: x\nAnswer:\n4\nrule=R0"));
+    assert_true(check(&f, 4, "Hint:\nRule: R0, at most 4: x"));
+    assert_true(check(&f, 5, "Hint:\nRule: R0, at most 4: x\nAnswer:\n4\nrule=R0"));
     teardown(&f);
     /* A criterion without evidence: level 2 says what level 1 said. */
     setup_book(&f, BOOK("respond_then_think", "required", PREFIXES));
@@ -115,9 +119,10 @@ static void test_skips(void **state)
     f.gold.tier = 2;
     f.gold.why = "because";
     assert_true(check(&f, 3, "Hint: check kind\nVerdicts: kind=NOTHING"));
-    assert_true(check(&f, 5,
-                      "Hint: check kind\nVerdicts: kind=NOTHING\nRule: R1: x\nAnswer:\n100\nkind=NOTHING\n"
-                      "attr=colour:MATCH;material:MATCH;brand:MATCH\nrule=R1\nwhy=because"));
+    assert_true(check(
+        &f, 5,
+        "Hint: check kind\nVerdicts: kind=NOTHING\nRule: R1, at most 100: x\nAnswer:\n100\nkind=NOTHING\n"
+        "attr=colour:MATCH;material:MATCH;brand:MATCH\nrule=R1\nwhy=because"));
     teardown(&f);
 }
 

@@ -1,5 +1,5 @@
-/* test_loss.c: the policy-gradient loss against finite differences and against sums over every answer of a small language, and
- * advantages against their definition (METHOD.md section 14, tests 2, 3, 4 and 5).
+/* test_loss.c: the losses of sampled answers against finite differences and against sums over every answer of a small language, and
+ * advantages against their definition (METHOD.md section 14, tests 1 to 5).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -227,7 +227,7 @@ static void guided_gradient(table *g, const table *plain, const table *hinted, c
         tokens_logp(hinted, y, lh);
         ag_guided_weights(o, lp, lh, LENGTH, w);
         for (int t = 0; t < LENGTH; t++) a[t] = advantage[y];
-        ag_sequence_loss(&s, &(ag_loss_sequence){LENGTH, a, w, lp, lp, NULL, 1}, dnow, &sums);
+        ag_sequence_loss(&s, &(ag_loss_sequence){LENGTH, a, w, lp, lp, NULL, 1, NULL}, dnow, &sums);
         add_gradient(g, plain, y, dnow, -answer_p(hinted, y)); /* the loss falls as the advantage rises */
     }
 }
@@ -320,7 +320,7 @@ static void test_kl(void **state)
             ag_loss_sums sums = {0};
             tokens_logp(&p, y, lp);
             tokens_logp(&ref, y, lr);
-            ag_sequence_loss(&o, &(ag_loss_sequence){LENGTH, none, NULL, lp, lp, lr, 1}, dnow, &sums);
+            ag_sequence_loss(&o, &(ag_loss_sequence){LENGTH, none, NULL, lp, lp, lr, 1, NULL}, dnow, &sums);
             add_gradient(&got, &p, y, dnow, answer_p(&p, y));
             add_gradient(&k1, &p, y, ones, answer_p(&p, y));
         }
@@ -339,6 +339,95 @@ static void test_kl(void **state)
             fail_msg("case %d: k2 is off by %g", (int)n, difference(&want, &got));
         if (difference(&k1, &zero) > 1e-12) fail_msg("case %d: k1 as a loss pushes", (int)n);
     }
+}
+
+/* E of the entropy term's gradient is that of minus the sum over places of E over prefixes of the entropy there, prefixes held fixed. */
+static void test_entropy(void **state)
+{
+    (void)state;
+    for (uint64_t n = 0; n < 20; n++) {
+        ag_rng rng = ag_rng_at(5, AG_RNG_TEST, n, 0, 0, 0);
+        table p, want = {0}, got = {0};
+        static const double none[LENGTH];
+        double h[PREFIXES] = {0}, reach[PREFIXES] = {0};
+        const ag_surrogate_options o = {.clip_low = 0.2, .clip_high = 0.28, .clip_dual = 3, .entropy = 1};
+        random_table(&p, &rng, 1);
+        for (int i = 0; i < PREFIXES; i++)
+            for (int v = 0; v < VOCAB; v++) h[i] -= exp(logp_of(&p, i, v)) * logp_of(&p, i, v);
+        for (int y = 0; y < ANSWERS; y++) {
+            double lp[LENGTH], entropy[LENGTH], dnow[LENGTH];
+            ag_loss_sums sums = {0};
+            tokens_logp(&p, y, lp);
+            for (int t = 0; t < LENGTH; t++) {
+                entropy[t] = h[prefix_of(y, t)];
+                reach[prefix_of(y, t)] += answer_p(&p, y);
+            }
+            ag_sequence_loss(&o, &(ag_loss_sequence){LENGTH, none, NULL, lp, lp, NULL, 1, entropy}, dnow,
+                             &sums);
+            assert_true(near(sums.loss, -(entropy[0] + entropy[1] + entropy[2]), 1e-12));
+            add_gradient(&got, &p, y, dnow, answer_p(&p, y));
+        }
+        for (int i = 0; i < PREFIXES; i++)
+            for (int v = 0; v < VOCAB; v++) /* d H / d logit_v = -p_v (log p_v + H) */
+                want.logit[i][v] = reach[i] * exp(logp_of(&p, i, v)) * (logp_of(&p, i, v) + h[i]);
+        if (difference(&want, &got) > 1e-10) fail_msg("case %d: off by %g", (int)n, difference(&want, &got));
+    }
+}
+
+/* Preferences and imitation against central differences; a preference is flat where the pair is far apart, and steep where it is wrong. */
+static void test_preferences(void **state)
+{
+    (void)state;
+    for (uint64_t n = 0; n < 500; n++) {
+        ag_rng rng = ag_rng_at(6, AG_RNG_TEST, n, 0, 0, 0);
+        double x[4], slope, unused, margin;
+        for (int i = 0; i < 4; i++) x[i] = -20 * ag_rng_double(&rng);
+        double beta = 0.05 + ag_rng_double(&rng), e = 1e-5;
+        ag_preference_loss(beta, 0.7, x[0], x[1], x[2], x[3], &slope, &margin);
+        double better = ag_preference_loss(beta, 0.7, x[0] + e, x[1], x[2], x[3], &unused, NULL) -
+                        ag_preference_loss(beta, 0.7, x[0] - e, x[1], x[2], x[3], &unused, NULL);
+        double worse = ag_preference_loss(beta, 0.7, x[0], x[1], x[2] + e, x[3], &unused, NULL) -
+                       ag_preference_loss(beta, 0.7, x[0], x[1], x[2] - e, x[3], &unused, NULL);
+        assert_true(near(better / (2 * e), slope, 1e-6) && near(worse / (2 * e), -slope, 1e-6));
+        assert_true(near(margin, beta * (x[0] - x[1] - x[2] + x[3]), 1e-12));
+    }
+    double slope, margin;
+    assert_true(near(ag_preference_loss(0.1, 1, -3, -3, -5, -5, &slope, &margin), log(2), 1e-12));
+    assert_true(near(slope, -0.05, 1e-12));
+    assert_true(isfinite(ag_preference_loss(1, 1, -1e4, 0, 0, -1e4, &slope, &margin)) &&
+                near(slope, -1, 1e-12));
+    assert_true(ag_preference_loss(1, 1, 0, -1e4, -1e4, 0, &slope, &margin) == 0 && slope == 0);
+    const double now[] = {-1, -2}, weight[] = {1, 0.5};
+    double dnow[2];
+    assert_true(near(ag_imitation_loss(2, 0.25, weight, now, dnow), 0.5, 1e-12));
+    assert_true(dnow[0] == -0.25 && dnow[1] == -0.125);
+}
+
+/* An empty hint through the loss: hinted, transferred by every weight, and plain are one loss bit for bit (METHOD.md section 14, test
+ * 1). */
+static void test_empty_hint(void **state)
+{
+    (void)state;
+    ag_rng rng = ag_rng_at(7, AG_RNG_TEST, 0, 0, 0, 0);
+    double now[TOKENS], old[TOKENS], advantage[TOKENS], w[TOKENS], plain[TOKENS], guided[TOKENS];
+    const ag_surrogate_options o = {.clip_low = 0.2, .clip_high = 0.28, .clip_dual = 3};
+    for (int t = 0; t < TOKENS; t++) {
+        old[t] = -3 * ag_rng_double(&rng);
+        now[t] = old[t] + 0.2 * ag_rng_normal(&rng);
+        advantage[t] = 0.8;
+    }
+    ag_loss_sums a = {0};
+    ag_sequence_loss(&o, &(ag_loss_sequence){TOKENS, advantage, NULL, now, old, NULL, 0.3, NULL}, plain, &a);
+    for (int k = AG_WEIGHT_NONE; k <= AG_WEIGHT_FLOOR; k++) {
+        ag_loss_sums b = {0};
+        ag_guided_weights(&(ag_guided_options){(ag_guided_weight)k, 2, 0.1, 0.1}, old, old, TOKENS, w);
+        ag_sequence_loss(&o, &(ag_loss_sequence){TOKENS, advantage, w, now, old, NULL, 0.3, NULL}, guided,
+                         &b);
+        for (int t = 0; t < TOKENS; t++) assert_true(w[t] == 1);
+        assert_memory_equal(plain, guided, sizeof plain);
+        assert_true(a.loss == b.loss);
+    }
+    assert_true(ag_geometric_weight(old, old, TOKENS) == 1);
 }
 
 /* --- advantages ---------------------------------------------------------------------------------------------- */
@@ -396,6 +485,9 @@ int main(void)
                                        cmocka_unit_test(test_guided_is_unbiased),
                                        cmocka_unit_test(test_bias_sign),
                                        cmocka_unit_test(test_kl),
+                                       cmocka_unit_test(test_entropy),
+                                       cmocka_unit_test(test_preferences),
+                                       cmocka_unit_test(test_empty_hint),
                                        cmocka_unit_test(test_advantages)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,165 @@
+/* memory.c: see memory.h. */
+#include "train/memory.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/mem.h"
+#include "rules/answer.h"
+#include "rules/verify.h"
+
+/* The moving mean forgets this share a visit, and above this value a lower level is tried (METHOD.md section 8). */
+static const double keep_share = 0.7, easier_above = 0.35;
+
+ag_status ag_memory_create(ag_memory *m, size_t pool, ag_error *err)
+{
+    *m = (ag_memory){.items = ag_calloc(pool + 1, sizeof *m->items), .count = pool};
+    if (!m->items) return ag_fail_memory(err, "replay memory");
+    for (size_t i = 0; i < pool; i++) m->items[i].level = 1;
+    return AG_OK;
+}
+
+void ag_memory_free(ag_memory *m)
+{
+    for (size_t i = 0; i < m->count; i++) ag_free(m->items[i].answer);
+    ag_free(m->items);
+    *m = (ag_memory){0};
+}
+
+void ag_memory_visit(ag_prompt_memory *p, double success)
+{
+    p->visits++;
+    p->success = keep_share * p->success + (1 - keep_share) * success;
+    if (p->success > easier_above && p->level > 1) p->level--;
+    if (success > 0) p->unsolved = 0;
+}
+
+/* --- state/replay.json ----------------------------------------------------------------------------------------- */
+
+static json_t *prompt_json(size_t at, const ag_prompt_memory *p)
+{
+    json_t *o = json_pack("{s:I, s:f, s:I, s:I, s:i}", "pair", (json_int_t)at, "success", p->success,
+                          "visits", (json_int_t)p->visits, "unsolved", (json_int_t)p->unsolved, "level",
+                          p->level);
+    if (o && p->answer && !ag_json_set(o, "answer", json_string(p->answer))) {
+        json_decref(o);
+        return NULL;
+    }
+    return o;
+}
+
+ag_status ag_memory_save(const ag_memory *m, const char *dir, ag_error *err)
+{
+    json_t *list = json_array();
+    char *path = ag_path_join(dir, "replay.json");
+    bool ok = list && path;
+    for (size_t i = 0; i < m->count && ok; i++)
+        if (m->items[i].visits > 0) ok = json_array_append_new(list, prompt_json(i, &m->items[i])) == 0;
+    ag_status status = ok ? ag_json_save(path, list, err) : ag_fail_memory(err, "replay memory");
+    json_decref(list);
+    ag_free(path);
+    return status;
+}
+
+static ag_status load_prompt(ag_memory *m, const json_t *o, const char *path, ag_error *err)
+{
+    long at = -1, visits = 0, unsolved = 0, level = 1;
+    const char *answer = NULL;
+    AG_TRY(ag_json_get_int(o, "pair", 0, 0x7fffffffffffffff, &at, path, err));
+    if (at < 0 || (size_t)at >= m->count)
+        return ag_fail(err, AG_ERR_INPUT, "%s: pair %ld is not in the pool", path, at);
+    ag_prompt_memory *p = &m->items[at];
+    AG_TRY(ag_json_get_double(o, "success", &p->success, path, err));
+    AG_TRY(ag_json_get_int(o, "visits", 0, 0x7fffffffffffffff, &visits, path, err));
+    AG_TRY(ag_json_get_int(o, "unsolved", 0, 0x7fffffffffffffff, &unsolved, path, err));
+    AG_TRY(ag_json_get_int(o, "level", 1, 5, &level, path, err));
+    AG_TRY(ag_json_get_string(o, "answer", &answer, path, err));
+    p->visits = visits;
+    p->unsolved = unsolved;
+    p->level = (int)level;
+    ag_free(p->answer);
+    p->answer = answer ? ag_strdup(answer) : NULL;
+    return answer && !p->answer ? ag_fail_memory(err, "replay memory") : AG_OK;
+}
+
+ag_status ag_memory_load(ag_memory *m, const char *dir, ag_error *err)
+{
+    json_t *list = NULL;
+    char *path = ag_path_join(dir, "replay.json");
+    ag_status status = path ? ag_json_load(&list, path, err) : ag_fail_memory(err, "replay memory");
+    if (status == AG_OK && !json_is_array(list))
+        status = ag_fail(err, AG_ERR_INPUT, "%s: not a replay memory", path);
+    for (size_t i = 0; status == AG_OK && i < json_array_size(list); i++)
+        status = load_prompt(m, json_array_get(list, i), path, err);
+    json_decref(list);
+    ag_free(path);
+    return status;
+}
+
+/* --- unsolved.jsonl --------------------------------------------------------------------------------------------- */
+
+typedef struct failing {
+    size_t pair;
+    int64_t unsolved;
+} failing;
+
+static int more_unsolved(const void *a, const void *b)
+{
+    const failing *x = a, *y = b;
+    if (x->unsolved != y->unsolved) return x->unsolved > y->unsolved ? -1 : 1;
+    return x->pair < y->pair ? -1 : x->pair > y->pair;
+}
+
+/* The pair as it is, and what the model says. */
+static json_t *unsolved_json(const ag_prompt_memory *p, const ag_book *book, const ag_pair *pair,
+                             ag_error *err)
+{
+    json_t *line = ag_pair_to_json(pair, book), *replay = json_object();
+    ag_reward_options options;
+    ag_verdict v;
+    ag_reward_defaults(&options, book);
+    bool ok = line && replay && ag_json_set(replay, "unsolved", json_integer((json_int_t)p->unsolved)) &&
+              ag_json_set(replay, "visits", json_integer((json_int_t)p->visits)) &&
+              ag_json_set(replay, "success", json_real(p->success));
+    if (ok && p->answer) {
+        json_t *says = json_object();
+        ag_verify(book, &pair->asked, &pair->gold, p->answer, strlen(p->answer), &options, &v, NULL);
+        ok = says && (!v.format || ag_answer_to_json(says, book, &pair->asked, &v.answer, err) == AG_OK);
+        ok = ok && ag_json_set(says, "gate", json_boolean(v.gate)) &&
+             json_object_set(replay, "says", says) == 0;
+        json_decref(says);
+    }
+    ok = ok && json_object_set(line, "replay", replay) == 0;
+    json_decref(replay);
+    if (ok) return line;
+    json_decref(line);
+    return NULL;
+}
+
+ag_status ag_memory_write_unsolved(const ag_memory *m, const ag_book *book, const ag_pair_list *pool,
+                                   const char *run_dir, ag_error *err)
+{
+    char *path = ag_path_join(run_dir, "unsolved.jsonl");
+    failing *list = ag_calloc(m->count + 1, sizeof *list);
+    size_t n = 0;
+    ag_out *out = NULL;
+    ag_status status = path && list ? ag_out_open(&out, path, err) : ag_fail_memory(err, "unsolved pairs");
+    for (size_t i = 0; i < m->count && status == AG_OK; i++)
+        if (m->items[i].unsolved > 0) list[n++] = (failing){i, m->items[i].unsolved};
+    if (status == AG_OK) qsort(list, n, sizeof *list, more_unsolved);
+    for (size_t i = 0; i < n && status == AG_OK; i++) {
+        ag_str text = {0};
+        json_t *line = unsolved_json(&m->items[list[i].pair], book, pool->items[list[i].pair], err);
+        status = line ? ag_json_dump(&text, line, err) : ag_fail_memory(err, "unsolved pairs");
+        if (status == AG_OK) ag_out_printf(out, "%s\n", ag_str_text(&text));
+        ag_str_free(&text);
+        json_decref(line);
+    }
+    if (status == AG_OK)
+        status = ag_out_commit(out, err);
+    else
+        ag_out_abort(out);
+    ag_free(list);
+    ag_free(path);
+    return status;
+}

@@ -1,0 +1,37 @@
+/* memory.h: what a run remembers of each prompt of the pool while it samples (METHOD.md section 8): how often it succeeded, the
+ * level of hint that it needed, and whether anything ever helped. Part of a checkpoint's state.
+ */
+#ifndef AG_TRAIN_MEMORY_H
+#define AG_TRAIN_MEMORY_H
+
+#include "data/pair.h"
+
+typedef struct ag_prompt_memory {
+    double success;   /* moving mean of the share of plain answers that succeeded */
+    int64_t visits;   /* groups sampled */
+    int64_t unsolved; /* visits at which no level of hint led to a success, since the last success */
+    int level;        /* of the hint to begin with, from 1 */
+    char *answer; /* the most frequent well-formed plain answer when it was last unsolved, or NULL; owned */
+} ag_prompt_memory;
+
+typedef struct ag_memory {
+    ag_prompt_memory *items; /* [pool] */
+    size_t count;
+} ag_memory;
+
+ag_status ag_memory_create(ag_memory *memory, size_t pool, ag_error *err);
+void ag_memory_free(ag_memory *memory);
+/* A group of a prompt was sampled: `success` of its plain answers. The mean starts at 0; above 0.35 the prompt needs one level less
+ * the next time. A success ends an unsolved streak. */
+void ag_memory_visit(ag_prompt_memory *prompt, double success);
+
+/* state/replay.json: the prompts that were visited, by their place in the pool. */
+ag_status ag_memory_save(const ag_memory *memory, const char *dir, ag_error *err);
+ag_status ag_memory_load(ag_memory *memory, const char *dir, ag_error *err);
+
+/* unsolved.jsonl of a run folder: the prompts that no level of hint solved when they were last seen, the most often failed
+ * first: the pair with its gold, and what the model says in its place. For people who can check the labels. */
+ag_status ag_memory_write_unsolved(const ag_memory *memory, const ag_book *book, const ag_pair_list *pool,
+                                   const char *run_dir, ag_error *err);
+
+#endif

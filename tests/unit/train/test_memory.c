@@ -1,0 +1,124 @@
+/* test_memory.c: what a run remembers of prompts: levels rise and decay, streaks end, what is saved comes back, and the list of
+ * pairs for people (METHOD.md section 14, test 9; sections 7 and 8).
+ */
+#include "unit/base/test_help.h"
+
+#include <math.h>
+
+#include "train/memory.h"
+
+#define SHOP_BOOK AGRL_SOURCE_DIR "/rules/shop.yaml"
+
+static ag_pair *pair_of(const ag_book *book, const char *id)
+{
+    char line[600];
+    ag_pair *pair = NULL;
+    ag_error err = {0};
+    snprintf(
+        line, sizeof line,
+        "{\"id\": \"%s\", \"query\": \"red boots\", \"item\": {\"title\": \"boots\"}, \"asked\": [{\"name\": "
+        "\"colour\", \"value\": \"red\"}], \"gold\": {\"tier\": \"3\", \"rule\": \"R7\", \"verdicts\": "
+        "{\"cat\": "
+        "\"SAME\", \"attr\": {\"colour\": \"CONFLICT\"}}}}",
+        id);
+    if (ag_pair_parse(&pair, line, strlen(line), "t", 1, book, AG_AGGREGATE_GIVEN, &err) != AG_OK)
+        fail_msg("%s", err.message);
+    return pair;
+}
+
+static void test_levels(void **state)
+{
+    (void)state;
+    ag_memory m = {0};
+    assert_int_equal(ag_memory_create(&m, 2, NULL), AG_OK);
+    ag_prompt_memory *p = &m.items[0];
+    assert_int_equal(p->level, 1);
+    ag_memory_visit(p, 0);
+    assert_true(p->success == 0 && p->visits == 1);
+    p->level = 4; /* as replay leaves it */
+    p->unsolved = 2;
+    ag_memory_visit(p, 0);
+    assert_true(p->level == 4 && p->unsolved == 2);
+    ag_memory_visit(p, 1); /* 0.3: not yet above 0.35; but no longer a streak of failures */
+    assert_true(fabs(p->success - 0.3) < 1e-12 && p->level == 4 && p->unsolved == 0);
+    ag_memory_visit(p, 0.5); /* 0.36 */
+    assert_true(fabs(p->success - 0.36) < 1e-12 && p->level == 3);
+    for (int i = 0; i < 5; i++) ag_memory_visit(p, 1);
+    assert_int_equal(p->level, 1); /* and never below */
+    for (int i = 0; i < 40; i++) ag_memory_visit(p, 0);
+    assert_true(p->success < 1e-6 && p->level == 1);
+    ag_memory_free(&m);
+}
+
+static void test_saved(void **state)
+{
+    (void)state;
+    ag_error err = {0};
+    ag_memory m = {0}, n = {0};
+    char name[64], *dir = test_folder(name);
+    assert_int_equal(ag_memory_create(&m, 5, NULL), AG_OK);
+    ag_memory_visit(&m.items[1], 1.0 / 3);
+    ag_memory_visit(&m.items[3], 0);
+    m.items[3].level = 5;
+    m.items[3].unsolved = 7;
+    m.items[3].answer = ag_strdup("2\ncat=SAME\nattr=-\nrule=R4");
+    assert_int_equal(ag_memory_save(&m, dir, &err), AG_OK);
+    assert_int_equal(ag_memory_create(&n, 5, NULL), AG_OK);
+    if (ag_memory_load(&n, dir, &err) != AG_OK) fail_msg("%s", err.message);
+    for (int i = 0; i < 5; i++) {
+        const ag_prompt_memory *a = &m.items[i], *b = &n.items[i];
+        assert_true(a->success == b->success && a->visits == b->visits && a->unsolved == b->unsolved &&
+                    a->level == b->level);
+        assert_true((a->answer == NULL) == (b->answer == NULL));
+        if (a->answer) assert_string_equal(a->answer, b->answer);
+    }
+    ag_memory_free(&n);
+    assert_int_equal(ag_memory_create(&n, 2, NULL), AG_OK); /* another pool */
+    assert_int_equal(ag_memory_load(&n, dir, &err), AG_ERR_INPUT);
+    assert_non_null(strstr(err.message, "pair 3 is not in the pool"));
+    ag_memory_free(&n);
+    ag_memory_free(&m);
+    assert_int_equal(ag_dir_remove(dir, NULL), AG_OK);
+}
+
+static void test_unsolved(void **state)
+{
+    (void)state;
+    ag_error err = {0};
+    ag_book *book = NULL;
+    assert_int_equal(ag_book_load(&book, SHOP_BOOK, NULL), AG_OK);
+    ag_pair *items[] = {pair_of(book, "a"), pair_of(book, "b"), pair_of(book, "c")};
+    ag_pair_list pool = {items, 3, 3};
+    ag_memory m = {0};
+    char name[64], *dir = test_folder(name), *path = ag_path_join(dir, "unsolved.jsonl"), *text = NULL;
+    size_t len;
+    assert_int_equal(ag_memory_create(&m, 3, NULL), AG_OK);
+    for (int i = 0; i < 3; i++) ag_memory_visit(&m.items[i], 0);
+    m.items[0].unsolved = 1;
+    m.items[2].unsolved = 3;
+    m.items[2].answer = ag_strdup("4\ncat=SAME\nattr=colour:MATCH\nrule=R0\nwhy=it is so");
+    assert_int_equal(ag_memory_write_unsolved(&m, book, &pool, dir, &err), AG_OK);
+    assert_int_equal(ag_file_read(path, 0, &text, &len, &err), AG_OK);
+    char *second = strchr(text, '\n');
+    assert_non_null(second);
+    *second++ = 0;
+    assert_non_null(strstr(text, "\"id\":\"c\"")); /* the most often failed first */
+    assert_non_null(strstr(text, "\"unsolved\":3"));
+    assert_non_null(strstr(text, "\"says\":{\"tier\":\"4\""));
+    assert_non_null(strstr(text, "\"gold\":{\"tier\":\"3\"")); /* beside the label */
+    assert_non_null(strstr(second, "\"id\":\"a\""));
+    assert_null(strstr(second, "\"id\":\"b\""));
+    ag_free(text);
+    ag_free(path);
+    for (int i = 0; i < 3; i++) ag_pair_free(items[i]);
+    ag_memory_free(&m);
+    ag_book_free(book);
+    assert_int_equal(ag_dir_remove(dir, NULL), AG_OK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_levels), cmocka_unit_test(test_saved),
+                                       cmocka_unit_test(test_unsolved)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
