@@ -161,7 +161,8 @@ static bool standings_json(json_t *rows, json_t *list, double *largest, const ag
     bool ok = true;
     for (size_t r = 0; r < c->row_count && ok; r++) {
         const ag_standing *s = &standings[r];
-        json_t *own = ag_range_json(s->range), *tested = json_object_get(json_array_get(rows, r), "tested");
+        json_t *own = values_json(s->values, c->rows[r].seed_count),
+               *tested = json_object_get(json_array_get(rows, r), "tested");
         ok = own &&
              ag_json_set(own, "interval", json_pack("[o, o]", ag_real_json(s->low), ag_real_json(s->high)));
         ok = ok && json_object_set(tested, part, own) == 0;
@@ -194,7 +195,7 @@ static ag_status test_json(json_t *rows, json_t *tests, const ag_contest *c, con
     if (status == AG_OK) status = ag_contest_test(&standings, c, pick, err);
     if (status == AG_OK && !standings_json(rows, list, &largest, c, standings, part)) status = no_memory(err);
     if (status == AG_OK) {
-        json_t *test = json_pack("{s:s, s:I, s:I, s:o, s:O}", "on", part, "pairs", (json_int_t)pick.count,
+        json_t *test = json_pack("{s:s, s:I, s:I, s:o, s:O}", "on", part, "records", (json_int_t)pick.count,
                                  "groups", (json_int_t)groups, "detectable",
                                  ag_real_json(largest > 0 ? largest : NAN), "rows", list);
         if (json_array_append_new(tests, test)) status = no_memory(err);
@@ -231,7 +232,7 @@ static json_t *head_json(const ag_contest *c)
     const ag_book *book = records->book;
     return json_pack("{s:{s:o, s:o, s:s}, s:I, s:{s:s, s:s, s:b}, s:o, s:o, s:i, s:I}", "rulebook", "name",
                      ag_text_json(book->name), "version", ag_text_json(book->version), "digest", book->digest,
-                     "pairs", (json_int_t)records->count, "metric", "name", c->metric->name, "title",
+                     "records", (json_int_t)records->count, "metric", "name", c->metric->name, "title",
                      c->metric->title, "higher_is_better", c->metric->higher_is_better, "slice",
                      ag_text_json(c->slice), "against", ag_text_json(c->rows[c->against].name), "draws",
                      c->draws, "bootstrap_seed", (json_int_t)(c->seed & INT64_MAX));

@@ -62,7 +62,7 @@ static ag_status list_entries(entry **list, size_t *count, const ag_records *rec
     return AG_OK;
 }
 
-/* {"value", "n", "rows": {name: range}} */
+/* {"value", "records", "rows": {name: range}} */
 static ag_status value_json(json_t *values, const ag_contest *c, const run *at, size_t *scratch,
                             ag_error *err)
 {
@@ -82,7 +82,7 @@ static ag_status value_json(json_t *values, const ag_contest *c, const run *at, 
     }
     if (status == AG_OK &&
         json_array_append_new(values, json_pack("{s:o, s:I, s:O}", "value", ag_text_json(at->first->value),
-                                                "n", (json_int_t)at->n, "rows", rows)))
+                                                "records", (json_int_t)at->n, "rows", rows)))
         status = ag_fail_memory(err, "slices");
     json_decref(rows);
     return status;

@@ -216,7 +216,7 @@ static void print_differences(const table *t)
     {
         char head[80];
         snprintf(head, sizeof head, "%.50s (%" JSON_INTEGER_FORMAT ")", part_name(t, text_of(test, "on")),
-                 json_integer_value(json_object_get(test, "pairs")));
+                 json_integer_value(json_object_get(test, "records")));
         ag_str_addc(t->out, ' ');
         ag_cell_add(t->out, head, BLOCK - 1);
     }
@@ -253,7 +253,7 @@ static void print_foot(const table *t)
                 " query groups, %" JSON_INTEGER_FORMAT
                 " bootstrap draws of groups. Means over seeds, below them the lowest and\nthe highest seed; "
                 "* best of a column, and p below 0.05. spent: tokens sampled and tokens trained.\n",
-                json_integer_value(json_object_get(t->contest, "pairs")),
+                json_integer_value(json_object_get(t->contest, "records")),
                 json_integer_value(json_object_get(whole, "groups")),
                 json_integer_value(json_object_get(t->contest, "draws")));
 }

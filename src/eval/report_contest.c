@@ -148,7 +148,7 @@ static void methods_section(sheet *s)
     {
         ag_str_add(out_of(s), t ? "; " : "");
         ag_page_text(&s->page, part_name(s, ag_page_string(test, "on")));
-        ag_str_addf(out_of(s), ": %.0f pairs in %.0f query groups", ag_page_real(test, "pairs"),
+        ag_str_addf(out_of(s), ": %.0f pairs in %.0f query groups", ag_page_real(test, "records"),
                     ag_page_real(test, "groups"));
         whole = test;
     }
@@ -185,13 +185,13 @@ static void difference_cells(sheet *s, const json_t *d, double scale)
 {
     double value = ag_page_real(d, "value"), low = ag_page_real(d, "low"), high = ag_page_real(d, "high"),
            holm = ag_page_real(d, "holm");
-    ag_str_add(out_of(s), "<td class=\"interval\">");
+    ag_str_add(out_of(s), "<td class=\"diff\">");
     if (isfinite(low)) difference_bar(s, value, low, high, scale);
     if (isfinite(value))
         ag_str_addf(out_of(s), "<b>%+.3f</b>", value);
     else
         ag_page_number(&s->page, NAN, 3);
-    if (isfinite(low)) ag_str_addf(out_of(s), " [%+.3f, %+.3f]", low, high);
+    if (isfinite(low)) ag_str_addf(out_of(s), "<small>[%+.3f, %+.3f]</small>", low, high);
     ag_str_add(out_of(s), holm < 0.05 ? "</td><td class=\"num best\">" : "</td><td class=\"num\">");
     ag_page_number(&s->page, holm, 3);
     ag_str_add(out_of(s), "</td>");
@@ -324,7 +324,7 @@ static void slice_row(sheet *s, const json_t *value)
     }
     ag_str_add(out_of(s), "<tr><th scope=\"row\">");
     ag_page_text(&s->page, ag_page_string(value, "value"));
-    ag_str_addf(out_of(s), "</th><td class=\"num\">%.0f</td>", ag_page_real(value, "n"));
+    ag_str_addf(out_of(s), "</th><td class=\"num\">%.0f</td>", ag_page_real(value, "records"));
     json_array_foreach(s->rows, i, row)
     {
         const json_t *range = ag_json_path(value, "rows", ag_page_string(row, "name"), NULL);
@@ -344,6 +344,7 @@ static void slices_section(sheet *s)
     ag_str_add(out_of(s), ", mean over seeds. \u201crule\u201d is the gold deciding rule.</p>\n");
     json_array_foreach(slices, i, slice)
     {
+        if (ag_slice_common(s->contest, slice)) continue; /* it says what the table of methods says */
         ag_str_add(out_of(s), "<h3>");
         ag_page_text(&s->page, ag_page_string(slice, "name"));
         ag_str_add(out_of(s), "</h3>");
@@ -467,7 +468,7 @@ static void facts(sheet *s)
     ag_str_addc(out_of(s), ' ');
     ag_page_text(&s->page, ag_page_string(book, "version"));
     ag_str_addf(out_of(s), "</b></span><span><b>%.0f</b> test pairs</span><span><b>%zu</b> methods</span>",
-                ag_page_real(s->contest, "pairs"), json_array_size(s->rows));
+                ag_page_real(s->contest, "records"), json_array_size(s->rows));
     if (*ag_page_string(s->contest, "slice")) {
         ag_str_add(out_of(s), "<span>slice <b>");
         ag_page_text(&s->page, ag_page_string(s->contest, "slice"));

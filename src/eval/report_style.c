@@ -79,6 +79,7 @@ const char ag_report_style[] =
     ".ci b{position:absolute;left:calc(var(--v) - 1.5px);width:3px;top:0;height:100%;"
     "border-radius:2px;background:var(--accent)}\n"
     ".ci u{position:absolute;left:50%;width:1px;top:-3px;bottom:-3px;background:var(--muted)}\n"
+    ".diff{white-space:nowrap;font-variant-numeric:tabular-nums}.diff b{font-weight:600}\n"
     "td.best{font-weight:650}td.best small{font-weight:400}\n"
     ".tier{display:inline-block;min-width:1.7em;padding:0 .45em;border-radius:5px;text-align:center;"
     "font-weight:650;color:#fff;background:hsl(calc(182 - 168*var(--t)) 62% calc(var(--tl) - 8%));"
