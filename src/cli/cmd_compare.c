@@ -14,6 +14,7 @@
 typedef struct compare_options {
     ag_option_list set;
     const char *report;
+    long jobs;
     bool json, verbose;
 } compare_options;
 
@@ -107,12 +108,13 @@ static ag_status compare(const char *path, const compare_options *o, ag_error *e
     AG_TRY(ag_compare_plan_load(&plan, path, o->set.items, o->set.count, err));
     ag_status status = ag_compare_open(&c, &plan, err);
     if (status == AG_OK) status = ag_compare_plan_write(&yaml, &plan, err);
+    if (status == AG_OK) status = ag_interrupt_begin(err);
+    if (status == AG_OK) status = o->jobs > 1 ? ag_compare_try_apart(&c, err) : ag_compare_try(&c, err);
     if (status == AG_OK) status = claim_out(&lock, plan.out, err);
     if (status == AG_OK) status = write_text(plan.out, "plan.yaml", &yaml, err);
     if (status == AG_OK && c.without_gold)
         ag_warn("%s: %zu pairs without a gold tier are left out", plan.test, c.without_gold);
-    if (status == AG_OK) status = ag_interrupt_begin(err);
-    if (status == AG_OK) status = ag_compare_run(&c, !o->verbose, err);
+    if (status == AG_OK) status = ag_compare_run(&c, &(ag_compare_how){(int)o->jobs, !o->verbose}, err);
     if (status == AG_OK) status = conclude(&c, &yaml, o, err);
     if (lock >= 0) close(lock);
     ag_str_free(&yaml);
@@ -123,11 +125,12 @@ static ag_status compare(const char *path, const compare_options *o, ag_error *e
 
 int ag_cmd_compare(int argc, char **argv)
 {
-    compare_options o = {0};
+    compare_options o = {.jobs = 1};
     const ag_option options[] = {
         {"set", AG_OPT_LIST, &o.set, "KEY=VALUE",
          "change a setting of the run file for all rows (threads=1, stages.0.lr=1e-5); may be repeated", 0,
          0},
+        {"jobs", AG_OPT_INT, &o.jobs, "N", "cells trained at once, each in a process of its own", 1, 64},
         {"report", AG_OPT_STRING, &o.report, "FILE", "write the page here (default OUT/report.html)", 0, 0},
         {"json", AG_OPT_FLAG, &o.json, NULL, "print JSON: what OUT/compare.json holds", 0, 0},
         {"verbose", AG_OPT_FLAG, &o.verbose, NULL, "say what each run says", 0, 0},

@@ -499,8 +499,8 @@ static ag_status drop_checkpoints(const ag_compare_cell *cell, ag_error *err)
     return status;
 }
 
-static ag_status run_cell(const ag_comparison *c, const ag_compare_cell *cell, ag_train_view *view,
-                          ag_error *err)
+ag_status ag_compare_cell_run(const ag_comparison *c, const ag_compare_cell *cell, ag_train_view *view,
+                              ag_error *err)
 {
     ag_train_hooks hooks = ag_train_hooks_of(view);
     ag_train_options options = {.resume = true};
@@ -510,28 +510,49 @@ static ag_status run_cell(const ag_comparison *c, const ag_compare_cell *cell, a
     return cell->row && !c->plan->keep ? drop_checkpoints(cell, err) : AG_OK;
 }
 
-static void name_task(char *task, size_t room, const ag_compare_cell *cell, size_t number, size_t count)
+void ag_compare_cell_name(char *name, size_t room, const ag_comparison *c, const ag_compare_cell *cell)
 {
+    size_t number = (size_t)(cell - c->cells) + 1;
     if (cell->row)
-        snprintf(task, room, "%s, seed %ld (%zu of %zu)", cell->row->name, cell->seed, number, count);
+        snprintf(name, room, "%s, seed %ld (%zu of %zu)", cell->row->name, cell->seed, number, c->cell_count);
     else
-        snprintf(task, room, "start (%zu of %zu)", number, count);
+        snprintf(name, room, "start (%zu of %zu)", number, c->cell_count);
 }
 
-ag_status ag_compare_run(ag_comparison *c, bool brief, ag_error *err)
+ag_status ag_compare_try(const ag_comparison *c, ag_error *err)
+{
+    const ag_compare_row *tried = NULL;
+    ag_train_options options = {.plan_only = true};
+    ag_train_view view = {.brief = true};
+    ag_train_hooks hooks = ag_train_hooks_of(&view);
+    for (size_t i = 0; i < c->cell_count; i++) {
+        const ag_compare_cell *cell = &c->cells[i];
+        if (!cell->row || cell->row == tried || cell->done || holds(cell, "checkpoints")) continue;
+        if (ag_interrupted()) return ag_fail(err, AG_ERR_INTERRUPTED, "stopped before anything was trained");
+        tried = cell->row;
+        ag_status status = ag_train_run(&cell->settings, &options, &hooks, err);
+        if (status == AG_OK) continue;
+        ag_error_prefix(err, "row '%s'", cell->row->name);
+        return status;
+    }
+    return AG_OK;
+}
+
+ag_status ag_compare_run(ag_comparison *c, const ag_compare_how *how, ag_error *err)
 {
     size_t done = 0;
     ag_status status = AG_OK;
     for (size_t i = 0; i < c->cell_count; i++) done += c->cells[i].done;
     if (done) ag_say("%zu of %zu cells are done", done, c->cell_count);
+    if (how->jobs > 1) return ag_compare_run_jobs(c, how->jobs, err);
     for (size_t i = 0; i < c->cell_count && status == AG_OK; i++) {
         ag_compare_cell *cell = &c->cells[i];
         char task[128];
         if (cell->done) continue;
-        name_task(task, sizeof task, cell, i + 1, c->cell_count);
-        ag_train_view view = {.task = task, .brief = brief};
-        if (!brief) ag_say("%s", task);
-        status = run_cell(c, cell, &view, err);
+        ag_compare_cell_name(task, sizeof task, c, cell);
+        ag_train_view view = {.task = task, .brief = how->brief};
+        if (!how->brief) ag_say("%s", task);
+        status = ag_compare_cell_run(c, cell, &view, err);
         if (status == AG_ERR_INTERRUPTED)
             return ag_fail(err, status, "stopped at %s; the same command goes on from there", task);
         if (status != AG_OK) ag_error_prefix(err, "%s", task);

@@ -39,8 +39,23 @@ typedef struct ag_comparison {
  * nothing. */
 ag_status ag_compare_open(ag_comparison *compare, ag_compare_plan *plan, ag_error *err);
 void ag_compare_close(ag_comparison *compare);
+/* Opens the run of each row that has not begun, without training: what it would refuse hours later is refused now. */
+ag_status ag_compare_try(const ag_comparison *compare, ag_error *err);
+typedef struct ag_compare_how {
+    int jobs;   /* cells at once, each in a process of its own when more than one */
+    bool brief; /* progress alone: what runs say is left to their folders */
+} ag_compare_how;
 /* Trains and judges every cell that is not done. AG_ERR_INTERRUPTED after a wish to stop. */
-ag_status ag_compare_run(ag_comparison *compare, bool brief, ag_error *err);
+ag_status ag_compare_run(ag_comparison *compare, const ag_compare_how *how, ag_error *err);
+/* One cell. compare_jobs.c calls it in processes. */
+ag_status ag_compare_cell_run(const ag_comparison *compare, const ag_compare_cell *cell, ag_train_view *view,
+                              ag_error *err);
+/* "grpo, seed 2 (3 of 8)" */
+void ag_compare_cell_name(char *name, size_t room, const ag_comparison *compare, const ag_compare_cell *cell);
+/* compare_jobs.c: ag_compare_try in a process of its own, so that nothing has been computed in this one before others are forked; and the
+ * cells that are not done, `jobs` at once. */
+ag_status ag_compare_try_apart(const ag_comparison *compare, ag_error *err);
+ag_status ag_compare_run_jobs(ag_comparison *compare, int jobs, ag_error *err);
 
 /* The rows with everything that contest.h wants of them; borrows from `compare`. */
 typedef struct ag_compare_results {

@@ -334,6 +334,14 @@ static void test_edges(void **state)
     assert_false(ag_in_slice(&w->items[0][0][0], &w->book.book, "rule=R0"));
     assert_false(ag_in_slice(&w->items[0][0][0], &w->book.book, "typ=negation"));
     assert_false(ag_in_slice(&w->items[0][0][0], &w->book.book, "negation"));
+    ag_pick in, out;
+    assert_int_equal(ag_slice_pick(&in, &w->sets[1][1], "type=negation", true, &err), AG_OK);
+    assert_int_equal(ag_slice_pick(&out, &w->sets[1][1], "type=negation", false, &err), AG_OK);
+    assert_int_equal(in.count + out.count, w->count);
+    for (size_t i = 0; i < in.count; i++) assert_string_equal(w->values[in.pick[i]][0], "negation");
+    for (size_t i = 0; i < out.count; i++) assert_string_equal(w->values[out.pick[i]][0], "plain");
+    ag_free(in.pick);
+    ag_free(out.pick);
     ag_range r = ag_range_of((double[]){1, 2, 6}, 3);
     assert_near(r.mean, 3, 0);
     assert_near(r.low, 1, 0);
@@ -407,10 +415,11 @@ static ag_dynamics fake_dynamics(double spent, double value)
 {
     ag_dynamics d = {.steps = 10, .reward_sd = 0.3, .kl = NAN, .dead_groups = 0.1, .guided_share = NAN};
     d.grad_norm = 2, d.sampled = 0.6 * spent, d.spent = spent, d.seconds = 12;
-    d.points = ag_calloc(3, sizeof *d.points);
+    d.points = ag_calloc(4, sizeof *d.points);
+    if ((long)spent % 2) d.points[d.count++] = (ag_dynamics_point){5, 0, 0.5, 0, 0, 0}; /* that others lack */
     for (int i = 0; i < 3; i++)
-        d.points[i] = (ag_dynamics_point){i, spent * i / 2, 0.5, value + 0.1 * i, value, value};
-    d.count = 3;
+        d.points[d.count++] = (ag_dynamics_point){10 * i + 10,     spent * i / 2, 0.5,
+                                                  value + 0.1 * i, value,         value};
     return d;
 }
 
