@@ -1,6 +1,7 @@
 /* contest_json.c: compare.json: everything that a contest measured. */
 #include <math.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -67,16 +68,22 @@ const json_t *ag_contest_row_of(const json_t *rows, const char *name)
 
 double ag_contest_best(const json_t *rows, const char *group, const char *key, bool higher)
 {
-    double best = NAN;
-    size_t i, found = 0;
+    double low = INFINITY, high = -INFINITY;
+    size_t i;
     json_t *row;
     json_array_foreach(rows, i, row)
     {
         double mean = ag_json_real(ag_json_path(row, group, key, NULL), "mean");
         if (isnan(mean)) continue;
-        if (found++ == 0 || (higher ? mean > best : mean < best)) best = mean;
+        low = fmin(low, mean);
+        high = fmax(high, mean);
     }
-    return found > 1 ? best : NAN;
+    return high > low ? higher ? high : low : NAN;
+}
+
+void ag_contest_p(char text[16], double p)
+{
+    snprintf(text, 16, p < 0.0005 ? "<.001" : "%.3f", p);
 }
 
 /* --- rows ------------------------------------------------------------------------------------------------------- */

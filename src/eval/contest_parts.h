@@ -26,8 +26,9 @@ const json_t *ag_json_path(const json_t *object, ...);
 double ag_json_real(const json_t *object, const char *key);
 /* The row of this name. */
 const json_t *ag_contest_row_of(const json_t *rows, const char *name);
-/* The best mean of a column, so that tables can mark it; NAN with fewer than two rows that have one. path: as of ag_json_path below
- * a row, without "mean". */
+/* The best mean of a column, row.group.key.mean, so that tables can mark it; NAN where all rows have the same. */
 double ag_contest_best(const json_t *rows, const char *group, const char *key, bool higher);
+/* A p value as it is shown: three decimals, "<.001" below them. */
+void ag_contest_p(char text[16], double p);
 
 #endif

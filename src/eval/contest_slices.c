@@ -180,13 +180,16 @@ static const ag_dynamics_point *point_at(const ag_dynamics *d, double step)
     return NULL;
 }
 
-/* Values of one member of the points at a step, over the seeds; false when a seed was not validated there. */
-static bool values_at(double *values, const ag_contest_row *row, double step, size_t offset)
+/* The point of each seed that belongs to point i of the first: of the same step; the last ones belong together, for runs that end by
+ * what they spent end at steps of their own. False when a seed lacks it. */
+static bool points_at(const ag_dynamics_point **points, const ag_contest_row *row, size_t i)
 {
+    const ag_dynamics *first = &row->dynamics[0];
     for (size_t s = 0; s < row->seed_count; s++) {
-        const ag_dynamics_point *p = point_at(&row->dynamics[s], step);
-        if (!p) return false;
-        values[s] = *(const double *)(const void *)((const char *)p + offset);
+        const ag_dynamics *d = &row->dynamics[s];
+        bool last = i + 1 == first->count;
+        points[s] = last && d->count ? &d->points[d->count - 1] : point_at(d, first->points[i].step);
+        if (!points[s]) return false;
     }
     return true;
 }
@@ -196,27 +199,29 @@ json_t *ag_contest_curve(const ag_contest_row *row)
     static const struct {
         const char *key;
         size_t offset;
-    } lines[] = {{"spent", offsetof(ag_dynamics_point, spent)},
+    } lines[] = {{"step", offsetof(ag_dynamics_point, step)},
+                 {"spent", offsetof(ag_dynamics_point, spent)},
                  {"all", offsetof(ag_dynamics_point, all)},
                  {"slice", offsetof(ag_dynamics_point, slice)},
                  {"rest", offsetof(ag_dynamics_point, rest)}};
-    json_t *points = json_array();
+    json_t *curve = json_array();
     double *values = ag_calloc(row->seed_count, sizeof *values);
-    bool ok = points && values;
-    const ag_dynamics *first = &row->dynamics[0];
-    for (size_t i = 0; i < first->count && ok; i++) {
-        double step = first->points[i].step;
-        if (!values_at(values, row, step, 0)) continue;
+    const ag_dynamics_point **points = ag_calloc(row->seed_count, sizeof *points);
+    bool ok = curve && values && points;
+    for (size_t i = 0; ok && i < row->dynamics[0].count; i++) {
+        if (!points_at(points, row, i)) continue;
         json_t *point = json_object();
-        ok = point && ag_json_set(point, "step", ag_real_json(step));
+        ok = point != NULL;
         for (size_t k = 0; k < sizeof lines / sizeof *lines && ok; k++) {
-            values_at(values, row, step, lines[k].offset);
+            for (size_t s = 0; s < row->seed_count; s++)
+                values[s] = *(const double *)(const void *)((const char *)points[s] + lines[k].offset);
             ok = ag_json_set(point, lines[k].key, ag_range_json(ag_range_of(values, row->seed_count)));
         }
-        if (json_array_append_new(points, point)) ok = false;
+        if (json_array_append_new(curve, point)) ok = false;
     }
     ag_free(values);
-    if (ok) return points;
-    json_decref(points);
+    ag_free(points);
+    if (ok) return curve;
+    json_decref(curve);
     return NULL;
 }

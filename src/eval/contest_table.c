@@ -189,15 +189,18 @@ static void print_rows(const table *t)
 /* " +0.123 [-0.010, +0.256] 0.012*": as wide as BLOCK. */
 static void difference_block(const table *t, const json_t *d)
 {
-    char text[96];
+    char text[96], shown[16];
     double value = ag_json_real(d, "value"), low = ag_json_real(d, "low"), high = ag_json_real(d, "high"),
            p = ag_json_real(d, "holm");
-    if (!isfinite(value))
+    if (!isfinite(value)) {
         snprintf(text, sizeof text, "-");
-    else if (!isfinite(low) || !isfinite(p))
+    } else if (!isfinite(low) || !isfinite(p)) {
         snprintf(text, sizeof text, "%+.3f", value);
-    else
-        snprintf(text, sizeof text, "%+.3f [%+.3f, %+.3f] %.3f%s", value, low, high, p, p < 0.05 ? "*" : " ");
+    } else {
+        ag_contest_p(shown, p);
+        snprintf(text, sizeof text, "%+.3f [%+.3f, %+.3f] %s%s", value, low, high, shown,
+                 p < 0.05 ? "*" : " ");
+    }
     ag_str_addc(t->out, ' ');
     ag_cell_add(t->out, text, BLOCK - 1);
 }

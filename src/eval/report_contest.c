@@ -193,7 +193,12 @@ static void difference_cells(sheet *s, const json_t *d, double scale)
         ag_page_number(&s->page, NAN, 3);
     if (isfinite(low)) ag_str_addf(out_of(s), "<small>[%+.3f, %+.3f]</small>", low, high);
     ag_str_add(out_of(s), holm < 0.05 ? "</td><td class=\"num best\">" : "</td><td class=\"num\">");
-    ag_page_number(&s->page, holm, 3);
+    char shown[16];
+    ag_contest_p(shown, holm);
+    if (isfinite(holm))
+        ag_page_text(&s->page, shown);
+    else
+        ag_page_number(&s->page, holm, 3);
     ag_str_add(out_of(s), "</td>");
 }
 
@@ -314,13 +319,11 @@ static void slice_row(sheet *s, const json_t *value)
 {
     size_t i;
     json_t *row;
-    double best = NAN;
-    size_t known = 0;
+    double low = INFINITY, high = -INFINITY;
     json_array_foreach(s->rows, i, row)
     {
         double mean = ag_json_real(ag_json_path(value, "rows", ag_page_string(row, "name"), NULL), "mean");
-        if (isnan(mean)) continue;
-        if (known++ == 0 || (s->higher ? mean > best : mean < best)) best = mean;
+        if (isfinite(mean)) low = fmin(low, mean), high = fmax(high, mean);
     }
     ag_str_add(out_of(s), "<tr><th scope=\"row\">");
     ag_page_text(&s->page, ag_page_string(value, "value"));
@@ -328,7 +331,7 @@ static void slice_row(sheet *s, const json_t *value)
     json_array_foreach(s->rows, i, row)
     {
         const json_t *range = ag_json_path(value, "rows", ag_page_string(row, "name"), NULL);
-        range_cell(s, range, 3, known > 1 && ag_json_real(range, "mean") == best);
+        range_cell(s, range, 3, high > low && ag_json_real(range, "mean") == (s->higher ? high : low));
     }
     ag_str_add(out_of(s), "</tr>\n");
 }

@@ -98,7 +98,7 @@ for cell in grpo/seed-1 grpo/seed-2 rrs-soft/seed-1 rrs-soft/seed-2 start; do
 done
 grep -q '^seed: 2$' cmp/grpo/seed-2/config.yaml || wrong "seed 2 is $(grep ^seed: cmp/grpo/seed-2/config.yaml)"
 grep -q 'gate_soft: 0.5' cmp/rrs-soft/seed-1/config.yaml || wrong "a row's own setting is lost"
-grep -q 'gate_soft: 0.3' cmp/grpo/seed-1/config.yaml || wrong "a row's own setting is another's"
+grep -q 'gate_soft: 0.5' cmp/grpo/seed-1/config.yaml && wrong "a row's own setting is another's"
 cmp -s cmp/grpo/seed-1/judged.jsonl cmp/grpo/seed-2/judged.jsonl && wrong "two seeds judge alike"
 
 t "what eval says of the same checkpoint"

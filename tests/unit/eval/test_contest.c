@@ -420,6 +420,7 @@ static ag_dynamics fake_dynamics(double spent, double value)
     for (int i = 0; i < 3; i++)
         d.points[d.count++] = (ag_dynamics_point){10 * i + 10,     spent * i / 2, 0.5,
                                                   value + 0.1 * i, value,         value};
+    d.points[d.count - 1].step += spent > 1.2e6; /* runs end at steps of their own */
     return d;
 }
 
@@ -481,6 +482,8 @@ static void test_json(void **state)
     const json_t *last = json_array_get(json_object_get(four, "curve"), 2);
     assert_near(ag_json_real(json_object_get(last, "all"), "mean"), 0.6, 1e-12);
     assert_near(ag_json_real(json_object_get(last, "all"), "high"), 0.7, 1e-12);
+    assert_near(ag_json_real(json_object_get(last, "step"), "low"), 30, 0);
+    assert_near(ag_json_real(json_object_get(last, "step"), "high"), 31, 0);
     assert_int_equal(json_array_size(json_object_get(json, "tests")), 3);
     assert_near(ag_json_real(json_object_get(seconds, "four"), "mean"), 12, 0);
     assert_null(json_object_get(json, "seconds"));
