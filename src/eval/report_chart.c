@@ -65,12 +65,18 @@ static void axes(ag_page *page, const frame *f, const char *x_name)
                 HEIGHT - BOTTOM + 18, x_name);
 }
 
+/* Colours that come a second time are dashed. */
+static const char *again(int colour)
+{
+    return colour / COLOURS % 2 ? " again" : "";
+}
+
 static void draw_line(ag_page *page, const ag_chart_line *line, const frame *f, int colour)
 {
     ag_str *out = &page->out;
     const ag_chart_point *p = line->points;
     size_t n = line->count;
-    ag_str_addf(out, "<g class=\"c%d\" data-name=\"", colour);
+    ag_str_addf(out, "<g class=\"c%d%s\" data-name=\"", colour % COLOURS, again(colour));
     ag_page_text(page, line->name);
     ag_str_add(out, "\" data-x=\"");
     for (size_t i = 0; i < n; i++) ag_str_addf(out, "%s%.10g", i ? " " : "", p[i].x);
@@ -97,7 +103,7 @@ static void legend(ag_page *page, const ag_chart_line *line, int colour)
     double low = INFINITY, high = -INFINITY;
     for (size_t i = 0; i < line->count; i++)
         low = fmin(low, line->points[i].low), high = fmax(high, line->points[i].high);
-    ag_str_addf(&page->out, "<li class=\"c%d\"><i></i><b>", colour);
+    ag_str_addf(&page->out, "<li class=\"c%d%s\"><i></i><b>", colour % COLOURS, again(colour));
     ag_page_text(page, line->name);
     ag_str_addf(&page->out,
                 "</b> last %.4g <span class=\"muted\">first %.4g, least %.4g, largest %.4g</span></li>",
@@ -144,9 +150,9 @@ void ag_chart_draw(ag_page *page, const ag_chart *chart)
                 chart->x_name, chart->x_name, f.x0, f.x1, f.y0, f.y1);
     axes(page, &f, chart->x_name);
     for (size_t s = 0; s < chart->count; s++)
-        if (chart->lines[s].count) draw_line(page, &chart->lines[s], &f, (int)(s % COLOURS));
+        if (chart->lines[s].count) draw_line(page, &chart->lines[s], &f, (int)s);
     ag_str_add(out, "</svg><ul class=\"legend\">");
     for (size_t s = 0; s < chart->count; s++)
-        if (chart->lines[s].count) legend(page, &chart->lines[s], (int)(s % COLOURS));
+        if (chart->lines[s].count) legend(page, &chart->lines[s], (int)s);
     ag_str_add(out, "</ul></figure>\n");
 }

@@ -74,7 +74,7 @@ static void range_cell(sheet *s, const json_t *range, int digits, bool best)
 {
     ag_str_add(out_of(s), best ? "<td class=\"num best\">" : "<td class=\"num\">");
     ag_page_number(&s->page, ag_page_real(range, "mean"), digits);
-    spread(s, range, digits);
+    spread(s, range, digits == 3 ? 2 : digits); /* shares: a shorter line below them */
     ag_str_add(out_of(s), "</td>");
 }
 

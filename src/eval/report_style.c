@@ -117,6 +117,7 @@ const char ag_report_style[] =
     ".c0{--c:var(--k0)}.c1{--c:var(--k1)}.c2{--c:var(--k2)}.c3{--c:var(--k3)}.c4{--c:var(--k4)}.c5{"
     "--c:var(--k5)}.c6{--c:var(--k6)}.c7{--c:var(--k7)}\n"
     ".line{fill:none;stroke:var(--c);stroke-width:1.8;stroke-linejoin:round}\n"
+    ".again .line{stroke-dasharray:6 4}.legend .again i{background:none;border:2px dashed var(--c)}\n"
     ".band{fill:var(--c);opacity:.16}\n"
     ".dot{fill:var(--c)}\n"
     ".cursor{stroke:var(--muted);stroke-width:1;pointer-events:none}\n"
