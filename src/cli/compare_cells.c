@@ -12,7 +12,6 @@
 #include "cli/judge_open.h"
 #include "cli/pull.h"
 #include "eval/tally.h"
-#include "train/policy.h"
 
 /* --- digests ---------------------------------------------------------------------------------------------------- */
 
@@ -212,7 +211,7 @@ static ag_status check_base(const ag_comparison *c, ag_error *err)
     return AG_OK;
 }
 
-static ag_status check_cell(const ag_compare_cell *cell, const ag_comparison *c, ag_error *err)
+static ag_status check_cell(const ag_compare_cell *cell, ag_error *err)
 {
     const ag_settings *s = &cell->settings;
     const char *const files[] = {s->train, s->pool, s->valid, s->lexicon};
@@ -220,9 +219,7 @@ static ag_status check_cell(const ag_compare_cell *cell, const ag_comparison *c,
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         if (*files[i] && !ag_path_exists(files[i]))
             return ag_fail(err, AG_ERR_INPUT, "row '%s': no file '%s'", cell->row->name, files[i]);
-    ag_status status = ag_policy_check(c->book, s->stages[0].method, err);
-    if (status != AG_OK) ag_error_prefix(err, "row '%s'", cell->row->name);
-    return status;
+    return AG_OK;
 }
 
 static ag_status make_cell(ag_comparison *c, const ag_compare_row *row, long seed, ag_error *err)
@@ -242,7 +239,7 @@ static ag_status make_cell(ag_comparison *c, const ag_compare_row *row, long see
         return status;
     }
     c->cell_count++;
-    return check_cell(cell, c, err);
+    return check_cell(cell, err);
 }
 
 /* The start first: it is judged quickly, and what every row is to improve is seen at once. */
@@ -480,7 +477,10 @@ static ag_status judge_cell(const ag_comparison *c, const ag_compare_cell *cell,
     if (status == AG_OK) {
         ag_progress_begin(&view->bar, ag_train_view_label(view, "judging"), (double)(n + hinted), 0);
         status = judge_pairs(&j, err);
-        ag_progress_end(&view->bar, NULL);
+        if (status == AG_OK)
+            ag_progress_end(&view->bar, NULL);
+        else
+            ag_progress_drop();
     }
     if (status == AG_OK) status = write_judged(&j, err);
     ag_judgements_free(j.plain, j.plain ? n : 0);
@@ -519,23 +519,39 @@ void ag_compare_cell_name(char *name, size_t room, const ag_comparison *c, const
         snprintf(name, room, "start (%zu of %zu)", number, c->cell_count);
 }
 
+/* The first cell of a row that has not begun. */
+static bool to_try(const ag_comparison *c, const ag_compare_cell *cell)
+{
+    bool first = cell == c->cells || cell->row != cell[-1].row;
+    return cell->row && first && !cell->done && !holds(cell, "checkpoints");
+}
+
 ag_status ag_compare_try(const ag_comparison *c, ag_error *err)
 {
-    const ag_compare_row *tried = NULL;
     ag_train_options options = {.plan_only = true};
     ag_train_view view = {.brief = true};
     ag_train_hooks hooks = ag_train_hooks_of(&view);
-    for (size_t i = 0; i < c->cell_count; i++) {
+    size_t rows = 0, tried = 0;
+    ag_status status = AG_OK;
+    for (size_t i = 0; i < c->cell_count; i++) rows += to_try(c, &c->cells[i]);
+    if (rows == 0) return AG_OK;
+    ag_progress_begin(&view.bar, "trying rows", (double)rows, 0);
+    for (size_t i = 0; i < c->cell_count && status == AG_OK; i++) {
         const ag_compare_cell *cell = &c->cells[i];
-        if (!cell->row || cell->row == tried || cell->done || holds(cell, "checkpoints")) continue;
-        if (ag_interrupted()) return ag_fail(err, AG_ERR_INTERRUPTED, "stopped before anything was trained");
-        tried = cell->row;
-        ag_status status = ag_train_run(&cell->settings, &options, &hooks, err);
-        if (status == AG_OK) continue;
-        ag_error_prefix(err, "row '%s'", cell->row->name);
-        return status;
+        if (!to_try(c, cell)) continue;
+        ag_progress_update(&view.bar, (double)tried++, cell->row->name);
+        if (ag_interrupted())
+            status = ag_fail(err, AG_ERR_INTERRUPTED, "stopped before anything was trained");
+        else
+            status = ag_train_run(&cell->settings, &options, &hooks, err);
+        if (status != AG_OK && status != AG_ERR_INTERRUPTED)
+            ag_error_prefix(err, "row '%s'", cell->row->name);
     }
-    return AG_OK;
+    if (status == AG_OK)
+        ag_progress_end(&view.bar, NULL);
+    else
+        ag_progress_drop();
+    return status;
 }
 
 ag_status ag_compare_run(ag_comparison *c, const ag_compare_how *how, ag_error *err)

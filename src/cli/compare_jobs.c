@@ -164,7 +164,10 @@ ag_status ag_compare_run_jobs(ag_comparison *c, int jobs, ag_error *err)
         pass_on(&p);
         reap(&p);
     }
-    ag_progress_end(&p.bar, NULL);
+    if (p.done == c->cell_count)
+        ag_progress_end(&p.bar, NULL);
+    else
+        ag_progress_drop();
     if (p.status == AG_OK && ag_interrupted() && p.done < c->cell_count) p.status = AG_ERR_INTERRUPTED;
     if (p.status == AG_ERR_INTERRUPTED)
         return ag_fail(err, p.status,
