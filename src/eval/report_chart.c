@@ -33,7 +33,7 @@ static void add_short(ag_str *out, double x)
     static const struct {
         double by;
         const char *unit;
-    } units[] = {{1e9, "G"}, {1e6, "M"}, {1e5, "k"}};
+    } units[] = {{1e9, "G"}, {1e6, "M"}, {1e4, "k"}};
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
         if (fabs(x) < units[i].by) continue;
         ag_str_addf(out, "%.4g%s", x / (*units[i].unit == 'k' ? 1e3 : units[i].by), units[i].unit);

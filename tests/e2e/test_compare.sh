@@ -222,7 +222,7 @@ plan() { # SED: a plan that is wrong in one way
 plan 's/^test:/tests:/'
 refuse 2 "s/bad.yaml:3:1: unknown key 'tests'; did you mean 'test'?" "$AGRL" compare s/bad.yaml
 plan 's/- grpo$/- grpoo/; s/^against.*/against: sft/'
-refuse 2 "s/bad.yaml:11:5: unknown method 'grpoo'; did you mean 'grpo'? known: sft, verdicts, grpo" "$AGRL" compare s/bad.yaml
+refuse 2 "s/bad.yaml:11:5: unknown method 'grpoo'; did you mean 'grpo'? known: sft, verdicts, " "$AGRL" compare s/bad.yaml
 plan 's/^seeds.*/seeds: []/'
 refuse 2 's/bad.yaml:4:8: seeds must be a list with at least one number' "$AGRL" compare s/bad.yaml
 plan 's/^seeds.*/seeds: [1, 2, 1]/'
