@@ -247,3 +247,14 @@ void ag_progress_end(ag_progress *p, const char *note)
     pthread_mutex_unlock(&lock);
     ag_str_free(&line);
 }
+
+void ag_progress_drop(void)
+{
+    ag_str line = {0};
+    pthread_mutex_lock(&lock);
+    if (bar_shown) ag_str_add(&line, "\r\033[K");
+    bar_shown = false;
+    put_error_stream(&line);
+    pthread_mutex_unlock(&lock);
+    ag_str_free(&line);
+}

@@ -25,6 +25,8 @@ void ag_progress_begin(ag_progress *p, const char *label, double total, double a
 /* done of total; `note` is shown at the right (rate, loss). Draws at most ten times a second. */
 void ag_progress_update(ag_progress *p, double done, const char *note);
 void ag_progress_end(ag_progress *p, const char *note);
+/* The end of work that failed: takes the bar off a terminal and says nothing. */
+void ag_progress_drop(void);
 
 /* Seconds from an arbitrary start, monotonic. */
 double ag_clock(void);

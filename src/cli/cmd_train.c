@@ -6,41 +6,14 @@
 #include "cli/interrupt.h"
 #include "cli/options.h"
 #include "cli/pull.h"
-#include "train/run.h"
-
-static void say(void *user, const char *line)
-{
-    (void)user;
-    ag_say("%s", line);
-}
-
-static void begin(void *user, const char *label, double total, double done)
-{
-    ag_progress_begin(user, label, total, done);
-}
-
-static void progress(void *user, double done, const char *note)
-{
-    ag_progress_update(user, done, note);
-}
-
-static void end(void *user)
-{
-    ag_progress_end(user, NULL);
-}
-
-static bool stop(void *user)
-{
-    (void)user;
-    return ag_interrupted();
-}
+#include "cli/train_hooks.h"
 
 static ag_status train(const char *path, const ag_option_list *set, const ag_train_options *options,
                        ag_error *err)
 {
     ag_settings settings;
-    ag_progress bar;
-    ag_train_hooks hooks = {&bar, say, begin, progress, end, stop};
+    ag_train_view view = {.task = NULL};
+    ag_train_hooks hooks = ag_train_hooks_of(&view);
     ag_status status = ag_settings_load(&settings, path, set->items, set->count, err);
     if (status != AG_OK) return status;
     status = ag_pull_if_needed(settings.model, err);

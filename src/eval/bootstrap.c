@@ -3,17 +3,15 @@
  * Pairs of one query are not independent, so whole groups are drawn. Draw d is a function of (seed, d) alone:
  * every metric, and both systems of a comparison, see the same draws.
  */
-#include "base/rng.h"
-#include "eval/tally.h"
+#include "eval/resample.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_DRAWS = 100000 };
+#include "base/rng.h"
 
-/* z(0.975) + z(0.8): the distance, in standard errors, that a two-sided test at 0.05 finds with power 0.8. */
-static const double detectable_errors = 1.959963984540054 + 0.8416212335729143;
+const double ag_detectable_errors = 1.959963984540054 + 0.8416212335729143;
 
 static int by_size(const void *pa, const void *pb)
 {
@@ -30,9 +28,7 @@ static double quantile(const double *sorted, size_t n, double share)
     return sorted[below] + (at - (double)below) * (sorted[below + 1] - sorted[below]);
 }
 
-/* Interval and standard deviation of the draws where the metric was defined; NAN when that is fewer than
- * half of them. Sorts the draws; *kept is how many were defined. */
-static double spread(double *draws, size_t n, double *low, double *high, size_t *kept)
+double ag_draws_spread(double *draws, size_t n, double *low, double *high, size_t *kept)
 {
     double mean = 0, square = 0;
     size_t used = 0;
@@ -69,10 +65,11 @@ static void add_drawn(double *restrict sums, const ag_groups *groups, const uint
     }
 }
 
-static ag_status check_draws(int draws, const ag_groups *groups, ag_error *err)
+ag_status ag_draws_check(int draws, const ag_groups *groups, ag_error *err)
 {
-    if (draws < 0 || draws > MAX_DRAWS)
-        return ag_fail(err, AG_ERR_USAGE, "bootstrap draws must be 0 to %d, not %d", (int)MAX_DRAWS, draws);
+    if (draws < 0 || draws > AG_MAX_DRAWS)
+        return ag_fail(err, AG_ERR_USAGE, "bootstrap draws must be 0 to %d, not %d", (int)AG_MAX_DRAWS,
+                       draws);
     if (groups->count > UINT32_MAX)
         return ag_fail(err, AG_ERR_UNSUPPORTED, "too many query groups to resample");
     return AG_OK;
@@ -98,7 +95,7 @@ ag_status ag_bootstrap(ag_estimate *estimates, const ag_measure *measures, size_
     const ag_book *book = groups->records->book;
     double *sums = ag_calloc(groups->width, sizeof *sums), *samples = NULL;
     uint32_t *times = ag_calloc(groups->count, sizeof *times);
-    ag_status status = check_draws(draws, groups, err);
+    ag_status status = ag_draws_check(draws, groups, err);
     if (status) goto out;
     samples = ag_calloc(n * (size_t)draws, sizeof *samples);
     if (!sums || !times || !samples) {
@@ -122,8 +119,8 @@ ag_status ag_bootstrap(ag_estimate *estimates, const ag_measure *measures, size_
         size_t kept;
         ag_estimate *e = &estimates[m];
         if (e->groups < 2 || isnan(e->value)) continue;
-        e->detectable = detectable_errors *
-                        spread(samples + m * (size_t)draws, (size_t)draws, &e->low, &e->high, &kept);
+        e->detectable = ag_detectable_errors *
+                        ag_draws_spread(samples + m * (size_t)draws, (size_t)draws, &e->low, &e->high, &kept);
     }
 out:
     ag_free(sums);
@@ -144,9 +141,9 @@ ag_status ag_metric_estimate(ag_estimate *estimate, const ag_metric *metric, con
     return status;
 }
 
-/* --- two systems ---------------------------------------------------------------------------------------- */
+/* --- systems on the same pairs -------------------------------------------------------------------------- */
 
-static ag_status check_paired(const ag_records *a, const ag_records *b, ag_error *err)
+ag_status ag_records_paired(const ag_records *a, const ag_records *b, ag_error *err)
 {
     if (a->count != b->count)
         return ag_fail(err, AG_ERR_USAGE, "paired comparison: %zu pairs on one side and %zu on the other",
@@ -165,6 +162,46 @@ static ag_status check_paired(const ag_records *a, const ag_records *b, ag_error
     return AG_OK;
 }
 
+ag_status ag_runs_value(double *value, const ag_runs *runs, const ag_metric *metric, ag_error *err)
+{
+    const ag_groups *first = runs->groups;
+    double *sums = ag_calloc(first->width, sizeof *sums), total = 0;
+    if (!sums) return ag_fail_memory(err, "sums of query groups");
+    ag_tally tally = ag_tally_view(first->records->book, sums);
+    for (size_t r = 0; r < runs->count; r++) {
+        ag_groups_total(&runs->groups[r], sums);
+        total += metric->of(&tally, 0);
+    }
+    *value = total / (double)runs->count;
+    ag_free(sums);
+    return AG_OK;
+}
+
+ag_status ag_runs_draw(double *samples, const ag_runs *runs, const ag_metric *metric, int draws,
+                       uint64_t seed, ag_error *err)
+{
+    const ag_groups *first = runs->groups;
+    double *sums = ag_calloc(first->width, sizeof *sums);
+    uint32_t *times = ag_calloc(first->count, sizeof *times);
+    ag_status status = ag_draws_check(draws, first, err);
+    if (!status && (!sums || !times)) status = ag_fail_memory(err, "bootstrap draws");
+    if (status) goto out;
+    ag_tally tally = ag_tally_view(first->records->book, sums);
+    for (int d = 0; d < draws; d++) {
+        double total = 0;
+        draw_groups(times, first->count, seed, d);
+        for (size_t r = 0; r < runs->count; r++) {
+            add_drawn(sums, &runs->groups[r], times);
+            total += metric->of(&tally, 0);
+        }
+        samples[d] = total / (double)runs->count;
+    }
+out:
+    ag_free(sums);
+    ag_free(times);
+    return status;
+}
+
 /* Two-sided p value of "no difference": how often the draws stray from the measured difference at least as
  * far as that lies from zero (Efron and Tibshirani 1993, section 16; the added ones keep it above 0,
  * Davison and Hinkley 1997). */
@@ -176,49 +213,45 @@ static double p_value(const double *draws, size_t n, double value)
     return (double)(far + 1) / (double)(n + 1);
 }
 
+void ag_draws_difference(ag_difference *difference, double value, const double *a, double *b, size_t n)
+{
+    size_t kept = 0;
+    *difference = (ag_difference){value, NAN, NAN, NAN, NAN};
+    if (isnan(value)) return;
+    for (size_t d = 0; d < n; d++) b[d] -= a[d];
+    double error = ag_draws_spread(b, n, &difference->low, &difference->high, &kept);
+    if (isnan(error)) return;
+    difference->p = p_value(b, kept, value);
+    difference->detectable = ag_detectable_errors * error;
+}
+
 ag_status ag_metric_compare(ag_difference *difference, const ag_metric *metric, const ag_records *a,
                             const ag_records *b, int draws, uint64_t seed, ag_error *err)
 {
     ag_groups ga = {0}, gb = {0};
-    double *sa = NULL, *sb = NULL, *samples = NULL;
-    uint32_t *times = NULL;
-    size_t kept = 0;
+    ag_runs ra = {&ga, 1}, rb = {&gb, 1};
+    double *da = NULL, *db = NULL, va = NAN, vb = NAN;
     *difference = (ag_difference){NAN, NAN, NAN, NAN, NAN};
-    ag_status status = check_paired(a, b, err);
+    ag_status status = ag_records_paired(a, b, err);
     if (!status) status = ag_groups_collect(&ga, a, NULL, a->count, err);
     if (!status) status = ag_groups_collect(&gb, b, NULL, b->count, err);
-    if (!status) status = check_draws(draws, &ga, err);
+    if (!status) status = ag_draws_check(draws, &ga, err);
+    if (!status) status = ag_runs_value(&va, &ra, metric, err);
+    if (!status) status = ag_runs_value(&vb, &rb, metric, err);
     if (status) goto out;
-    sa = ag_calloc(ga.width, sizeof *sa);
-    sb = ag_calloc(gb.width, sizeof *sb);
-    times = ag_calloc(ga.count, sizeof *times);
-    samples = ag_calloc((size_t)draws, sizeof *samples);
-    if (!sa || !sb || !times || !samples) {
-        status = ag_fail_memory(err, "bootstrap draws");
-        goto out;
-    }
-    ag_groups_total(&ga, sa);
-    ag_groups_total(&gb, sb);
-    ag_tally ta = ag_tally_view(a->book, sa), tb = ag_tally_view(b->book, sb);
-    difference->value = metric->of(&tb, 0) - metric->of(&ta, 0);
+    difference->value = vb - va;
     if (ga.count < 2 || isnan(difference->value)) goto out;
-    for (int d = 0; d < draws; d++) {
-        draw_groups(times, ga.count, seed, d);
-        add_drawn(sa, &ga, times);
-        add_drawn(sb, &gb, times);
-        samples[d] = metric->of(&tb, 0) - metric->of(&ta, 0);
-    }
-    double error = spread(samples, (size_t)draws, &difference->low, &difference->high, &kept);
-    if (isnan(error)) goto out;
-    difference->p = p_value(samples, kept, difference->value);
-    difference->detectable = detectable_errors * error;
+    da = ag_calloc((size_t)draws, sizeof *da);
+    db = ag_calloc((size_t)draws, sizeof *db);
+    if (!da || !db) status = ag_fail_memory(err, "bootstrap draws");
+    if (!status) status = ag_runs_draw(da, &ra, metric, draws, seed, err);
+    if (!status) status = ag_runs_draw(db, &rb, metric, draws, seed, err);
+    if (!status) ag_draws_difference(difference, vb - va, da, db, (size_t)draws);
 out:
     ag_groups_free(&ga);
     ag_groups_free(&gb);
-    ag_free(sa);
-    ag_free(sb);
-    ag_free(times);
-    ag_free(samples);
+    ag_free(da);
+    ag_free(db);
     return status;
 }
 

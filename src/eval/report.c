@@ -13,7 +13,7 @@
 static const char policy[] =
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
 
-static void page_open(ag_page *page)
+void ag_page_open(ag_page *page)
 {
     ag_str *out = &page->out;
     const char *title = page->input->title ? page->input->title : "agrl report";
@@ -48,16 +48,10 @@ static void page_facts(ag_page *page)
                 ag_page_real(m, "answered"));
 }
 
-static void page_nav(ag_page *page, const char *body)
+void ag_page_nav(ag_page *page, const char *body, const ag_page_section *sections, size_t count)
 {
-    static const struct {
-        const char *id, *title;
-    } sections[] = {{"metrics", "Metrics"},         {"tiers", "Tiers"},     {"criteria", "Criteria"},
-                    {"calibration", "Calibration"}, {"curves", "Curves"},   {"raters", "Raters"},
-                    {"slices", "Slices"},           {"queries", "Queries"}, {"examples", "Examples"},
-                    {"settings", "Settings"}};
     ag_str_add(&page->out, "<nav aria-label=\"Sections\">");
-    for (size_t i = 0; i < sizeof sections / sizeof sections[0]; i++) {
+    for (size_t i = 0; i < count; i++) {
         char mark[48];
         snprintf(mark, sizeof mark, "<section id=\"%s\">", sections[i].id);
         if (strstr(body, mark))
@@ -94,9 +88,14 @@ static ag_status page_body(ag_page *page, ag_error *err)
     return ag_str_ok(&page->out, err);
 }
 
-static ag_status page_write(const ag_page *page, const char *path, ag_error *err)
+ag_status ag_page_finish(ag_page *page, const ag_str *body, const char *path, ag_error *err)
 {
     ag_out *file;
+    ag_str_addn(&page->out, ag_str_text(body), body->len);
+    ag_str_add(&page->out, "</main>\n<footer>Made by agrl " AGRL_VERSION
+                           ". This page fetches nothing.</footer>\n<script>\n");
+    ag_str_add(&page->out, ag_report_script);
+    ag_str_add(&page->out, "</script>\n</body>\n</html>\n");
     ag_status status = ag_str_ok(&page->out, err);
     if (!status) status = ag_out_open(&file, path, err);
     if (status) return status;
@@ -106,6 +105,11 @@ static ag_status page_write(const ag_page *page, const char *path, ag_error *err
 
 ag_status ag_report_write(const char *path, const ag_report_input *input, ag_error *err)
 {
+    static const ag_page_section sections[] = {{"metrics", "Metrics"},   {"tiers", "Tiers"},
+                                               {"criteria", "Criteria"}, {"calibration", "Calibration"},
+                                               {"curves", "Curves"},     {"raters", "Raters"},
+                                               {"slices", "Slices"},     {"queries", "Queries"},
+                                               {"examples", "Examples"}, {"settings", "Settings"}};
     ag_page page = {.input = input, .records = input->records, .metrics = input->metrics};
     ag_str body = {0};
     ag_status status = AG_OK;
@@ -116,15 +120,10 @@ ag_status ag_report_write(const char *path, const ag_report_input *input, ag_err
     if (status) goto out;
     body = page.out; /* the head names the sections, so it is written when they are known */
     page.out = (ag_str){0};
-    page_open(&page);
+    ag_page_open(&page);
     page_facts(&page);
-    page_nav(&page, ag_str_text(&body));
-    ag_str_addn(&page.out, ag_str_text(&body), body.len);
-    ag_str_add(&page.out, "</main>\n<footer>Made by agrl " AGRL_VERSION
-                          ". This page fetches nothing.</footer>\n<script>\n");
-    ag_str_add(&page.out, ag_report_script);
-    ag_str_add(&page.out, "</script>\n</body>\n</html>\n");
-    status = page_write(&page, path, err);
+    ag_page_nav(&page, ag_str_text(&body), sections, sizeof sections / sizeof *sections);
+    status = ag_page_finish(&page, &body, path, err);
 out:
     ag_str_free(&body);
     ag_page_release(&page);

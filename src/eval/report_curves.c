@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "eval/report_page.h"
+#include "eval/report_chart.h"
 
-enum { MAX_SERIES = 96, BUCKETS = 200, DEPTH = 4, COLOURS = 8 };
+enum { MAX_SERIES = 96, BUCKETS = 200, DEPTH = 4 };
 
 typedef struct curve {
     char *key, *stage; /* "valid.nll"; "" without a stage */
@@ -154,161 +154,44 @@ static ag_status read_log(curve_list *list, const char *path, ag_error *err)
 
 /* --- drawing -------------------------------------------------------------------------------------------- */
 
-enum { WIDTH = 560, HEIGHT = 250, LEFT = 54, RIGHT = 12, TOP = 10, BOTTOM = 30 };
-
-typedef struct frame {
-    double x0, x1, y0, y1;
-} frame;
-
-static double at_x(const frame *f, double x)
-{
-    return LEFT + (x - f->x0) / (f->x1 - f->x0) * (WIDTH - LEFT - RIGHT);
-}
-
-static double at_y(const frame *f, double y)
-{
-    return TOP + (f->y1 - y) / (f->y1 - f->y0) * (HEIGHT - TOP - BOTTOM);
-}
-
-/* A round step of an axis: 1, 2 or 5 times a power of ten, `ticks` of them or a few more. */
-static double round_step(double range, int ticks)
-{
-    double step = pow(10, floor(log10(range / ticks))), times = range / ticks / step;
-    return step * (times > 5 ? 10 : times > 2 ? 5 : times > 1 ? 2 : 1);
-}
-
-/* The ticks are counted, for a step may vanish beside large values. */
-static void axes(ag_page *page, const frame *f)
-{
-    ag_str *out = &page->out;
-    double step = round_step(f->y1 - f->y0, 4), from = ceil(f->y0 / step) * step;
-    for (int i = 0; i < 12 && from + i * step <= f->y1 + step * 1e-9; i++) {
-        double y = from + i * step, shown = fabs(y) < step * 1e-9 ? 0 : y;
-        ag_str_addf(out,
-                    "<line class=\"grid\" x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\"/>"
-                    "<text class=\"tick\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\">%.4g</text>\n",
-                    LEFT, at_y(f, y), WIDTH - RIGHT, at_y(f, y), LEFT - 6, at_y(f, y) + 4, shown);
-    }
-    step = fmax(1, round_step(f->x1 - f->x0, 5)), from = ceil(f->x0 / step) * step;
-    for (int i = 0; i < 12 && from + i * step <= f->x1 + step * 1e-9; i++)
-        ag_str_addf(out, "<text class=\"tick\" x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.9g</text>\n",
-                    at_x(f, from + i * step), HEIGHT - BOTTOM + 18, from + i * step);
-    ag_str_addf(out, "<text class=\"tick\" x=\"%d\" y=\"%d\" text-anchor=\"end\">step</text>\n", LEFT - 6,
-                HEIGHT - BOTTOM + 18);
-}
-
-typedef struct bucket {
-    double x, y, low, high;
-    size_t n;
-} bucket;
-
 /* Points in order of the log, in at most BUCKETS runs of equal length. */
-static size_t fill_buckets(bucket *buckets, const curve *c)
+static size_t fill_buckets(ag_chart_point *buckets, const curve *c)
 {
-    size_t each = (c->count + BUCKETS - 1) / BUCKETS, n = 0;
+    size_t each = (c->count + BUCKETS - 1) / BUCKETS, n = 0, in = 0;
     for (size_t i = 0; i < c->count; i++) {
-        bucket *b = &buckets[i / each];
+        ag_chart_point *b = &buckets[i / each];
         if (i % each == 0) {
-            *b = (bucket){0, 0, c->y[i], c->y[i], 0};
+            *b = (ag_chart_point){0, 0, c->y[i], c->y[i]};
             n = i / each + 1;
+            in = 0;
         }
-        b->n++;
-        b->x += (c->x[i] - b->x) / (double)b->n;
-        b->y += (c->y[i] - b->y) / (double)b->n;
+        in++;
+        b->x += (c->x[i] - b->x) / (double)in;
+        b->y += (c->y[i] - b->y) / (double)in;
         b->low = fmin(b->low, c->y[i]);
         b->high = fmax(b->high, c->y[i]);
     }
     return n;
 }
 
-static void draw_curve(ag_page *page, const curve *c, const frame *f, int colour)
-{
-    ag_str *out = &page->out;
-    bucket buckets[BUCKETS];
-    size_t n = fill_buckets(buckets, c);
-    ag_str_addf(out, "<g class=\"c%d\" data-name=\"", colour);
-    ag_page_text(page, c->key);
-    ag_str_add(out, "\" data-x=\"");
-    for (size_t i = 0; i < n; i++) ag_str_addf(out, "%s%.10g", i ? " " : "", buckets[i].x);
-    ag_str_add(out, "\" data-y=\"");
-    for (size_t i = 0; i < n; i++) ag_str_addf(out, "%s%.5g", i ? " " : "", buckets[i].y);
-    ag_str_add(out, "\">");
-    if (c->count > n && n > 1) {
-        ag_str_add(out, "<polygon class=\"band\" points=\"");
-        for (size_t i = 0; i < n; i++)
-            ag_str_addf(out, "%.1f,%.1f ", at_x(f, buckets[i].x), at_y(f, buckets[i].high));
-        for (size_t i = n; i-- > 0;)
-            ag_str_addf(out, "%.1f,%.1f ", at_x(f, buckets[i].x), at_y(f, buckets[i].low));
-        ag_str_add(out, "\"/>");
-    }
-    ag_str_add(out, "<polyline class=\"line\" points=\"");
-    for (size_t i = 0; i < n; i++)
-        ag_str_addf(out, "%.1f,%.1f ", at_x(f, buckets[i].x), at_y(f, buckets[i].y));
-    ag_str_add(out, "\"/>");
-    for (size_t i = 0; n <= 40 && i < n; i++)
-        ag_str_addf(out, "<circle class=\"dot\" cx=\"%.1f\" cy=\"%.1f\" r=\"2.2\"/>", at_x(f, buckets[i].x),
-                    at_y(f, buckets[i].y));
-    ag_str_add(out, "</g>\n");
-}
-
-static void legend(ag_page *page, const curve *c, int colour)
-{
-    double low = INFINITY, high = -INFINITY;
-    for (size_t i = 0; i < c->count; i++) low = fmin(low, c->y[i]), high = fmax(high, c->y[i]);
-    ag_str_addf(&page->out, "<li class=\"c%d\"><i></i><b>", colour);
-    ag_page_text(page, c->key);
-    ag_str_addf(&page->out,
-                "</b> last %.4g <span class=\"muted\">first %.4g, least %.4g, largest %.4g</span></li>",
-                c->y[c->count - 1], c->y[0], low, high);
-}
-
-static frame frame_of(const curve_list *list, int chart)
-{
-    frame f = {INFINITY, -INFINITY, INFINITY, -INFINITY};
-    for (size_t s = 0; s < list->count; s++) {
-        const curve *c = &list->curves[s];
-        for (size_t i = 0; c->chart == chart && i < c->count; i++) {
-            f.x0 = fmin(f.x0, c->x[i]), f.x1 = fmax(f.x1, c->x[i]);
-            f.y0 = fmin(f.y0, c->y[i]), f.y1 = fmax(f.y1, c->y[i]);
-        }
-    }
-    double pad = 0.05 * (f.y1 - f.y0);
-    if (!(pad > 0)) pad = fabs(f.y1) > 0 ? 0.05 * fabs(f.y1) : 1;
-    bool above_zero = f.y0 >= 0;
-    f.y0 -= pad, f.y1 += pad;
-    if (above_zero && f.y0 < 0.35 * f.y1) f.y0 = 0; /* near zero anyway: show how near */
-    if (!(f.x1 > f.x0)) f.x0 -= 1, f.x1 += 1;
-    return f;
-}
-
 static void draw_chart(ag_page *page, const curve_list *list, int chart)
 {
-    ag_str *out = &page->out;
-    frame f = frame_of(list, chart);
-    const curve *first = NULL;
-    int colour = 0;
-    for (size_t s = 0; s < list->count && !first; s++)
-        if (list->curves[s].chart == chart) first = &list->curves[s];
-    ag_str_add(out, "<figure class=\"chart\"><figcaption><h3>");
-    ag_page_text(page, chart_title(first->key));
-    if (*first->stage) {
-        ag_str_add(out, " <span class=\"muted\">");
-        ag_page_text(page, first->stage);
-        ag_str_add(out, "</span>");
+    ag_chart_line *lines = ag_calloc(list->count, sizeof *lines);
+    ag_chart_point *points = ag_calloc(list->count * BUCKETS, sizeof *points);
+    ag_chart c = {.lines = lines, .x_name = "step"};
+    if (!lines || !points) page->out.failed = true;
+    for (size_t s = 0; s < list->count && lines && points; s++) {
+        const curve *from = &list->curves[s];
+        if (from->chart != chart) continue;
+        ag_chart_point *to = points + s * BUCKETS;
+        size_t n = fill_buckets(to, from);
+        if (c.count == 0) c.title = chart_title(from->key), c.subtitle = from->stage;
+        lines[c.count++] = (ag_chart_line){from->key,       to,         n,
+                                           from->count > n, from->y[0], from->y[from->count - 1]};
     }
-    ag_str_addf(out, "</h3></figcaption><svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"", WIDTH,
-                HEIGHT);
-    ag_page_text(page, chart_title(first->key));
-    ag_str_addf(out, " by step\" data-x0=\"%.17g\" data-x1=\"%.17g\" data-y0=\"%.17g\" data-y1=\"%.17g\">\n",
-                f.x0, f.x1, f.y0, f.y1);
-    axes(page, &f);
-    for (size_t s = 0; s < list->count; s++)
-        if (list->curves[s].chart == chart) draw_curve(page, &list->curves[s], &f, colour++ % COLOURS);
-    ag_str_add(out, "</svg><ul class=\"legend\">");
-    colour = 0;
-    for (size_t s = 0; s < list->count; s++)
-        if (list->curves[s].chart == chart) legend(page, &list->curves[s], colour++ % COLOURS);
-    ag_str_add(out, "</ul></figure>\n");
+    if (c.count) ag_chart_draw(page, &c);
+    ag_free(lines);
+    ag_free(points);
 }
 
 /* Curves of one stage and one title share a chart. Values far past 1 would flatten the shares of

@@ -60,6 +60,18 @@ bool ag_page_link(ag_page *page, const char *key);
 /* The chip that shows a tier (index; -1: none). */
 void ag_page_tier(ag_page *page, int tier);
 
+/* The page's head up to its title; links to those sections that `body` has; body, foot and script, and the file, atomically. */
+typedef struct ag_page_section {
+    const char *id, *title;
+} ag_page_section;
+void ag_page_open(ag_page *page);
+void ag_page_nav(ag_page *page, const char *body, const ag_page_section *sections, size_t count);
+ag_status ag_page_finish(ag_page *page, const ag_str *body, const char *path, ag_error *err);
+
+/* A table in a region that scrolls sideways on a narrow screen and can be reached by keyboard; head: the cells of its head. */
+void ag_page_table_open(ag_page *page, const char *label, const char *head);
+void ag_page_table_close(ag_page *page);
+
 /* Reading the metrics. NAN and "" where absent. */
 double ag_page_real(const json_t *object, const char *key);
 const char *ag_page_string(const json_t *object, const char *key);

@@ -63,7 +63,7 @@ const char ag_report_script[] =
     "p.appendChild(m);\n"
     "      p.appendChild(document.createTextNode(c.name+' '+c.y[i]+(curves.length>1?'  "
     "@'+Math.round(c.x[i]):'')));tip.appendChild(p)});\n"
-    "    var h=document.createElement('b');h.textContent='step '+Math.round(best);tip.insertBefore(h,"
+    "    var h=document.createElement('b');h.textContent=(d.axis||'step')+' '+Math.round(best);tip.insertBefore(h,"
     "tip.firstChild);\n"
     "    var cx=L+(best-x0)/(x1-x0)*(W-L-R);line.setAttribute('x1',cx);line.setAttribute('x2',cx);"
     "line.style.display='';\n"

@@ -89,8 +89,7 @@ void ag_page_tiles(ag_page *page)
     if (shown) ag_str_add(out, "</section>\n");
 }
 
-/* A region that scrolls sideways on a narrow screen and can be reached by keyboard. */
-static void table_open(ag_page *page, const char *label, const char *head)
+void ag_page_table_open(ag_page *page, const char *label, const char *head)
 {
     ag_str_addf(
         &page->out,
@@ -99,7 +98,7 @@ static void table_open(ag_page *page, const char *label, const char *head)
         label, head);
 }
 
-static void table_close(ag_page *page)
+void ag_page_table_close(ag_page *page)
 {
     ag_str_add(&page->out, "</tbody></table></div>\n");
 }
@@ -135,11 +134,11 @@ void ag_page_overall(ag_page *page)
     const json_t *overall = json_object_get(page->metrics, "overall");
     if (json_object_size(overall) == 0) return;
     ag_str_add(out, "<section id=\"metrics\"><h2>Metrics</h2>\n");
-    table_open(page, "Metrics",
-               "<th scope=\"col\">metric</th><th scope=\"col\" class=\"num\">value</th><th "
-               "scope=\"col\">95\u2009% interval</th>"
-               "<th scope=\"col\" class=\"num\">detectable</th><th scope=\"col\" class=\"num\">n</th>"
-               "<th scope=\"col\" class=\"num\">groups</th>");
+    ag_page_table_open(page, "Metrics",
+                       "<th scope=\"col\">metric</th><th scope=\"col\" class=\"num\">value</th><th "
+                       "scope=\"col\">95\u2009% interval</th>"
+                       "<th scope=\"col\" class=\"num\">detectable</th><th scope=\"col\" class=\"num\">n</th>"
+                       "<th scope=\"col\" class=\"num\">groups</th>");
     for (const ag_metric *metric = ag_metrics; metric->name; metric++) {
         const json_t *estimate = json_object_get(overall, metric->name);
         if (!estimate) continue;
@@ -156,7 +155,7 @@ void ag_page_overall(ag_page *page)
         ag_str_addf(out, "</td><td class=\"num\">%.0f</td><td class=\"num\">%.0f</td></tr>\n",
                     ag_page_real(estimate, "records"), ag_page_real(estimate, "groups"));
     }
-    table_close(page);
+    ag_page_table_close(page);
     overall_note(page);
     ag_str_add(out, "</section>\n");
 }
@@ -193,7 +192,7 @@ static void tier_table(ag_page *page, const json_t *tiers)
 {
     size_t k, count = json_array_size(tiers);
     json_t *tier;
-    table_open(
+    ag_page_table_open(
         page, "Tiers",
         "<th scope=\"col\">tier</th><th scope=\"col\" class=\"num\">gain</th><th scope=\"col\">good</th>"
         "<th scope=\"col\" class=\"num\">gold</th><th scope=\"col\" class=\"num\">predicted</th>"
@@ -217,7 +216,7 @@ static void tier_table(ag_page *page, const json_t *tiers)
         interval_text(page, json_object_get(tier, "f1"));
         ag_str_add(&page->out, "</td></tr>\n");
     }
-    table_close(page);
+    ag_page_table_close(page);
 }
 
 static void confusion_row(ag_page *page, const json_t *tiers, const json_t *row, size_t g)
@@ -289,9 +288,10 @@ void ag_page_criteria(ag_page *page)
         if (!isfinite(ag_page_real(estimate, "value"))) continue;
         if (!any) {
             ag_str_add(&page->out, "<section id=\"criteria\"><h2>Criteria</h2>\n");
-            table_open(page, "Criteria",
-                       "<th scope=\"col\">criterion</th><th scope=\"col\" class=\"num\">gold verdicts</th>"
-                       "<th scope=\"col\" class=\"num\">met</th><th scope=\"col\">95\u2009% interval</th>");
+            ag_page_table_open(
+                page, "Criteria",
+                "<th scope=\"col\">criterion</th><th scope=\"col\" class=\"num\">gold verdicts</th>"
+                "<th scope=\"col\" class=\"num\">met</th><th scope=\"col\">95\u2009% interval</th>");
         }
         any = true;
         ag_str_add(&page->out, "<tr><th scope=\"row\"><code>");
@@ -308,7 +308,7 @@ void ag_page_criteria(ag_page *page)
         ag_str_add(&page->out, "</td></tr>\n");
     }
     if (!any) return;
-    table_close(page);
+    ag_page_table_close(page);
     ag_str_add(&page->out, "</section>\n");
 }
 
@@ -376,7 +376,7 @@ void ag_page_raters(ag_page *page)
             metric_cell(page, ag_metric_find(*name), json_object_get(metrics, *name), NAN);
         ag_str_add(out, "</tr>\n");
     }
-    table_close(page);
+    ag_page_table_close(page);
     ag_str_add(out, "</section>\n");
 }
 
@@ -424,7 +424,7 @@ static void slice_table(ag_page *page, const json_t *slice, size_t s)
                         ag_page_real(json_object_get(overall, *name), "value"));
         ag_str_add(out, "</tr>\n");
     }
-    table_close(page);
+    ag_page_table_close(page);
     double left = ag_page_real(slice, "left_out");
     if (left > 0)
         ag_str_addf(out, "<p class=\"note\">%.0f more values with fewer pairs are left out.</p>\n", left);

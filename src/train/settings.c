@@ -488,6 +488,22 @@ void ag_settings_free(ag_settings *s)
     *s = (ag_settings){0};
 }
 
+ag_status ag_setting_find(ag_setting_info *info, const char *name, const char *where, ag_error *err)
+{
+    const char *names[RUN_ROWS + STAGE_ROWS];
+    const row *of_run = find_row(run_rows, RUN_ROWS, name),
+              *of_stage = find_row(stage_rows, STAGE_ROWS, name), *r = of_run ? of_run : of_stage;
+    if (r) {
+        *info = (ag_setting_info){.stage = r == of_stage, .path = r->kind == PATH};
+        return AG_OK;
+    }
+    for (size_t i = 0; i < RUN_ROWS; i++) names[i] = run_rows[i].name;
+    for (size_t i = 0; i < STAGE_ROWS; i++) names[RUN_ROWS + i] = stage_rows[i].name;
+    const char *near = ag_nearest(name, names, RUN_ROWS + STAGE_ROWS);
+    return ag_fail(err, AG_ERR_USAGE, "%s: unknown setting '%s'%s%s%s", where, name,
+                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
 /* A path as it is found from anywhere. */
 static void write_path(ag_str *out, const char *path)
 {

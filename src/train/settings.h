@@ -87,6 +87,12 @@ void ag_settings_free(ag_settings *settings);
 ag_status ag_settings_write(ag_str *out, const ag_settings *settings, ag_error *err);
 /* SHA-256 (hexadecimal) of every setting that results depend on: not of paths, nor of the number of threads. */
 ag_status ag_settings_digest(char hex[65], const ag_settings *settings, ag_error *err);
+/* Where a setting of this name belongs: a run or each of its stages; and whether its value is a path. Unknown: AG_ERR_USAGE behind
+ * `where`, with the nearest name of both tables. */
+typedef struct ag_setting_info {
+    bool stage, path;
+} ag_setting_info;
+ag_status ag_setting_find(ag_setting_info *info, const char *name, const char *where, ag_error *err);
 /* The tables as text for --settings: name, type, default, bounds, help. */
 void ag_settings_help(ag_str *out);
 

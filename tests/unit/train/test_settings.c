@@ -159,12 +159,27 @@ static void test_write_and_load(void **state)
     ag_str_free(&two);
 }
 
+static void test_find(void **state)
+{
+    ag_setting_info info;
+    ag_error err = {0};
+    (void)state;
+    assert_int_equal(ag_setting_find(&info, "gate_soft", "here", &err), AG_OK);
+    assert_true(info.stage && !info.path);
+    assert_int_equal(ag_setting_find(&info, "hints.share", "here", &err), AG_OK);
+    assert_true(!info.stage && !info.path);
+    assert_int_equal(ag_setting_find(&info, "data.pool", "here", &err), AG_OK);
+    assert_true(!info.stage && info.path);
+    assert_int_equal(ag_setting_find(&info, "hint.share", "here", &err), AG_ERR_USAGE);
+    assert_says(err, "here: unknown setting 'hint.share'; did you mean 'hints.share'?");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults_and_keys), cmocka_unit_test(test_set),
         cmocka_unit_test(test_refusals),          cmocka_unit_test(test_stages_twice),
-        cmocka_unit_test(test_write_and_load),
+        cmocka_unit_test(test_write_and_load),    cmocka_unit_test(test_find),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

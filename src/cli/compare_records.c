@@ -1,0 +1,206 @@
+/* compare_records.c: what the cells of a comparison left, as the rows of a contest. */
+#include <string.h>
+
+#include "base/file.h"
+#include "cli/compare_cells.h"
+
+/* One cell's judged.jsonl: a judgement a pair, and the tiers of the hinted answers. Texts live in the arena. */
+typedef struct judged {
+    ag_judgement *plain;
+    int *hinted; /* one a probe */
+} judged;
+
+typedef struct reader {
+    const ag_comparison *compare;
+    ag_arena *arena;
+    bool derived; /* the row is `verdicts` */
+} reader;
+
+static ag_status keep(const reader *r, char **to, const char *text, ag_error *err)
+{
+    *to = ag_arena_strdup(r->arena, text);
+    return *to ? AG_OK : ag_fail_memory(err, "judgements");
+}
+
+/* The answer with the tier and rule that follow from its own verdicts; one that is not in the format stays as it is. */
+static ag_status derive(const reader *r, const ag_pair *pair, ag_judgement *d, ag_error *err)
+{
+    const ag_book *book = r->compare->book;
+    ag_answer answer;
+    ag_str text = {0};
+    if (!d->finished || !ag_answer_parse(book, &pair->asked, d->answer, strlen(d->answer), &answer, NULL))
+        return AG_OK;
+    ag_derive(book, &pair->asked, &answer.verdicts, &answer.tier, &answer.rule);
+    ag_status status = ag_answer_render(&text, book, &pair->asked, &answer, err);
+    if (status == AG_OK) status = keep(r, &d->answer, ag_str_text(&text), err);
+    ag_str_free(&text);
+    memset(d->probability, 0, sizeof d->probability);
+    d->probability[answer.tier] = 1;
+    d->tier = answer.tier;
+    d->gain = book->tiers[answer.tier].gain;
+    return status;
+}
+
+static ag_status read_probabilities(const reader *r, const json_t *line, const char *where, ag_judgement *d,
+                                    ag_error *err)
+{
+    const ag_book *book = r->compare->book;
+    const json_t *probabilities = json_object_get(line, "probabilities");
+    for (int t = 0; t < book->tier_count; t++) {
+        double p = -1;
+        AG_TRY(ag_json_get_double(probabilities, book->tiers[t].id, &p, where, err));
+        if (!(p >= 0 && p <= 1))
+            return ag_fail(err, AG_ERR_INPUT, "%s: no probability of tier '%s' between 0 and 1", where,
+                           book->tiers[t].id);
+        d->probability[t] = p;
+        d->gain += p * book->tiers[t].gain;
+        if (p > d->probability[d->tier]) d->tier = t;
+    }
+    return AG_OK;
+}
+
+/* The answer under `key`; *d keeps its text. */
+static ag_status read_answer(const reader *r, const ag_pair *pair, const json_t *line, const char *key,
+                             const char *finished, const char *where, ag_judgement *d, ag_error *err)
+{
+    const char *text = NULL;
+    AG_TRY(ag_json_get_string(line, key, &text, where, err));
+    AG_TRY(ag_json_get_bool(line, finished, &d->finished, where, err));
+    if (!text) return ag_fail(err, AG_ERR_INPUT, "%s: '%s' is missing", where, key);
+    AG_TRY(keep(r, &d->answer, text, err));
+    return r->derived ? derive(r, pair, d, err) : AG_OK;
+}
+
+static int tier_of(const ag_book *book, const ag_pair *pair, const ag_judgement *d)
+{
+    ag_answer answer;
+    bool whole = d->finished &&
+                 ag_answer_parse(book, &pair->asked, d->answer, strlen(d->answer), &answer, NULL);
+    return whole ? answer.tier : -1;
+}
+
+static ag_status read_line(const reader *r, judged *to, const json_t *line, const char *where, size_t i,
+                           size_t *probe, ag_error *err)
+{
+    const ag_comparison *c = r->compare;
+    const ag_pair *pair = c->pairs.items[i];
+    const char *id = NULL;
+    ag_judgement hinted = {0};
+    AG_TRY(ag_json_get_string(line, "id", &id, where, err));
+    if (!ag_streq(id, pair->id))
+        return ag_fail(err, AG_ERR_INPUT,
+                       "%s: '%s' should stand here, not '%s'; remove the file to judge again", where,
+                       pair->id, id ? id : "");
+    AG_TRY(read_probabilities(r, line, where, &to->plain[i], err));
+    AG_TRY(read_answer(r, pair, line, "answer", "answer_finished", where, &to->plain[i], err));
+    if (*probe == c->probes.count || c->probes.items[*probe].pair != i) return AG_OK;
+    AG_TRY(read_answer(r, pair, line, "hinted", "hinted_finished", where, &hinted, err));
+    to->hinted[(*probe)++] = tier_of(c->book, pair, &hinted);
+    return AG_OK;
+}
+
+static ag_status read_judged(const reader *r, const ag_compare_cell *cell, judged *to, ag_error *err)
+{
+    const ag_comparison *c = r->compare;
+    char *path = ag_path_join(cell->dir, "judged.jsonl"), *text, where[1200];
+    ag_lines *lines = NULL;
+    size_t len, i = 0, probe = 0;
+    to->plain = ag_arena_alloc(r->arena, c->pairs.count, sizeof *to->plain);
+    to->hinted = ag_arena_alloc(r->arena, c->probes.count, sizeof *to->hinted);
+    ag_status status = path && to->plain && to->hinted ? ag_lines_open(&lines, path, err)
+                                                       : ag_fail_memory(err, "judgements");
+    while (status == AG_OK) {
+        json_t *line = NULL;
+        status = ag_lines_next(lines, &text, &len, err);
+        if (status != AG_OK || !text) break;
+        snprintf(where, sizeof where, "%s:%ld", path, ag_lines_number(lines));
+        status = ag_json_parse(&line, text, len, path, ag_lines_number(lines), err);
+        if (status == AG_OK && i == c->pairs.count)
+            status = ag_fail(err, AG_ERR_INPUT,
+                             "%s: more lines than test pairs; remove the file to judge again", where);
+        if (status == AG_OK) status = read_line(r, to, line, where, i++, &probe, err);
+        json_decref(line);
+    }
+    if (status == AG_OK && i < c->pairs.count)
+        status = ag_fail(err, AG_ERR_INPUT,
+                         "%s: %zu lines for %zu test pairs; remove the file to judge again", path, i,
+                         c->pairs.count);
+    ag_lines_close(lines);
+    ag_free(path);
+    return status;
+}
+
+/* --- rows ------------------------------------------------------------------------------------------------------------ */
+
+static ag_status fill_records(const reader *r, const judged *from, ag_records *records, ag_error *err)
+{
+    const ag_comparison *c = r->compare;
+    *records = (ag_records){c->book, ag_arena_alloc(r->arena, c->pairs.count, sizeof *records->items),
+                            c->pairs.count};
+    if (!records->items) return ag_fail_memory(err, "records");
+    for (size_t i = 0; i < c->pairs.count; i++)
+        AG_TRY(
+            ag_record_fill(&records->items[i], c->book, c->pairs.items[i], &from->plain[i], r->arena, err));
+    return AG_OK;
+}
+
+/* The cells of a row: a run of them, or the start. */
+static size_t first_cell(const ag_comparison *c, const ag_compare_row *row)
+{
+    size_t i = 0;
+    while (i < c->cell_count && c->cells[i].row != (row->trained ? row : NULL)) i++;
+    return i;
+}
+
+static ag_status read_row(ag_compare_results *results, const ag_comparison *c, const ag_compare_row *row,
+                          ag_error *err)
+{
+    reader r = {c, &results->arena, row->derived};
+    ag_contest_row *to = &results->rows[results->row_count++];
+    size_t seeds = row->trained ? (size_t)c->plan->seed_count : 1, first = first_cell(c, row);
+    ag_records *records = ag_arena_alloc(r.arena, seeds, sizeof *records);
+    double *copied = ag_arena_alloc(r.arena, seeds, sizeof *copied);
+    if (!records || !copied) return ag_fail_memory(err, "records");
+    *to = (ag_contest_row){.name = row->name,
+                           .seeds = records,
+                           .seed_count = seeds,
+                           .method = row->method,
+                           .settings = row->own,
+                           .copied = copied};
+    if (row->trained) {
+        to->numbers = c->plan->seeds;
+        to->dynamics = results->dynamics + results->dynamics_count;
+    }
+    for (size_t s = 0; s < seeds; s++) {
+        judged one;
+        AG_TRY(read_judged(&r, &c->cells[first + s], &one, err));
+        AG_TRY(fill_records(&r, &one, &records[s], err));
+        copied[s] = ag_copy_rate(&c->probes, one.hinted);
+        if (!row->trained) continue;
+        AG_TRY(ag_dynamics_read(&results->dynamics[results->dynamics_count], c->cells[first + s].dir,
+                                c->plan->metric->name, c->plan->slice, err));
+        results->dynamics_count++;
+    }
+    return AG_OK;
+}
+
+ag_status ag_compare_read(ag_compare_results *results, const ag_comparison *c, ag_error *err)
+{
+    const ag_compare_plan *plan = c->plan;
+    *results = (ag_compare_results){.arena = {.name = "results"}};
+    results->rows = ag_arena_alloc(&results->arena, (size_t)plan->row_count, sizeof *results->rows);
+    results->dynamics = ag_arena_alloc(&results->arena, (size_t)(plan->row_count * plan->seed_count),
+                                       sizeof *results->dynamics);
+    ag_status status = results->rows && results->dynamics ? AG_OK : ag_fail_memory(err, "results");
+    for (int i = 0; i < plan->row_count && status == AG_OK; i++)
+        status = read_row(results, c, &plan->rows[i], err);
+    if (status != AG_OK) ag_compare_results_free(results);
+    return status;
+}
+
+void ag_compare_results_free(ag_compare_results *results)
+{
+    for (size_t i = 0; i < results->dynamics_count; i++) ag_dynamics_free(&results->dynamics[i]);
+    ag_arena_free(&results->arena);
+    *results = (ag_compare_results){0};
+}
