@@ -99,6 +99,47 @@ static bool invent(const builder *b, const ag_pair *pair, ag_rng *r, hint_kind k
     return true;
 }
 
+/* A number that no rule of the book has: of two digits, or of one where there is one. */
+static void invent_rule_id(const ag_book *book, ag_rng *r, char id[16])
+{
+    bool one = ag_rng_below(r, 4) == 0;
+    for (int attempt = 0;; attempt++) {
+        snprintf(id, 16, "R%u", one && attempt < 30 ? ag_rng_below(r, 10) : 10 + ag_rng_below(r, 90));
+        if (ag_book_rule(book, id) < 0) return;
+    }
+}
+
+/* Segments of the answer that a lesson wants, with the rule that its hint invents. */
+static ag_status lesson_segments(builder *b, const ag_pair *pair, const teaching *lesson,
+                                 const ag_answer *answer, int *n, ag_error *err)
+{
+    size_t max = (size_t)ag_answer_segment_max(b->o->book, pair->asked.count);
+    if (!ag_grow(&b->segments, &b->segment_cap, max, sizeof *b->segments))
+        return ag_fail_memory(err, "answer");
+    *n = ag_answer_segments(b->o->book, &pair->asked, answer, b->segments);
+    for (int i = 0; i < *n; i++)
+        if (b->segments[i].part == AG_PART_RULE && *lesson->rule_id) {
+            b->segments[i].text = lesson->rule_id;
+            b->segments[i].len = strlen(lesson->rule_id);
+        }
+    return AG_OK;
+}
+
+/* The same as text behind a hint, as level 5 has it. */
+static ag_status add_answer_text(builder *b, const ag_pair *pair, const teaching *lesson, ag_error *err)
+{
+    int n = 0;
+    const ag_answer answer = {
+        .tier = lesson->gold.tier, .rule = lesson->gold.rule, .verdicts = lesson->gold.verdicts};
+    AG_TRY(lesson_segments(b, pair, lesson, &answer, &n, err));
+    ag_str_add(&b->hint, "\nAnswer:\n");
+    for (int i = 0; i < n && b->segments[i].text; i++) {
+        ag_str_addn(&b->hint, b->segments[i].text, b->segments[i].len);
+        if (b->segments[i].tail) ag_str_addc(&b->hint, b->segments[i].tail);
+    }
+    return AG_OK;
+}
+
 /* A rule that no book has, with a number, a tier and a text at random, behind verdicts some of which may be invented: an answer that
  * follows it copies. A rule that the data never shows can then be taken from a hint (METHOD.md section 16: hint literacy). */
 static ag_status invent_rule(builder *b, const ag_pair *pair, ag_rng *r, teaching *lesson, ag_error *err)
@@ -107,8 +148,7 @@ static ag_status invent_rule(builder *b, const ag_pair *pair, ag_rng *r, teachin
     ag_gold *gold = &lesson->gold;
     ag_hint_fields fields = {0};
     bool reveals;
-    do snprintf(lesson->rule_id, sizeof lesson->rule_id, "R%u", 10 + ag_rng_below(r, 90));
-    while (ag_book_rule(book, lesson->rule_id) >= 0);
+    invent_rule_id(book, r, lesson->rule_id);
     for (int c = 0; c < book->criterion_count; c++)
         for (int a = 0; a < (book->criteria[c].per_asked ? pair->asked.count : 1); a++) {
             uint32_t draw = ag_rng_below(r, 3); /* a third is not said, a third is invented */
@@ -120,6 +160,7 @@ static ag_status invent_rule(builder *b, const ag_pair *pair, ag_rng *r, teachin
     const ag_rule *words = &book->rules[gold->rule];
     AG_TRY(ag_hint_build(&b->hint, &reveals, book, &pair->item, &pair->asked, gold, &fields, 3, err));
     ag_hint_rule(&b->hint, book, lesson->rule_id, gold->tier, ag_hint_rule_text(words));
+    if (ag_rng_below(r, 3) == 0) AG_TRY(add_answer_text(b, pair, lesson, err));
     return ag_str_ok(&b->hint, err);
 }
 
@@ -198,15 +239,8 @@ static ag_status encode_answer(builder *b, const ag_pair *pair, const teaching *
                                const ag_answer *answer, bool complete, int which, uint8_t **wanted,
                                ag_error *err)
 {
-    size_t max = (size_t)ag_answer_segment_max(b->o->book, pair->asked.count);
-    if (!ag_grow(&b->segments, &b->segment_cap, max, sizeof *b->segments))
-        return ag_fail_memory(err, "answer");
-    int n = ag_answer_segments(b->o->book, &pair->asked, answer, b->segments);
-    for (int i = 0; i < n; i++)
-        if (b->segments[i].part == AG_PART_RULE && *lesson->rule_id) {
-            b->segments[i].text = lesson->rule_id;
-            b->segments[i].len = strlen(lesson->rule_id);
-        }
+    int n = 0;
+    AG_TRY(lesson_segments(b, pair, lesson, answer, &n, err));
     if (!complete) {
         int last = -1;
         for (int i = 0; i < n; i++)

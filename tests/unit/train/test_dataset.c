@@ -123,13 +123,12 @@ static void check_hinted(const rig *r, size_t sequence, int said[4])
     assert_non_null(in);
     const char *rule_line = strstr(in, "\nRule: ");
     if (rule_line && sscanf(rule_line, "\nRule: %7[^,], at most %7[^:]", id_said, tier_said) == 2 &&
-        strlen(id_said) == 3) { /* a rule that no book has: the answer copies it */
+        ag_book_rule(r->book, id_said) < 0) { /* a rule that no book has: the answer copies it */
         char head[16], tail[32];
         snprintf(head, sizeof head, "%s\n", tier_said);
         snprintf(tail, sizeof tail, "\nrule=%s\nwhy=", id_said);
         assert_true(strncmp(ag_str_text(&text), head, strlen(head)) == 0);
         assert_non_null(strstr(ag_str_text(&text), tail));
-        assert_true(ag_book_rule(r->book, id_said) < 0);
         said[3]++;
         goto out;
     }
