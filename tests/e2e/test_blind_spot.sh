@@ -70,3 +70,34 @@ stages:
   - {method: agrl, steps: 1000, budget: 400000, batch: 16, group: 8, lr: 2.0e-3, beta2: 0.99, warmup: 0.05, refills: 0, keep_rollouts: false, valid_every: 20}
 YAML
 run 0 "$AGRL" train sft.yaml
+
+strict() { # RULE FILE: strict accuracy of its pairs at the last validation
+    grep '"valid"' "$2" | tail -n 1 | sed "s/.*\"rule=$1\":{\"compliant\":\([0-9.e-]*\).*/\1/"
+}
+above() { # X BOUND
+    awk -v x="$1" -v bound="$2" 'BEGIN { exit !(x > bound) }'
+}
+
+t "a blind spot: all but one rule is known, and 64 answers to each of its pairs are all wrong"
+for rule in R0 R2 R3; do above "$(strict $rule sft/metrics.jsonl)" 0.95 || wrong "$rule: $(strict $rule sft/metrics.jsonl)"; done
+run 0 "$AGRL" train rl.yaml --set out=try --set stages.0.method=grpo --set stages.0.steps=1 --set stages.0.batch=60 --set stages.0.group=64 \
+    --set data.pool=slice.jsonl --set stages.0.budget=0
+sed 's/.*"accuracy":\([0-9.]*\),"tier.*/\1/' try/metrics.jsonl | head -n 1 > accuracy.txt
+is "$(cat accuracy.txt)" 0.0
+
+t "without hints nothing is learned of it"
+for method in grpo grpo-pr rrs; do
+    run 0 "$AGRL" train rl.yaml --set out=$method --set stages.0.method=$method
+    is "$(strict R1 $method/metrics.jsonl)" 0.0
+done
+
+t "with hints it is, in as many tokens, and the rest stays"
+run 0 "$AGRL" train rl.yaml --set out=agrl
+above "$(strict R1 agrl/metrics.jsonl)" 0.9 || wrong "R1: $(strict R1 agrl/metrics.jsonl)"
+for rule in R0 R2 R3; do above "$(strict $rule agrl/metrics.jsonl)" 0.9 || wrong "$rule: $(strict $rule agrl/metrics.jsonl)"; done
+for method in grpo agrl; do
+    spent=$(tail -n 1 $method/metrics.jsonl | sed 's/.*"spent":\([0-9]*\).*/\1/')
+    [ "$spent" -ge 400000 ] && [ "$spent" -lt 430000 ] || wrong "$method spent $spent tokens"
+done
+
+finish
