@@ -100,6 +100,20 @@ static const char *seen(bool unseen)
     return unseen ? "unseen" : "seen";
 }
 
+/* What the pair is measured by: whether its product, brand and category are kept for tests, and which comparators its verdicts
+ * needed ("units": "needed"). */
+static json_t *slice_json(const ag_synth_pair *pair)
+{
+    json_t *o = json_pack("{s:s, s:s, s:s}", "product", seen(pair->unseen_product), "brand",
+                          seen(pair->unseen_brand), "category", seen(pair->unseen_category));
+    bool ok = o != NULL;
+    for (int k = 0; k < AG_SKILL_COUNT && ok; k++)
+        if (pair->skills >> k & 1) ok = ag_json_set(o, ag_skill_names[k], json_string("needed"));
+    if (ok) return o;
+    json_decref(o);
+    return NULL;
+}
+
 json_t *ag_synth_pair_json(const ag_synth_pair *pair, const ag_book *book, long query_number)
 {
     const ag_synth_query *q = pair->query;
@@ -115,9 +129,7 @@ json_t *ag_synth_pair_json(const ag_synth_pair *pair, const ag_book *book, long 
               (!q->reference || ag_json_set(o, "reference", reference_json(q->reference))) &&
               (!pair->parsed || ag_json_set(o, "asked_source", json_string("parsed"))) &&
               (!pair->relabelled || ag_json_set(o, "relabelled", json_true())) &&
-              ag_json_set(o, "slice",
-                          json_pack("{s:s, s:s, s:s}", "product", seen(pair->unseen_product), "brand",
-                                    seen(pair->unseen_brand), "category", seen(pair->unseen_category)));
+              ag_json_set(o, "slice", slice_json(pair));
     ag_str_free(&id);
     if (ok) return o;
     json_decref(o);

@@ -1,0 +1,89 @@
+#!/bin/sh
+# The comparisons of docs/RESULTS.md: makes the shop, the pairs and the model that all methods start from, writes the plan, and runs it.
+# Safe to stop and start again. usage: configs/claims/run.sh SETTING OUT [agrl compare options]
+#   a            rule R5 left out of training, 30 % of the pool         b-units b-synonyms b-hierarchy   a skill left out
+#   a-natural    the same at its natural share                         c            nothing left out
+#   a-relabel    R5 labelled as if it were not in the book             d            as a, and the pool knows tiers only
+#   noise-5 ...  as a-natural, with 5 % of the pool's tiers flipped    ablation     one seed of each choice, as a
+#   sweep        learning rate and KL of the baselines, as a
+set -eu
+[ $# -ge 2 ] || { sed -n '2,9s/^# //p' "$0" >&2; exit 2; }
+setting=$1 out=$2
+shift 2
+here=$(cd "$(dirname "$0")" && pwd)
+book=$here/../../rules/shop-brief.yaml
+agrl=${AGRL:-agrl}
+seeds=${SEEDS:-1, 2, 3, 4, 5}
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+
+case $setting in
+b-*) skill=${setting#b-} world=$setting withhold="--withhold-skill $skill" slice="$skill=needed" ;;
+c) world=c withhold='' slice='' ;;
+a-relabel) world=a-relabel withhold='--withhold R5 --relabel' slice='rule=R5' ;;
+*) world=a withhold='--withhold R5' slice='rule=R5' ;;
+esac
+base=$out/$world
+
+if [ ! -e "$base/data/lexicon.json" ]; then
+    # shellcheck disable=SC2086 # options are words
+    "$agrl" synth --rules "$book" --out "$base/data" --pairs 60000 --seed 1 $withhold --sft-share 0.6 --rl-share 0.2 --valid-share 0.03 \
+        --test-share 0.12 --unseen-share 0.05 --quiet
+fi
+[ -e "$base/sft/checkpoints/best" ] || "$agrl" train "$here/sft.yaml" --resume --set data.train="$base/data/sft.jsonl" \
+    --set data.valid="$base/data/valid.jsonl" --set data.lexicon="$base/data/lexicon.json" --set out="$base/sft"
+
+# Pool and validation pairs: all that need what was left out, and so many others that they are SHARE of the file; empty: as they come.
+mix() { # PATTERN SHARE FILE
+    grep -e "$1" "$3" > "$folder/.few"
+    grep -v -e "$1" "$3" > "$folder/.others"
+    awk -v few="$(wc -l < "$folder/.few")" -v all="$(wc -l < "$folder/.others")" -v share="$2" \
+        'BEGIN { want = few * (1 - share) / share } int(NR * want / all) > int((NR - 1) * want / all)' "$folder/.others" |
+        cat "$folder/.few" -
+    rm "$folder/.few" "$folder/.others"
+}
+folder=$out/$setting
+mkdir -p "$folder"
+case $setting in b-*) pattern="\"$skill\":\"needed\"" ;; *) pattern='"rule":"R5"' ;; esac
+case $setting in
+a-natural | noise-* | c) cat "$base/data/rl.jsonl" ;;
+*) mix "$pattern" 0.3 "$base/data/rl.jsonl" ;;
+esac > "$folder/pool.jsonl"
+case $setting in
+d) sed 's/"gold":{"tier":"\([^"]*\)".*"why":"[^"]*"}/"gold":{"tier":"\1"}/' "$folder/pool.jsonl" > "$folder/pool.tiers" && mv "$folder/pool.tiers" "$folder/pool.jsonl" ;;
+noise-*) # every pair by a number of its own: the tier is another one, its verdicts and rule stay
+    awk -v share="${setting#noise-}" '{
+        h = 7; for (i = 1; i <= 24; i++) h = (h * 31 + index("0123456789abcdefghijklmnopqrstuvwxyz-", substr($0, i + 7, 1))) % 99991
+        if (h % 100 < share && match($0, /"gold":{"tier":"[1-4]"/)) {
+            old = substr($0, RSTART + RLENGTH - 2, 1); new = 1 + (old + h % 3) % 4
+            $0 = substr($0, 1, RSTART + RLENGTH - 3) new substr($0, RSTART + RLENGTH - 1)
+            sub(/^{/, "{\"flipped\":true,")
+        }
+        print
+    }' "$folder/pool.jsonl" > "$folder/pool.noise" && mv "$folder/pool.noise" "$folder/pool.jsonl" ;;
+esac
+mix "$pattern" 0.3 "$base/data/valid.jsonl" > "$folder/valid.jsonl"
+
+methods() {
+    case $setting in
+    ablation) cat "$here/ablation.txt" ;;
+    sweep)
+        for method in grpo grpo-pr rrs; do
+            for lr in 5.0e-4 1.0e-3 2.0e-3 4.0e-3; do for beta in 0 0.02; do
+                echo "  - {name: $method-$lr-$beta, method: $method, lr: $lr, beta: $beta}"
+            done; done
+        done
+        ;;
+    noise-*) printf '  - %s\n' sft sft+ grpo agrl ;;
+    *) printf '  - %s\n' sft verdicts sft+ rft dpo dpo-gold grpo grpo-pr rrs agr-shuffled agr agrl ;;
+    esac | sed "s/^  - sft+\$/  - {name: sft+, method: sft+, budget: 0, steps: ${STEPS_OF_GOLD:-240}}/"
+}
+case $setting in ablation | sweep) seeds=1 ;; esac
+{
+    printf 'run: %s\nout: %s\ntest: %s\nseeds: [%s]\nkeep: false\n' "$here/rl.yaml" "$folder/compare" "$base/data/test.jsonl" "$seeds"
+    [ -z "$slice" ] || printf 'slice: %s\n' "$slice"
+    printf 'set: [model=%s, data.train=%s, data.pool=%s, data.valid=%s, data.lexicon=%s]\nmethods:\n' "$base/sft" "$base/data/sft.jsonl" \
+        "$folder/pool.jsonl" "$folder/valid.jsonl" "$base/data/lexicon.json"
+    methods
+} > "$folder/plan.yaml"
+"$agrl" compare "$folder/plan.yaml" "$@"
