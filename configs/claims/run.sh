@@ -5,9 +5,10 @@
 #   a-natural    the same at its natural share                         c            nothing left out
 #   a-relabel    R5 labelled as if it were not in the book             d            as a, and the pool knows tiers only
 #   noise-5 ...  as a-natural, with 5 % of the pool's tiers flipped    ablation     one seed of each choice, as a
-#   sweep        learning rate and KL of the baselines, as a
+#   sweep        learning rate and KL of the baselines, as a           think        as a, the answer's tier last
+#   literacy-0 ...  as a, with hints in 0 % of the first training's prompts
 set -eu
-[ $# -ge 2 ] || { sed -n '2,9s/^# //p' "$0" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,10s/^# //p' "$0" >&2; exit 2; }
 setting=$1 out=$2
 shift 2
 here=$(cd "$(dirname "$0")" && pwd)
@@ -21,17 +22,29 @@ case $setting in
 b-*) skill=${setting#b-} world=$setting withhold="--withhold-skill $skill" slice="$skill=needed" ;;
 c) world=c withhold='' slice='' ;;
 a-relabel) world=a-relabel withhold='--withhold R5 --relabel' slice='rule=R5' ;;
+think | literacy-*) world=$setting withhold='--withhold R5' slice='rule=R5' ;;
 *) world=a withhold='--withhold R5' slice='rule=R5' ;;
 esac
 base=$out/$world
+mkdir -p "$base"
+first='' # settings of the first training
+case $setting in
+think)
+    sed -e 's/^order: .*/order: think_then_respond/' -e "s#^facts: #facts: $here/../../rules/#" "$book" > "$base/book.yaml"
+    book=$base/book.yaml
+    ;;
+literacy-*) first="--set hints.share=$(awk -v n="${setting#literacy-}" 'BEGIN { print n / 100 }')" ;;
+esac
 
 if [ ! -e "$base/data/lexicon.json" ]; then
     # shellcheck disable=SC2086 # options are words
     "$agrl" synth --rules "$book" --out "$base/data" --pairs 60000 --seed 1 $withhold --sft-share 0.6 --rl-share 0.2 --valid-share 0.03 \
         --test-share 0.12 --unseen-share 0.05 --quiet
 fi
-[ -e "$base/sft/checkpoints/best" ] || "$agrl" train "$here/sft.yaml" --resume --set data.train="$base/data/sft.jsonl" \
-    --set data.valid="$base/data/valid.jsonl" --set data.lexicon="$base/data/lexicon.json" --set out="$base/sft"
+# shellcheck disable=SC2086
+[ -e "$base/sft/done" ] || "$agrl" train "$here/sft.yaml" --resume --set data.train="$base/data/sft.jsonl" \
+    --set data.valid="$base/data/valid.jsonl" --set data.lexicon="$base/data/lexicon.json" --set out="$base/sft" --set rules="$book" $first
+touch "$base/sft/done"
 
 # Pool and validation pairs: all that need what was left out, and so many others that they are SHARE of the file; empty: as they come.
 mix() { # PATTERN SHARE FILE
@@ -74,16 +87,28 @@ methods() {
             done; done
         done
         ;;
+    think | literacy-*) printf '  - %s\n' sft agrl ;;
     noise-*) printf '  - %s\n' sft sft+ grpo agrl ;;
     *) printf '  - %s\n' sft verdicts sft+ rft dpo dpo-gold grpo grpo-pr rrs agr-shuffled agr agrl ;;
     esac | sed "s/^  - sft+\$/  - {name: sft+, method: sft+, budget: 0, steps: ${STEPS_OF_GOLD:-240}}/"
 }
-case $setting in ablation | sweep) seeds=1 ;; esac
+case $setting in ablation | sweep | think | literacy-*) seeds=1 ;; esac
 {
     printf 'run: %s\nout: %s\ntest: %s\nseeds: [%s]\nkeep: false\n' "$here/rl.yaml" "$folder/compare" "$base/data/test.jsonl" "$seeds"
     [ -z "$slice" ] || printf 'slice: %s\n' "$slice"
-    printf 'set: [model=%s, data.train=%s, data.pool=%s, data.valid=%s, data.lexicon=%s]\nmethods:\n' "$base/sft" "$base/data/sft.jsonl" \
+    printf 'set: [rules=%s, model=%s, data.train=%s, data.pool=%s, data.valid=%s, data.lexicon=%s]\nmethods:\n' "$book" "$base/sft" "$base/data/sft.jsonl" \
         "$folder/pool.jsonl" "$folder/valid.jsonl" "$base/data/lexicon.json"
     methods
 } > "$folder/plan.yaml"
 "$agrl" compare "$folder/plan.yaml" "$@"
+
+# How well the list of what replay could not solve finds the flipped tiers.
+case $setting in
+noise-*)
+    all=$(grep -c '^{"flipped":true' "$folder/pool.jsonl" || :)
+    for list in "$folder"/compare/agrl/seed-*/unsolved.jsonl; do
+        awk -v all="$all" -v list="$list" '/"flipped":true/ { hit++ } END {
+            printf "%s: %d pairs, %d of %d flipped: precision %.2f, recall %.2f\n", list, NR, hit, all, NR ? hit / NR : 0, all ? hit / all : 0 }' "$list"
+    done
+    ;;
+esac

@@ -116,7 +116,7 @@ static ag_status write_parts(const char *dir, const ag_checkpoint_parts *p, cons
     if (status == AG_OK) status = ag_judge_format_save(p->format, p->book, dir, err);
     if (status == AG_OK) status = ag_lexicon_save(p->lexicon, lexicon, err);
     if (status == AG_OK) status = ag_optimizer_save(p->optimizer, inner, err);
-    if (status == AG_OK && p->memory) status = ag_memory_save(p->memory, inner, err);
+    if (status == AG_OK && p->memory) status = ag_memory_save(p->memory, p->pool, inner, err);
     if (status == AG_OK) status = write_state(inner, state, err);
     if (status == AG_OK) status = ag_dir_sync(inner, err);
     if (status == AG_OK) status = ag_dir_sync(dir, err);

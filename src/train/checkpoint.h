@@ -37,8 +37,9 @@ typedef struct ag_checkpoint_parts {
     const ag_book *book;
     const ag_lexicon *lexicon;
     const char *base_model;  /* of LoRA adapters */
-    const ag_memory *memory; /* of methods that replay, or NULL */
-    ag_weights_type type;    /* of the model file's weights */
+    const ag_memory *memory; /* of methods that sample, or NULL */
+    const ag_pair_list *pool;
+    ag_weights_type type; /* of the model file's weights */
 } ag_checkpoint_parts;
 
 ag_status ag_checkpoint_save(const char *run_dir, const ag_checkpoint_parts *parts,

@@ -19,6 +19,7 @@ typedef struct teaching {
     bool complete; /* verdicts and rule are known: the whole answer is trained */
     const char *hint;
     char rule_id[16]; /* of a rule that the hint invents; empty: none */
+    bool invented;    /* what the hint says is not so: no reason is trained for it */
 } teaching;
 
 typedef struct builder {
@@ -204,6 +205,8 @@ static ag_status choose_hint(builder *b, const ag_pair *pair, size_t index, teac
     AG_TRY(build_hint(b, pair, &r, invented, lesson, err));
     if (b->hint.len == 0) return AG_OK;
     lesson->hint = ag_str_text(&b->hint);
+    lesson->invented = invented;
+    if (invented) lesson->gold.why = NULL;
     b->d->hinted++;
     return AG_OK;
 }
@@ -251,9 +254,13 @@ static ag_status encode_answer(builder *b, const ag_pair *pair, const teaching *
     AG_TRY(ag_answer_encode(b->o->tokenizer, b->segments, n, b->o->end_id, &b->answer, &b->segment_of, err));
     *wanted = ag_calloc(b->answer.len, 1);
     if (!*wanted) return ag_fail_memory(err, "answer");
+    bool reasonless = b->o->book->why_required && lesson->invented, after_rule = false;
     for (size_t i = 0; i < b->answer.len; i++) {
         ag_part part = b->segments[b->segment_of.ids[i]].part;
         bool tier = part == AG_PART_TIER, choice = tier || part == AG_PART_CRITERION || part == AG_PART_RULE;
+        after_rule = after_rule || part == AG_PART_RULE;
+        if (reasonless && after_rule && part != AG_PART_RULE && b->o->book->order != AG_THINK_THEN_RESPOND)
+            continue;
         if (which == 2 || (which == 1) == tier) (*wanted)[i] = choice ? AG_WANTED_CHOICE : AG_WANTED_FORM;
     }
     return AG_OK;

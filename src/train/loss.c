@@ -55,6 +55,7 @@ void ag_sequence_loss(const ag_surrogate_options *o, const ag_loss_sequence *s, 
         if (!s->reference) continue;
         double d = s->now[t] - s->reference[t];
         sums->kl3 += ratio_of(-d) + d - 1;
+        sums->referred++;
         sums->loss += s->coefficient * o->beta * d * d / 2;
         dnow[t] += s->coefficient * o->beta * d;
     }

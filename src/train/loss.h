@@ -38,7 +38,7 @@ typedef struct ag_loss_sums {
         kl3; /* loss with coefficients; its policy part; k3 estimates of KL(policy || reference), unweighted */
     double ratio, ratio_largest; /* of ratios */
     double clipped;              /* tokens whose gradient the clip removed */
-    double tokens;
+    double tokens, referred;     /* all; those with a reference */
 } ag_loss_sums;
 
 /* Loss and gradient of one answer: dnow[t] = dL / d now[t] (set), sums are added to. The entropy's gradient is an unbiased estimate at

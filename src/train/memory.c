@@ -36,11 +36,11 @@ void ag_memory_visit(ag_prompt_memory *p, double success)
 
 /* --- state/replay.json ----------------------------------------------------------------------------------------- */
 
-static json_t *prompt_json(size_t at, const ag_prompt_memory *p)
+static json_t *prompt_json(size_t at, const char *id, const ag_prompt_memory *p)
 {
-    json_t *o = json_pack("{s:I, s:f, s:I, s:I, s:i}", "pair", (json_int_t)at, "success", p->success,
-                          "visits", (json_int_t)p->visits, "unsolved", (json_int_t)p->unsolved, "level",
-                          p->level);
+    json_t *o = json_pack("{s:I, s:s, s:f, s:I, s:I, s:i}", "pair", (json_int_t)at, "id", id, "success",
+                          p->success, "visits", (json_int_t)p->visits, "unsolved", (json_int_t)p->unsolved,
+                          "level", p->level);
     if (o && p->answer && !ag_json_set(o, "answer", json_string(p->answer))) {
         json_decref(o);
         return NULL;
@@ -48,26 +48,30 @@ static json_t *prompt_json(size_t at, const ag_prompt_memory *p)
     return o;
 }
 
-ag_status ag_memory_save(const ag_memory *m, const char *dir, ag_error *err)
+ag_status ag_memory_save(const ag_memory *m, const ag_pair_list *pool, const char *dir, ag_error *err)
 {
     json_t *list = json_array();
     char *path = ag_path_join(dir, "replay.json");
     bool ok = list && path;
     for (size_t i = 0; i < m->count && ok; i++)
-        if (m->items[i].visits > 0) ok = json_array_append_new(list, prompt_json(i, &m->items[i])) == 0;
+        if (m->items[i].visits > 0)
+            ok = json_array_append_new(list, prompt_json(i, pool->items[i]->id, &m->items[i])) == 0;
     ag_status status = ok ? ag_json_save(path, list, err) : ag_fail_memory(err, "replay memory");
     json_decref(list);
     ag_free(path);
     return status;
 }
 
-static ag_status load_prompt(ag_memory *m, const json_t *o, const char *path, ag_error *err)
+static ag_status load_prompt(ag_memory *m, const ag_pair_list *pool, const json_t *o, const char *path,
+                             ag_error *err)
 {
     long at = -1, visits = 0, unsolved = 0, level = 1;
-    const char *answer = NULL;
+    const char *answer = NULL, *id = NULL;
+    AG_TRY(ag_json_get_string(o, "id", &id, path, err));
     AG_TRY(ag_json_get_int(o, "pair", 0, 0x7fffffffffffffff, &at, path, err));
-    if (at < 0 || (size_t)at >= m->count)
-        return ag_fail(err, AG_ERR_INPUT, "%s: pair %ld is not in the pool", path, at);
+    if (at < 0 || (size_t)at >= m->count || !id || !ag_streq(id, pool->items[at]->id))
+        return ag_fail(err, AG_ERR_INPUT, "%s: '%s' is not pair %ld of the pool: the pool has changed", path,
+                       id ? id : "?", at);
     ag_prompt_memory *p = &m->items[at];
     AG_TRY(ag_json_get_double(o, "success", &p->success, path, err));
     AG_TRY(ag_json_get_int(o, "visits", 0, 0x7fffffffffffffff, &visits, path, err));
@@ -82,15 +86,19 @@ static ag_status load_prompt(ag_memory *m, const json_t *o, const char *path, ag
     return answer && !p->answer ? ag_fail_memory(err, "replay memory") : AG_OK;
 }
 
-ag_status ag_memory_load(ag_memory *m, const char *dir, ag_error *err)
+ag_status ag_memory_load(ag_memory *m, const ag_pair_list *pool, const char *dir, ag_error *err)
 {
     json_t *list = NULL;
     char *path = ag_path_join(dir, "replay.json");
+    if (path && !ag_path_exists(path)) {
+        ag_free(path);
+        return AG_OK;
+    }
     ag_status status = path ? ag_json_load(&list, path, err) : ag_fail_memory(err, "replay memory");
     if (status == AG_OK && !json_is_array(list))
         status = ag_fail(err, AG_ERR_INPUT, "%s: not a replay memory", path);
     for (size_t i = 0; status == AG_OK && i < json_array_size(list); i++)
-        status = load_prompt(m, json_array_get(list, i), path, err);
+        status = load_prompt(m, pool, json_array_get(list, i), path, err);
     json_decref(list);
     ag_free(path);
     return status;

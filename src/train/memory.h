@@ -26,8 +26,9 @@ void ag_memory_free(ag_memory *memory);
 void ag_memory_visit(ag_prompt_memory *prompt, double success);
 
 /* state/replay.json: the prompts that were visited, by their place in the pool. */
-ag_status ag_memory_save(const ag_memory *memory, const char *dir, ag_error *err);
-ag_status ag_memory_load(ag_memory *memory, const char *dir, ag_error *err);
+ag_status ag_memory_save(const ag_memory *memory, const ag_pair_list *pool, const char *dir, ag_error *err);
+/* Without a file nothing is remembered; a pair that stands elsewhere in the pool is AG_ERR_INPUT. */
+ag_status ag_memory_load(ag_memory *memory, const ag_pair_list *pool, const char *dir, ag_error *err);
 
 /* unsolved.jsonl of a run folder: the prompts that no level of hint solved when they were last seen, the most often failed
  * first: the pair with its gold, and what the model says in its place. For people who can check the labels. */

@@ -80,16 +80,35 @@ ag_status ag_policy_verify(ag_policy_step *s, ag_rollout *r)
     return ok ? AG_OK : ag_fail_memory(s->err, "rewards");
 }
 
-static bool is_right(const ag_rollout *r)
+bool ag_policy_gold_complete(const ag_book *book, const ag_pair *p)
 {
-    return r->verdict.format && r->verdict.score_tier >= 0.5;
+    return p->gold.tier >= 0 && p->gold.rule >= 0 && ag_verdicts_complete(book, &p->asked, &p->gold.verdicts);
+}
+
+bool ag_policy_gold_against(const ag_book *book, const ag_pair *p)
+{
+    int tier, rule;
+    if (p->gold.tier < 0 || !ag_verdicts_complete(book, &p->asked, &p->gold.verdicts)) return false;
+    ag_derive(book, &p->asked, &p->gold.verdicts, &tier, &rule);
+    return tier != p->gold.tier;
+}
+
+/* Of raters' shares, a tier that as many chose as any other. */
+bool ag_policy_right(const ag_policy_step *s, const ag_rollout *r)
+{
+    const ag_gold *gold = &s->t->pool->items[r->pair]->gold;
+    double most = 1;
+    if (!r->verdict.format) return false;
+    for (int t = 0; gold->soft && t < s->t->book->tier_count; t++)
+        most = t == 0 ? gold->soft[0] : fmax(most, gold->soft[t]);
+    return r->verdict.score_tier >= most;
 }
 
 /* A gate alone is not enough where the gold verdicts are known: a model that is told the tier can make up verdicts that lead to it. */
 bool ag_policy_success(const ag_policy_step *s, const ag_rollout *r)
 {
     const ag_verdict *v = &r->verdict;
-    if (!is_right(r)) return false;
+    if (!ag_policy_right(s, r)) return false;
     return !s->method->gate || (v->gate && (!v->verdicts_known || v->verdicts_right) &&
                                 (isnan(v->score_rule) || v->score_rule == 1));
 }
@@ -104,8 +123,9 @@ static ag_status mark_successes(const ag_policy_step *s, ag_group *g)
         right += r->advantage > 0;
     }
     bool failures = right < n;
+    bool gold = ag_policy_gold_complete(s->t->book, s->t->pool->items[g->pair]);
     g->signal = !(s->method->parts & AG_METHOD_PREFERS) ? right > 0
-                : s->method->pool                       ? failures
+                : s->method->pool                       ? failures && gold
                                                         : failures && right > 0;
     return AG_OK;
 }
@@ -124,7 +144,7 @@ ag_status ag_policy_advantages(ag_policy_step *s, ag_group *g)
     for (size_t i = 0; i < n && ok; i++) {
         const ag_rollout *r = &s->rollouts.items[g->members[i]];
         reward[i] = r->verdict.total;
-        right[i] = is_right(r);
+        right[i] = ag_policy_right(s, r);
     }
     if (ok) g->signal = ag_advantages(&o, reward, right, (int)n, advantage);
     for (size_t i = 0; i < n && ok; i++) s->rollouts.items[g->members[i]].advantage = advantage[i];
@@ -208,6 +228,8 @@ static ag_status sample_groups(ag_policy_step *s, size_t n)
     if (status == AG_OK) status = ag_rollouts_sample(&s->rollouts, &sampler, requests, n, s->err);
     if (status == AG_OK) status = make_groups(s, first);
     if (status == AG_OK && (s->method->parts & AG_METHOD_REPLAYS)) status = ag_policy_replay(s, group);
+    for (; group < s->group_count && status == AG_OK; group++)
+        ag_memory_visit(&t->memory.items[s->groups[group].pair], s->groups[group].success);
     ag_free(requests);
     return status;
 }
@@ -229,6 +251,10 @@ ag_status ag_policy_open_recorded(ag_trainer *t, const ag_stage *stage, ag_error
         while (k < r->count && r->items[k].sample > 0) k++;
         if (r->items[i].level == 0) {
             t->recorded_groups[t->recorded_count++] = i;
+            if (r->temperature != stage->temperature || r->grammar != stage->grammar)
+                return ag_fail(err, AG_ERR_USAGE,
+                               "%s: sampled at temperature %g, grammar %s; set both as they were", path,
+                               r->temperature, r->grammar ? "true" : "false");
             if (k - i != n)
                 return ag_fail(err, AG_ERR_USAGE, "%s: a group of %zu answers; set group: %zu", path, k - i,
                                k - i);
@@ -324,6 +350,10 @@ ag_status ag_policy_step_run(ag_trainer *t, const ag_stage *stage, long step, ag
     if (status == AG_OK) status = ag_policy_log(s);
     if (status == AG_OK && stage->keep_rollouts)
         status = ag_rollouts_write(&s->rollouts, t->book, t->pool, t->settings->out, t->state.step + 1, err);
+    if (status != AG_OK) {
+        json_decref(result->log);
+        result->log = NULL;
+    }
     ag_rollouts_free(&s->rollouts);
     ag_arena_free(&s->arena);
     ag_free(s->groups);

@@ -9,6 +9,9 @@
 /* What the book's rewards must keep for a method: a right tier is worth more than everything else together (METHOD.md section 5).
  * AG_ERR_INPUT names the weights. */
 ag_status ag_policy_check(const ag_book *book, const char *method, ag_error *err);
+/* Are gold tier, rule and all verdicts known? And do the verdicts lead to another tier than the gold one (one of the two is wrong)? */
+bool ag_policy_gold_complete(const ag_book *book, const ag_pair *pair);
+bool ag_policy_gold_against(const ag_book *book, const ag_pair *pair);
 /* Class balance of `per: asked` verdicts over the pool: 1 / share of each gold verdict, scaled to a mean of 1 over the pool. */
 void ag_policy_balance(double weight[AG_MAX_CRITERIA][AG_MAX_VERDICTS], const ag_book *book,
                        const ag_pair_list *pool);

@@ -20,7 +20,7 @@ typedef struct means {
 static void add_answer(means *m, const ag_policy_step *s, const ag_rollout *r)
 {
     const ag_verdict *v = &r->verdict;
-    bool right = v->format && v->score_tier >= 0.5;
+    bool right = ag_policy_right(s, r);
     m->reward += v->total / m->n;
     m->square += v->total * v->total / m->n;
     m->tier += right / m->n;
@@ -65,38 +65,58 @@ static bool put_rows(json_t *o, const row *rows, size_t n)
     return true;
 }
 
-/* Prompts of the pool that were seen and never succeeded; the mean level where hints are tried. */
-static void memory_rows(const ag_policy_step *s, row *never, row *level)
+/* Prompts of the pool that were seen and never succeeded. */
+static double never_solved(const ag_policy_step *s)
 {
     const ag_memory *m = &s->t->memory;
-    double levels = 0, seen = 0, none = 0;
+    double none = 0;
+    for (size_t i = 0; i < m->count; i++) none += m->items[i].visits > 0 && m->items[i].success == 0;
+    return none;
+}
+
+/* Where hints would begin, over the prompts that were seen. */
+static double mean_level(const ag_policy_step *s)
+{
+    const ag_memory *m = &s->t->memory;
+    double levels = 0, seen = 0;
     for (size_t i = 0; i < m->count; i++) {
-        if (m->items[i].visits == 0) continue;
-        seen++;
-        levels += m->items[i].level;
-        none += m->items[i].success == 0;
+        levels += m->items[i].visits > 0 ? m->items[i].level : 0;
+        seen += m->items[i].visits > 0;
     }
-    *never = (row){"never_solved", none};
-    *level = (row){"level", levels / seen};
+    return levels / seen;
+}
+
+/* Guided members by the level of their hint. */
+static bool put_guided(json_t *o, const ag_policy_step *s)
+{
+    double guided[6] = {0};
+    for (size_t g = 0; g < s->group_count; g++)
+        for (long i = 0; i < s->stage->group; i++) {
+            const ag_rollout *r = &s->rollouts.items[s->groups[g].members[i]];
+            if (r->level > 0 && r->trained) guided[r->level]++;
+        }
+    for (int l = 1; l <= 5; l++) {
+        char key[16];
+        snprintf(key, sizeof key, "guided_%d", l);
+        if (guided[l] > 0 && !put(o, key, guided[l])) return false;
+    }
+    return true;
 }
 
 static json_t *replay_json(const ag_policy_step *s)
 {
     const ag_replay_counts *c = &s->replay;
-    row never, level;
-    memory_rows(s, &never, &level);
     const row rows[] = {{"triggered", c->triggered},
                         {"rescued", c->rescued},
                         {"unsolved", c->unsolved},
-                        never,
-                        level,
+                        {"level", mean_level(s)},
                         {"succeeded", c->succeeded},
                         {"leaked", c->leaked},
                         {"far", c->far},
                         {"reliance", c->reliance / c->looked},
                         {"effective", c->weights * c->weights / c->squares / c->weighed}};
     json_t *o = json_object();
-    bool ok = o && put_rows(o, rows, sizeof rows / sizeof *rows);
+    bool ok = o && put_rows(o, rows, sizeof rows / sizeof *rows) && put_guided(o, s);
     for (int l = 1; l <= 5 && ok; l++) {
         char key[16];
         snprintf(key, sizeof key, "level_%d", l);
@@ -118,7 +138,8 @@ ag_status ag_policy_log(ag_policy_step *s)
 {
     const means m = means_of(s);
     double sampled = 0, dead, dead_right;
-    double chosen = s->compared > 0 ? s->compared : NAN, seen = s->sums.tokens > 0 ? s->sums.tokens : NAN;
+    double compared = s->compared > 0 ? s->compared : NAN, seen = s->seen > 0 ? s->seen : NAN,
+           tokens = s->sums.tokens > 0 ? s->sums.tokens : NAN;
     for (size_t i = 0; i < s->rollouts.count && !s->t->recorded_count; i++)
         sampled += s->rollouts.items[i].count;
     groups_without_signal(s, &dead, &dead_right);
@@ -134,17 +155,18 @@ ag_status ag_policy_log(ag_policy_step *s)
                         {"groups", (double)s->group_count},
                         {"dead_groups", dead},
                         {"dead_right", dead_right},
+                        {"never_solved", never_solved(s)},
                         {"sampled_tokens", sampled},
                         {"answer_tokens", m.tokens},
                         {"trained_answers", s->trained_answers},
                         {"guided_share", guided},
                         {"updates", s->updates},
-                        {"entropy", s->entropy / chosen},
-                        {"ratio", s->sums.ratio / seen},
+                        {"entropy", s->entropy / seen},
+                        {"ratio", s->sums.ratio / tokens},
                         {"ratio_max", s->sums.ratio_largest},
-                        {"clipped", s->sums.clipped / seen},
-                        {"kl", s->sums.kl3 / seen},
-                        {"mismatch", s->mismatch / chosen},
+                        {"clipped", s->sums.clipped / tokens},
+                        {"kl", s->sums.kl3 / s->sums.referred},
+                        {"mismatch", s->mismatch / compared},
                         {"mismatch_max", s->mismatch_most},
                         {"margin", s->margin / s->pairs},
                         {"right_pairs", s->right_pairs / s->pairs},

@@ -48,7 +48,8 @@ typedef struct ag_policy_step {
     long step;    /* of the stage, from 1 */
     ag_replay_counts replay;
     ag_loss_sums sums;
-    double entropy, mismatch, mismatch_most, compared;
+    double entropy, seen, mismatch, mismatch_most,
+        compared; /* seen, compared: tokens of the sums beside them */
     double trained_answers, guided_answers, updates, margin, pairs, right_pairs;
     ag_error *err;
 } ag_policy_step;
@@ -57,6 +58,8 @@ typedef struct ag_policy_step {
 ag_sampler ag_policy_sampler(const ag_policy_step *step);
 /* Verdict and reward of a rollout. */
 ag_status ag_policy_verify(ag_policy_step *step, ag_rollout *rollout);
+/* Does the answer have the gold tier? */
+bool ag_policy_right(const ag_policy_step *step, const ag_rollout *rollout);
 /* Is the answer right; and, where the method asks for a gate, consistent, with the gold verdicts and rule where they are known? */
 bool ag_policy_success(const ag_policy_step *step, const ag_rollout *rollout);
 /* Advantages of a group's members, and whether it has a signal. */

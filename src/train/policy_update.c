@@ -76,17 +76,18 @@ static ag_status set_credit(updater *u, const ag_rollout *r, double *advantage)
     const ag_trainer *t = u->s->t;
     bool by_field = (u->s->method->parts & AG_METHOD_ADVANTAGES) && ag_streq(u->s->stage->credit, "field");
     int8_t *right = ag_calloc((size_t)r->count + 1, sizeof *right);
-    if (!right) return ag_fail_memory(u->s->err, "answers");
-    ag_rollout_fields(r, t->book, t->pool->items[r->pair], t->opened.tokenizer, right);
-    for (int32_t k = 0, c = 0; k < r->count; k++)
+    ag_status status = right ? ag_rollout_fields(r, t->book, t->pool->items[r->pair], t->opened.tokenizer,
+                                                 right, u->s->err)
+                             : ag_fail_memory(u->s->err, "answers");
+    for (int32_t k = 0, c = 0; status == AG_OK && k < r->count; k++)
         if (!r->forced[k]) advantage[c++] = by_field && r->advantage * right[k] < 0 ? 0 : r->advantage;
     ag_free(right);
-    return AG_OK;
+    return status;
 }
 
 static ag_status add_rollout(updater *u, ag_rollout *r)
 {
-    bool hinted = r->mode == AG_ROLLOUT_HINTED;
+    bool hinted = r->mode == AG_ROLLOUT_HINTED && (u->s->method->parts & AG_METHOD_WEIGHS);
     r->trained = true;
     answer *a = &u->answers[u->count];
     a->rollout = r;
@@ -221,10 +222,11 @@ static void first_look(ag_policy_step *s, answer *a, const ag_passage *p)
     for (int32_t k = 0, c = 0; recorded && k < r->count; k++)
         if (!r->forced[k]) a->old[c++] = r->logprob[k];
     for (int32_t k = 0; k < a->chosen; k++) s->entropy += p->entropy[k];
-    s->compared += a->chosen;
+    s->seen += a->chosen;
     for (int32_t k = 0, c = 0; r && r->mode != AG_ROLLOUT_TRANSFER && k < r->count; k++) {
         if (r->forced[k]) continue;
         double off = fabs(p->logprob[c++] - r->logprob[k]);
+        s->compared++;
         s->mismatch += off;
         s->mismatch_most = fmax(s->mismatch_most, off);
     }
@@ -233,14 +235,14 @@ static void first_look(ag_policy_step *s, answer *a, const ag_passage *p)
 static void surrogate_loss(const ag_policy_step *s, answer *a, const ag_passage *p, ag_loss_sums *sums)
 {
     const ag_stage *stage = s->stage;
-    bool plain = a->rollout->mode == AG_ROLLOUT_PLAIN;
+    bool plain = a->rollout->mode == AG_ROLLOUT_PLAIN, own = a->rollout->mode != AG_ROLLOUT_TRANSFER;
     const ag_surrogate_options o = {.ratio = ag_streq(stage->ratio, "sequence") ? AG_RATIO_SEQUENCE
                                                                                 : AG_RATIO_TOKEN,
                                     .clip_low = stage->clip_low,
                                     .clip_high = stage->clip_high,
                                     .clip_dual = stage->clip_dual,
                                     .beta = plain ? stage->beta : 0,
-                                    .entropy = stage->entropy};
+                                    .entropy = own ? stage->entropy : 0};
     ag_sequence_loss(&o,
                      &(ag_loss_sequence){.count = (size_t)a->chosen,
                                          .advantage = a->advantage,
@@ -248,7 +250,7 @@ static void surrogate_loss(const ag_policy_step *s, answer *a, const ag_passage 
                                          .now = p->logprob,
                                          .old = a->old,
                                          .reference = plain ? a->reference : NULL,
-                                         .entropy = stage->entropy > 0 ? p->entropy : NULL,
+                                         .entropy = own && stage->entropy > 0 ? p->entropy : NULL,
                                          .coefficient = a->coefficient},
                      p->slope, sums);
 }
@@ -312,11 +314,8 @@ static void set_coefficients(updater *u, size_t from, size_t to)
 {
     const ag_stage *stage = u->s->stage;
     bool surrogate = u->s->method->parts & AG_METHOD_ADVANTAGES;
-    double tokens = 0, longest = 0, answers = (double)(to - from);
-    for (size_t i = from; i < to; i++) {
-        tokens += u->answers[i].chosen;
-        longest = fmax(longest, u->answers[i].chosen);
-    }
+    double tokens = 0, longest = u->s->t->pool_answer, answers = (double)(to - from);
+    for (size_t i = from; i < to; i++) tokens += u->answers[i].chosen;
     for (size_t i = from; i < to; i++) {
         answer *a = &u->answers[i];
         double guided = a->rollout && a->rollout->mode != AG_ROLLOUT_PLAIN && surrogate ? stage->guided_loss
@@ -419,7 +418,7 @@ ag_status ag_policy_update(ag_policy_step *s)
     ag_status status = begin(&u);
     if (status == AG_OK) status = update_all(&u);
     s->trained_answers = (double)u.count;
-    s->result->loss = s->sums.loss;
+    s->result->loss = s->updates > 0 ? s->sums.loss / s->updates : 0;
     end(&u);
     return status;
 }

@@ -91,12 +91,14 @@ static ag_status choose_groups(replay *r, size_t from)
         ag_prompt_memory *m = &s->t->memory.items[g->pair];
         if (triggers(s, g)) {
             rescue *x = &r->items[r->count++];
-            *x = (rescue){.group = g, .memory = m, .level = m->level};
+            long most = s->stage->hint_level;
+            *x = (rescue){.group = g, .memory = m, .level = m->level < most ? m->level : (int)most};
+            x->done = ag_policy_gold_against(s->t->book,
+                                             s->t->pool->items[g->pair]); /* no answer can succeed */
             x->kept = ag_calloc((size_t)s->stage->hint_answers, sizeof *x->kept);
             if (!x->kept) return ag_fail_memory(s->err, "replay");
             find_wrong(s, g, &x->wrong);
         }
-        ag_memory_visit(m, g->success);
     }
     s->replay.triggered += (double)r->count;
     return AG_OK;

@@ -59,8 +59,13 @@ static ag_status keep(ag_rollouts *r, const ag_sampler *s, const ag_generated *g
     *o = *begun;
     o->count = g->count;
     o->finished = g->finished;
-    ag_status status = ag_tokenizer_decode(s->tokenizer, g->tokens, words, false, &text, err);
-    if (status == AG_OK) {
+    ag_status status = ag_tokenizer_decode(s->tokenizer, g->tokens, words, false, &text, NULL);
+    if (status == AG_ERR_INPUT) { /* a token of the head that the tokenizer does not have: no answer */
+        ag_str_clear(&text);
+        status = AG_OK;
+    }
+    if (status != AG_OK) return ag_fail_memory(err, "rollouts");
+    {
         o->tokens = copy(&r->arena, g->tokens, n, sizeof *g->tokens);
         o->logprob = copy(&r->arena, g->logprob, n, sizeof *g->logprob);
         o->forced = copy(&r->arena, g->forced, n, sizeof *g->forced);
@@ -128,6 +133,8 @@ ag_status ag_rollouts_sample(ag_rollouts *r, const ag_sampler *s, const ag_rollo
     masking masks = {0};
     const ag_constraint constraint = {&masks, masking_allowed, masking_advance};
     r->arena.name = "rollouts";
+    r->temperature = s->temperature;
+    r->grammar = s->grammar != NULL;
     ag_status status = begun && prompts ? AG_OK : ag_fail_memory(err, "rollouts");
     for (size_t i = 0; i < n && status == AG_OK; i++) {
         const ag_rollout_request *q = &requests[i];
@@ -191,15 +198,19 @@ static int right_of(const ag_segment *g, const ag_rollout *o, const ag_pair *pai
 
 /* Fields are found by bytes: a sampled answer may be cut into other tokens than the grammar would cut it. A token that belongs to
  * two fields is wrong if either is. */
-void ag_rollout_fields(const ag_rollout *o, const ag_book *book, const ag_pair *pair,
-                       const ag_tokenizer *tokenizer, int8_t *right)
+ag_status ag_rollout_fields(const ag_rollout *o, const ag_book *book, const ag_pair *pair,
+                            const ag_tokenizer *tokenizer, int8_t *right, ag_error *err)
 {
+    ag_status status = AG_OK;
     memset(right, 0, (size_t)o->count);
-    if (!o->verdict.format) return;
+    if (!o->verdict.format) return AG_OK;
     int most = ag_answer_segment_max(book, pair->asked.count);
     ag_segment *segments = ag_calloc((size_t)most, sizeof *segments);
     int8_t *of_byte = ag_calloc(o->text_len + 1, 1);
-    if (!segments || !of_byte) goto out; /* nothing is known then: credit goes by sequence */
+    if (!segments || !of_byte) {
+        status = ag_fail_memory(err, "answers");
+        goto out;
+    }
     int n = ag_answer_segments(book, &pair->asked, &o->verdict.answer, segments);
     size_t at = 0;
     for (int i = 0; i < n && segments[i].text; i++) {
@@ -221,4 +232,5 @@ void ag_rollout_fields(const ag_rollout *o, const ag_book *book, const ag_pair *
 out:
     ag_free(segments);
     ag_free(of_byte);
+    return status;
 }

@@ -47,6 +47,8 @@ typedef struct ag_rollouts {
     ag_arena arena;
     ag_rollout *items;
     size_t count, cap;
+    double temperature; /* of sampling */
+    bool grammar;       /* sampled under it */
 } ag_rollouts;
 
 /* What sampling needs; all is borrowed. */
@@ -80,8 +82,8 @@ ag_status ag_rollouts_sample(ag_rollouts *rollouts, const ag_sampler *sampler,
 /* Which field of the answer each token belongs to, and whether the answer got that field right: 1 right, -1 wrong, 0 of no
  * field or without gold. The tier's tokens are 0 too: they always count. right: [count], set. Nothing is known of an answer that
  * is not well-formed (all 0). */
-void ag_rollout_fields(const ag_rollout *rollout, const ag_book *book, const ag_pair *pair,
-                       const ag_tokenizer *tokenizer, int8_t *right);
+ag_status ag_rollout_fields(const ag_rollout *rollout, const ag_book *book, const ag_pair *pair,
+                            const ag_tokenizer *tokenizer, int8_t *right, ag_error *err);
 
 /* Writes rollouts/step-N.jsonl.gz of a run folder. */
 ag_status ag_rollouts_write(const ag_rollouts *rollouts, const ag_book *book, const ag_pair_list *pool,

@@ -52,28 +52,31 @@ static int32_t chosen(const ag_rollout *o)
 }
 
 /* A line. Prompts stand on the first rollout of a group only. */
-static json_t *rollout_json(const ag_rollout *o, const ag_book *book, const ag_pair *pair)
+static json_t *rollout_json(const ag_rollouts *r, const ag_rollout *o, const ag_book *book,
+                            const ag_pair *pair)
 {
     json_t *line = json_pack("{s:s, s:i, s:i, s:i, s:I, s:b, s:b, s:f}", "id", pair->id, "draw", (int)o->draw,
                              "sample", (int)o->sample, "level", o->level, "version", (json_int_t)o->version,
                              "finished", o->finished, "trained", o->trained, "advantage", o->advantage);
     bool ok = line != NULL;
     if (ok && o->sample == 0) {
-        ok = ag_json_set(line, "prompt", integers(o->prompt, o->prompt_count));
+        ok = ag_json_set(line, "temperature", json_real(r->temperature)) &&
+             (!r->grammar || ag_json_set(line, "grammar", json_true())) &&
+             ag_json_set(line, "prompt", integers(o->prompt, o->prompt_count));
         if (ok && o->hint)
             ok = ag_json_set(line, "hint", json_string(o->hint)) &&
                  ag_json_set(line, "reveals", json_boolean(o->reveals)) &&
                  ag_json_set(line, "sampled_prompt", integers(o->sampled_prompt, o->sampled_prompt_count));
     }
-    if (ok && o->level > 0 && o->geo > 0)
+    if (ok && o->mode != AG_ROLLOUT_PLAIN)
         ok = ag_json_set(line, "mode", json_string(mode_names[o->mode])) &&
              ag_json_set(line, "reliance", json_real(o->reliance)) &&
              (!o->weight || ag_json_set(line, "weights", numbers(o->weight, chosen(o))));
     ok = ok && ag_json_set(line, "tokens", integers(o->tokens, o->count)) &&
          ag_json_set(line, "logprobs", numbers(o->logprob, o->count));
     if (ok && chosen(o) < o->count) ok = ag_json_set(line, "forced", marks(o->forced, o->count));
-    json_t *text = json_stringn(o->text, o->text_len);
-    ok = ok && ag_json_set(line, "text", text ? text : json_null()); /* null: no valid UTF-8 */
+    json_t *text = memchr(o->text, 0, o->text_len) ? NULL : json_stringn(o->text, o->text_len);
+    ok = ok && ag_json_set(line, "text", text ? text : json_null()); /* null: no valid text */
     ok = ok &&
          ag_json_set(line, "verdict", ag_verdict_to_json(book, &pair->asked, &o->verdict, NULL, o->refusal));
     if (ok) return line;
@@ -97,7 +100,7 @@ ag_status ag_rollouts_write(const ag_rollouts *r, const ag_book *book, const ag_
     if (status == AG_OK) status = ag_out_open(&out, path, err);
     for (size_t i = 0; i < r->count && status == AG_OK; i++) {
         ag_str text = {0};
-        json_t *line = rollout_json(&r->items[i], book, pool->items[r->items[i].pair]);
+        json_t *line = rollout_json(r, &r->items[i], book, pool->items[r->items[i].pair]);
         status = line ? ag_json_dump(&text, line, err) : ag_fail_memory(err, "rollouts");
         if (status == AG_OK) ag_out_printf(out, "%s\n", ag_str_text(&text));
         ag_str_free(&text);
@@ -189,6 +192,13 @@ static ag_status read_head(reader *d, const json_t *line, const char *where, ag_
         return ag_fail(err, AG_ERR_INPUT,
                        "%s: '%s' is not in the pool; train with the pool of the run that sampled", where,
                        id ? id : "?");
+    double temperature = 1;
+    bool grammar = json_is_true(json_object_get(line, "grammar"));
+    AG_TRY(ag_json_get_double(line, "temperature", &temperature, where, err));
+    if (d->r->count > 0 && (temperature != d->r->temperature || grammar != d->r->grammar))
+        return ag_fail(err, AG_ERR_INPUT, "%s: sampled in another way than the rollouts before it", where);
+    d->r->temperature = temperature;
+    d->r->grammar = grammar;
     h->pair = (size_t)json_integer_value(pair);
     h->draw = (int32_t)draw;
     h->level = (int)level;

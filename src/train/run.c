@@ -110,6 +110,27 @@ static ag_status choose_valid(ag_trainer *t, ag_error *err)
     return ok ? AG_OK : ag_fail_memory(err, "validation pairs");
 }
 
+/* What stages need of the pool's gold; pairs whose gold verdicts lead to another tier than their gold one are said. */
+static ag_status check_gold(const ag_trainer *t, ag_error *err)
+{
+    size_t complete = 0, against = 0, n = t->pool ? t->pool->count : 0;
+    for (size_t i = 0; i < n; i++) {
+        complete += ag_policy_gold_complete(t->book, t->pool->items[i]);
+        against += ag_policy_gold_against(t->book, t->pool->items[i]);
+    }
+    for (int i = 0; i < t->settings->stage_count; i++) {
+        const ag_method *m = ag_method_find(t->settings->stages[i].method);
+        if (m->pool && (m->parts & AG_METHOD_PREFERS) && complete == 0)
+            return ag_fail(err, AG_ERR_INPUT, "%s: no pair of the pool has gold verdicts and a rule",
+                           m->name);
+        if (m->hints == AG_HINT_SHUFFLED && n < 2)
+            return ag_fail(err, AG_ERR_INPUT, "%s: the pool must have two pairs or more", m->name);
+    }
+    if (against)
+        say(t, "%zu pairs of the pool have gold verdicts that do not lead to their gold tier", against);
+    return AG_OK;
+}
+
 static ag_status open_data(ag_trainer *t, ag_error *err)
 {
     const ag_settings *s = t->settings;
@@ -130,7 +151,8 @@ static ag_status open_data(ag_trainer *t, ag_error *err)
                            "%s: '%s' has no gold tier, and without one no answer has a reward",
                            t->pool->items[i]->where, t->pool->items[i]->id);
     if (t->pool) ag_policy_balance(t->verdict_weight, t->book, t->pool);
-    if (any_stage(s, replays)) AG_TRY(ag_memory_create(&t->memory, t->pool->count, err));
+    AG_TRY(check_gold(t, err));
+    if (any_stage(s, ag_stage_samples)) AG_TRY(ag_memory_create(&t->memory, t->pool->count, err));
     say(t, "%zu training pairs, %zu validation pairs", t->train_pairs.count, t->valid_pairs.count);
     if (t->pool == &t->pool_pairs) say(t, "%zu pairs to draw prompts from", t->pool->count);
     return AG_OK;
@@ -196,7 +218,7 @@ static ag_status open_model(ag_trainer *t, ag_error *err)
 static ag_status measure_pool(ag_trainer *t, ag_error *err)
 {
     bool hints = any_stage(t->settings, replays);
-    int32_t longest = 0, most_hint = 0;
+    int32_t longest = 0, most_hint = 0, prompt = 0, most_answer = 0;
     ag_str hint = {0};
     ag_tokens ids = {0};
     ag_status status = AG_OK;
@@ -220,8 +242,12 @@ static ag_status measure_pool(ag_trainer *t, ag_error *err)
             if ((int32_t)ids.len - plain > most_hint) most_hint = (int32_t)ids.len - plain;
         }
         if (plain + answer > longest) longest = plain + answer;
+        if (plain > prompt) prompt = plain;
+        if (answer > most_answer) most_answer = answer;
     }
     t->pool_longest = longest + most_hint; /* a hint may be another prompt's */
+    t->pool_prompt = prompt + most_hint;
+    t->pool_answer = most_answer;
     ag_tokens_free(&ids);
     ag_str_free(&hint);
     return status;
@@ -249,6 +275,9 @@ static ag_status encode_pairs(ag_trainer *t, ag_error *err)
         AG_TRY(ag_policy_open_recorded(t, &t->settings->stages[i], err));
     if (any_stage(t->settings, learns_pool_gold)) {
         AG_TRY(ag_dataset_build(&t->pool_set, t->pool, &o, err));
+        if (t->pool_set.count == 0)
+            return ag_fail(err, AG_ERR_INPUT,
+                           "sft+: no pair of the pool has a gold tier that can be trained");
         if (t->pool_set.longest > t->pool_longest) t->pool_longest = t->pool_set.longest;
         if (prompts) ag_dataset_want_prompts(&t->pool_set);
     }
@@ -300,6 +329,30 @@ static ag_status plan_memory(const ag_trainer *t, ag_error *err)
     return AG_OK;
 }
 
+/* A group of answers to the longest prompt must fit the store of keys and values, and its positions the model. */
+static ag_status check_pool(const ag_trainer *t, ag_error *err)
+{
+    const ag_settings *s = t->settings;
+    for (int i = 0; i < s->stage_count; i++) {
+        const ag_stage *stage = &s->stages[i];
+        if (!ag_stage_samples(stage)) continue;
+        long answers = replays(stage) && stage->hint_answers > stage->group ? stage->hint_answers
+                                                                            : stage->group;
+        long need = t->pool_prompt + answers * (t->pool_answer + 1);
+        if (need > s->kv_slots)
+            return ag_fail(err, AG_ERR_USAGE,
+                           "kv_slots: %ld is too small for %ld answers of up to %d tokens to a prompt of %d; "
+                           "%ld will do",
+                           s->kv_slots, answers, t->pool_answer, t->pool_prompt, need);
+    }
+    if (t->pool_longest > t->model->rope_positions)
+        return ag_fail(err, AG_ERR_INPUT,
+                       "the pool's longest prompt and answer have %d tokens, the model takes %d; lower "
+                       "prompt.item_tokens or raise max_positions",
+                       t->pool_longest, t->model->rope_positions);
+    return AG_OK;
+}
+
 static ag_status open_engine(ag_trainer *t, ag_error *err)
 {
     const ag_settings *s = t->settings;
@@ -316,12 +369,16 @@ static ag_status open_engine(ag_trainer *t, ag_error *err)
             "kv_slots: %ld is too small to judge the validation pairs, the longest of which has %d tokens; "
             "%d will do",
             s->kv_slots, t->valid.longest, t->valid.longest + LEAVES);
+    AG_TRY(check_pool(t, err));
     AG_TRY(plan_memory(t, err));
     ag_pass_options po = {t->max_rows, t->max_targets, true, ag_streq(s->recompute, "layer")};
     AG_TRY(ag_pass_create(&t->pass, t->model, &po, err));
     AG_TRY(ag_optimizer_create(&t->optimizer, t->model, err));
-    if (any_stage(s, has_grammar))
+    if (any_stage(s, has_grammar)) {
         AG_TRY(ag_grammar_build(&t->grammar, t->book, t->opened.tokenizer, t->end_id, err));
+        for (size_t i = 0; i < t->pool->count; i++)
+            AG_TRY(ag_grammar_prepare(t->grammar, &t->pool->items[i]->asked, err));
+    }
     ag_judge_options jo = {t->format, (int32_t)s->kv_slots, 1024};
     return ag_judge_create(&t->judge, t->model, t->opened.tokenizer, t->book, &jo, err);
 }
@@ -405,7 +462,7 @@ static ag_status open_folder(ag_trainer *t, const ag_train_options *o, ag_error 
         status = state ? ag_checkpoint_state(out, newest, &t->state, err) : ag_fail_memory(err, "run folder");
         if (status == AG_OK) status = check_resume(t, o, digest, threads, err);
         if (status == AG_OK) status = ag_optimizer_load(&t->optimizer, state, t->state.optimizer_step, err);
-        if (status == AG_OK && t->memory.count) status = ag_memory_load(&t->memory, state, err);
+        if (status == AG_OK && t->memory.count) status = ag_memory_load(&t->memory, t->pool, state, err);
         if (status == AG_OK) say(t, "continuing %s at step %" PRId64, out, t->state.step);
     } else if (status == AG_OK) {
         t->state = (ag_train_state){.best_step = -1, .threads = threads, .best_value = -1, .best_tie = -1};
@@ -456,18 +513,20 @@ static ag_status save_checkpoint(ag_trainer *t, ag_error *err)
                                  .lexicon = t->lexicon,
                                  .base_model = t->opened.base,
                                  .memory = t->memory.count ? &t->memory : NULL,
+                                 .pool = t->pool,
                                  .type = bf16 ? AG_WEIGHTS_BF16 : AG_WEIGHTS_F32};
-    if (t->memory.count)
+    if (any_stage(t->settings, replays))
         AG_TRY(ag_memory_write_unsolved(&t->memory, t->book, t->pool, t->settings->out, err));
     return ag_checkpoint_save(t->settings->out, &parts, &t->state, err);
 }
 
-/* Measures the model and remembers whether it is the best so far; ties go to self-consistency, then to the later step. */
-static ag_status validate(ag_trainer *t, ag_error *err)
+/* Measures the model and remembers whether it is the best so far; ties go to self-consistency, then to the later step. The start of a
+ * stage is only measured: it is no checkpoint. */
+static ag_status validate(ag_trainer *t, bool start, ag_error *err)
 {
     ag_validation v;
-    if (t->valid.count == 0) {
-        t->state.best_step = t->state.step;
+    if (t->valid_pairs.count == 0) {
+        if (!start) t->state.best_step = t->state.step;
         return AG_OK;
     }
     AG_TRY(ag_validate(t, &v, err));
@@ -476,13 +535,14 @@ static ag_status validate(ag_trainer *t, ag_error *err)
     ag_status status = line ? ag_runlog_metrics(t->log, t->state.step, line, err)
                             : ag_fail_memory(err, "log");
     double value = isfinite(v.value) ? v.value : 0, tie = isfinite(v.tie) ? v.tie : 0;
-    if (value > t->state.best_value || (value == t->state.best_value && tie >= t->state.best_tie)) {
+    if (!start &&
+        (value > t->state.best_value || (value == t->state.best_value && tie >= t->state.best_tie))) {
         t->state.best_value = value;
         t->state.best_tie = tie;
         t->state.best_step = t->state.step;
     }
     say(t, "step %" PRId64 ": validation loss %.4f, macro-F1 %.3f, self-consistency %.3f%s", t->state.step,
-        v.nll, value, tie, t->state.best_step == t->state.step ? " (best so far)" : "");
+        v.nll, value, tie, !start && t->state.best_step == t->state.step ? " (best so far)" : "");
     json_decref(line);
     json_decref(v.json);
     return status;
@@ -506,14 +566,15 @@ static ag_status after_step(ag_trainer *t, const ag_stage *stage, long steps, ag
          every = stage->checkpoint_every > 0 ? stage->checkpoint_every : stage->valid_every;
     bool stop = t->hooks && t->hooks->stop && t->hooks->stop(t->hooks->user);
     bool last = is_over(t, stage, steps);
-    if (last || is_due(step, steps, stage->valid_every)) AG_TRY(validate(t, err));
+    if (last || is_due(step, steps, stage->valid_every)) AG_TRY(validate(t, false, err));
+    bool best = t->state.best_step == t->state.step; /* what `best` points to must be there */
     bool ended = last && t->state.stage + 1 == t->settings->stage_count; /* there is nothing left to stop */
     if (last && !ended) { /* the next stage starts from here, with fresh moments */
         t->state.stage++;
         t->state.stage_step = t->state.stage_spent = 0;
         AG_TRY(ag_optimizer_reset(&t->optimizer, err));
     }
-    if (stop || last || is_due(step, steps, every)) AG_TRY(save_checkpoint(t, err));
+    if (stop || last || best || is_due(step, steps, every)) AG_TRY(save_checkpoint(t, err));
     if (stop && !ended)
         return ag_fail(err, AG_ERR_INTERRUPTED,
                        "stopped at step %" PRId64 "; continue with: agrl train %s/config.yaml --resume",
@@ -555,6 +616,12 @@ static ag_status one_step(ag_trainer *t, const ag_stage *stage, char note[192], 
     return log_step(t, stage, &r, seconds, err);
 }
 
+static void stream_end(ag_stream *s)
+{
+    ag_free(s->order);
+    *s = (ag_stream){0};
+}
+
 static ag_status run_stage(ag_trainer *t, ag_error *err)
 {
     int number = t->state.stage;
@@ -562,10 +629,14 @@ static ag_status run_stage(ag_trainer *t, ag_error *err)
     const ag_train_hooks *h = t->hooks;
     long steps = ag_stage_steps(t, stage);
     char note[192];
-    t->train_stream.epoch = t->pool_stream.epoch = -1; /* each stage has its own orders */
+    stream_end(&t->train_stream); /* each stage has its own orders, and may draw from another set */
+    stream_end(&t->pool_stream);
+    if (steps <= 0)
+        return ag_fail(err, AG_ERR_USAGE, "stage %d (%s) has no steps: raise epochs or set steps", number,
+                       stage->method);
     AG_TRY(ag_reference_begin(t, stage, err));
     AG_TRY(ag_policy_open_recorded(t, stage, err));
-    if (stage->valid_start && t->state.stage_step == 0) AG_TRY(validate(t, err));
+    if (stage->valid_start && t->state.stage_step == 0) AG_TRY(validate(t, true, err));
     if (h && h->begin) h->begin(h->user, stage->method, (double)steps, (double)t->state.stage_step);
     ag_status status = AG_OK;
     while (status == AG_OK && t->state.stage == number && !is_over(t, stage, steps)) {

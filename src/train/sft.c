@@ -84,7 +84,9 @@ ag_status ag_sft_gradient(ag_trainer *t, const ag_dataset *set, const size_t *ex
     l.sequence = sequence;
     if (status == AG_OK) status = ag_passages_run(t, passages, count, 1, set_slopes, &l, result, err);
     double sums[] = {l.loss, l.loss_of_prompts, 0};
-    for (size_t i = 0; i < count; i++) sums[2] += passages[i].targets;
+    for (size_t i = 0; i < count; i++)
+        for (int32_t k = passages[i].answer; k < passages[i].count; k++)
+            sums[2] += passages[i].wanted[k] != 0;
     if (status == AG_OK) status = t->comm->sum_double(t->comm, sums, 3, err);
     result->imitation = sums[0];
     result->prompt_loss = sums[1];

@@ -38,11 +38,12 @@ typedef struct ag_trainer {
     ag_pair_list pool_pairs;
     ag_pair_list *
         pool; /* what methods that sample draw prompts from: pool_pairs or train_pairs; NULL: no such stage */
-    ag_dataset pool_set;  /* gold of the pool, for methods that learn from it */
-    ag_memory memory;     /* of the pool's prompts, where a stage replays */
-    int32_t pool_longest; /* prompt and answer, the longest hint too */
-    ag_grammar *grammar;  /* of answers; NULL: no stage samples under it */
-    void *reference;      /* device real [train_count]: weights that the stage began with; NULL: not needed */
+    ag_dataset pool_set;              /* gold of the pool, for methods that learn from it */
+    ag_memory memory;                 /* of the pool's prompts, where a stage samples */
+    int32_t pool_prompt, pool_answer; /* longest prompt, the longest hint too; longest answer */
+    int32_t pool_longest;             /* prompt and answer, the longest hint too */
+    ag_grammar *grammar;              /* of answers; NULL: no stage samples under it */
+    void *reference; /* device real [train_count]: weights that the stage began with; NULL: not needed */
     double verdict_weight[AG_MAX_CRITERIA][AG_MAX_VERDICTS]; /* class balance of the pool */
     ag_rollouts recorded;    /* of a stage that trains on rollouts of a file */
     size_t *recorded_groups; /* where each group of plain answers begins in them */

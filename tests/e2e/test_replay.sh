@@ -30,10 +30,10 @@ run 0 "$AGRL" train sft.yaml
 
 # NAME FILE: the first number or word of that name in each line that has it; `member` prints - for the others.
 field() {
-    awk -v key="\"$1\":" '{ at = index($0, key); if (at) { s = substr($0, at + length(key)); gsub(/^"|[",}].*/, "", s); print s } }' "$2"
+    awk -v key="\"$1\":" '{ at = index($0, key); if (at) { s = substr($0, at + length(key)); sub(/^"/, "", s); sub(/[",}].*/, "", s); print s } }' "$2"
 }
 member() {
-    awk -v key="\"$1\":" '{ at = index($0, key); s = "-"; if (at) { s = substr($0, at + length(key)); gsub(/^"|[",}].*/, "", s) } print s }' "$2"
+    awk -v key="\"$1\":" '{ at = index($0, key); s = "-"; if (at) { s = substr($0, at + length(key)); sub(/^"/, "", s); sub(/[",}].*/, "", s) } print s }' "$2"
 }
 
 t "hints come between warm-up and tail, and help"
@@ -102,6 +102,16 @@ run 0 "$AGRL" train plus.yaml --set out=plus
 field spent plus/metrics.jsonl | awk '$1 > last { n++ } { last = $1 } END { exit n != 4 }' || wrong "spent: $(field spent plus/metrics.jsonl | tr '\n' ' ')"
 field margin m-dpo-gold/metrics.jsonl > margin.txt
 awk 'NR == 1 { if ($1 ^ 2 > 1e-10) exit 1 } NR == 4 { if ($1 <= 0) exit 1 }' margin.txt || wrong "preferences: $(tr '\n' ' ' < margin.txt)"
+
+t "each choice changes what is learned"
+run 0 "$AGRL" train rl.yaml --set out=way --set stages.0.steps=8 --set stages.0.replay_warmup=0
+for set in anchor=0.5 entropy=0.05 beta=0.3 guided_mode=hinted guided_mode=transfer guided_weight=none guided_floor=0.9 guided_weight=seq \
+    guided_weight=shaped guided_loss=0.3 rescued_negatives=drop trigger=0.5 hint_answers=2 hint_level=2 replay_most=1 guided_share=0.01 geo_min=0.9 \
+    hint_dropout=0.6; do
+    run 0 "$AGRL" train rl.yaml --set out="way-$set" --set stages.0.steps=8 --set stages.0.replay_warmup=0 --set "stages.0.$set"
+    field grad_norm way/metrics.jsonl > a && field grad_norm "way-$set/metrics.jsonl" > b
+    cmp -s a b && wrong "$set changes nothing"
+done
 
 t "a budget of tokens ends a stage"
 run 0 "$AGRL" train rl.yaml --set out=budget --set stages.0.budget=9000 --set stages.0.steps=1000

@@ -56,15 +56,20 @@ static void test_saved(void **state)
     ag_error err = {0};
     ag_memory m = {0}, n = {0};
     char name[64], *dir = test_folder(name);
+    ag_book *book = NULL;
+    assert_int_equal(ag_book_load(&book, SHOP_BOOK, NULL), AG_OK);
+    ag_pair *items[] = {pair_of(book, "a"), pair_of(book, "b"), pair_of(book, "c"), pair_of(book, "d"),
+                        pair_of(book, "e")};
+    ag_pair_list pool = {items, 5, 5}, other = {items + 1, 4, 4};
     assert_int_equal(ag_memory_create(&m, 5, NULL), AG_OK);
     ag_memory_visit(&m.items[1], 1.0 / 3);
     ag_memory_visit(&m.items[3], 0);
     m.items[3].level = 5;
     m.items[3].unsolved = 7;
     m.items[3].answer = ag_strdup("2\ncat=SAME\nattr=-\nrule=R4");
-    assert_int_equal(ag_memory_save(&m, dir, &err), AG_OK);
+    assert_int_equal(ag_memory_save(&m, &pool, dir, &err), AG_OK);
     assert_int_equal(ag_memory_create(&n, 5, NULL), AG_OK);
-    if (ag_memory_load(&n, dir, &err) != AG_OK) fail_msg("%s", err.message);
+    if (ag_memory_load(&n, &pool, dir, &err) != AG_OK) fail_msg("%s", err.message);
     for (int i = 0; i < 5; i++) {
         const ag_prompt_memory *a = &m.items[i], *b = &n.items[i];
         assert_true(a->success == b->success && a->visits == b->visits && a->unsolved == b->unsolved &&
@@ -73,12 +78,18 @@ static void test_saved(void **state)
         if (a->answer) assert_string_equal(a->answer, b->answer);
     }
     ag_memory_free(&n);
-    assert_int_equal(ag_memory_create(&n, 2, NULL), AG_OK); /* another pool */
-    assert_int_equal(ag_memory_load(&n, dir, &err), AG_ERR_INPUT);
-    assert_non_null(strstr(err.message, "pair 3 is not in the pool"));
+    assert_int_equal(ag_memory_create(&n, 4, NULL), AG_OK); /* another pool */
+    assert_int_equal(ag_memory_load(&n, &other, dir, &err), AG_ERR_INPUT);
+    assert_non_null(strstr(err.message, "'b' is not pair 1 of the pool"));
+    ag_memory_free(&n);
+    assert_int_equal(ag_dir_remove(dir, NULL), AG_OK);
+    assert_int_equal(ag_memory_create(&n, 5, NULL), AG_OK); /* a checkpoint of a run that sampled nothing */
+    assert_int_equal(ag_memory_load(&n, &pool, dir, &err), AG_OK);
+    assert_true(n.items[3].visits == 0);
     ag_memory_free(&n);
     ag_memory_free(&m);
-    assert_int_equal(ag_dir_remove(dir, NULL), AG_OK);
+    for (int i = 0; i < 5; i++) ag_pair_free(items[i]);
+    ag_book_free(book);
 }
 
 static void test_unsolved(void **state)
