@@ -77,9 +77,15 @@ static void explain(ag_str *out, const json_t *line)
     else
         ag_str_addf(out, "  no answer  %s\n", text_of(verdict, "refused"));
     add_terms(out, verdict);
+    const char *mode = json_string_value(json_object_get(line, "mode"));
+    if (mode)
+        ag_str_addf(out, "  guided     to be trained %s its hint; a token is e^%.2f as likely without it\n",
+                    strcmp(mode, "transfer") == 0 ? "without" : "with", number_of(line, "reliance"));
     ag_str_addf(out, "  advantage  %+.3f%s\n\n", number_of(line, "advantage"),
                 json_is_true(json_object_get(line, "trained")) ? ""
-                                                               : "   not trained: its group has no signal");
+                : level > 0
+                    ? "   not trained"
+                    : "   not trained: its group has no signal, or guided answers stand in its place");
 }
 
 static bool wanted(const filter *f, const json_t *line)
