@@ -4,7 +4,7 @@
 #   a            rule R5 left out of training, 30 % of the pool         b-units b-synonyms b-hierarchy   a skill left out
 #   a-natural    the same at its natural share                         c            nothing left out
 #   a-relabel    R5 labelled as if it were not in the book             d            as a, and the pool knows tiers only
-#   noise-5 ...  as a-natural, with 5 % of the pool's tiers flipped    ablation     one seed of each choice, as a
+#   noise-5 ...  tiers only, natural share, 5 % of them flipped        ablation     one seed of each choice, as a
 #   sweep        learning rate and KL of the baselines, as a           think        as a, the answer's tier last
 #   literacy-0 ...  as a, with hints in 0 % of the first training's prompts
 set -eu
@@ -62,9 +62,13 @@ case $setting in
 a-natural | noise-* | c) cat "$base/data/rl.jsonl" ;;
 *) mix "$pattern" 0.3 "$base/data/rl.jsonl" ;;
 esac > "$folder/pool.jsonl"
+tiers_only() { # what people's ratings are: no verdicts, no rule
+    sed 's/"gold":{"tier":"\([^"]*\)".*"why":"[^"]*"}/"gold":{"tier":"\1"}/' "$folder/pool.jsonl" > "$folder/.tiers"
+    mv "$folder/.tiers" "$folder/pool.jsonl"
+}
 case $setting in
-d) sed 's/"gold":{"tier":"\([^"]*\)".*"why":"[^"]*"}/"gold":{"tier":"\1"}/' "$folder/pool.jsonl" > "$folder/pool.tiers" && mv "$folder/pool.tiers" "$folder/pool.jsonl" ;;
-noise-*) # every pair by a number of its own: the tier is another one, its verdicts and rule stay
+d) tiers_only ;;
+noise-*) # every pair by a number of its own gets another tier; were its verdicts there, they would say so
     awk -v share="${setting#noise-}" '{
         h = 7; for (i = 1; i <= 24; i++) h = (h * 31 + index("0123456789abcdefghijklmnopqrstuvwxyz-", substr($0, i + 7, 1))) % 99991
         if (h % 100 < share && match($0, /"gold":{"tier":"[1-4]"/)) {
@@ -73,7 +77,10 @@ noise-*) # every pair by a number of its own: the tier is another one, its verdi
             sub(/^{/, "{\"flipped\":true,")
         }
         print
-    }' "$folder/pool.jsonl" > "$folder/pool.noise" && mv "$folder/pool.noise" "$folder/pool.jsonl" ;;
+    }' "$folder/pool.jsonl" > "$folder/.noise"
+    mv "$folder/.noise" "$folder/pool.jsonl"
+    tiers_only
+    ;;
 esac
 mix "$pattern" 0.3 "$base/data/valid.jsonl" > "$folder/valid.jsonl"
 

@@ -43,6 +43,9 @@ ag_status ag_out_commit(ag_out *out, ag_error *err);
 /* Throws the new file away; safe with NULL. */
 void ag_out_abort(ag_out *out);
 
+/* Writes a whole file of a folder that way. */
+ag_status ag_file_write(const char *dir, const char *name, const char *bytes, size_t n, ag_error *err);
+
 /* Makes a folder and its parents; existing is fine. */
 ag_status ag_dir_make(const char *path, ag_error *err);
 /* fsync of a folder. */

@@ -281,3 +281,16 @@ out:
         o); /* removes the new file only where its descriptor is still open: it was not put in place */
     return status;
 }
+
+ag_status ag_file_write(const char *dir, const char *name, const char *bytes, size_t n, ag_error *err)
+{
+    char *path = ag_path_join(dir, name);
+    ag_out *out = NULL;
+    ag_status status = path ? ag_out_open(&out, path, err) : ag_fail_memory(err, name);
+    if (status == AG_OK) {
+        ag_out_write(out, bytes, n);
+        status = ag_out_commit(out, err);
+    }
+    ag_free(path);
+    return status;
+}

@@ -29,19 +29,6 @@ static ag_status claim_out(int *lock, const char *out, ag_error *err)
     return AG_OK;
 }
 
-static ag_status write_text(const char *dir, const char *name, const ag_str *text, ag_error *err)
-{
-    char *path = ag_path_join(dir, name);
-    ag_out *out = NULL;
-    ag_status status = path ? ag_out_open(&out, path, err) : ag_fail_memory(err, name);
-    if (status == AG_OK) {
-        ag_out_write(out, ag_str_text(text), text->len);
-        status = ag_out_commit(out, err);
-    }
-    ag_free(path);
-    return status;
-}
-
 static ag_status save_json(const char *dir, const char *name, const json_t *json, ag_error *err)
 {
     char *path = ag_path_join(dir, name);
@@ -111,7 +98,7 @@ static ag_status compare(const char *path, const compare_options *o, ag_error *e
     if (status == AG_OK) status = ag_interrupt_begin(err);
     if (status == AG_OK) status = o->jobs > 1 ? ag_compare_try_apart(&c, err) : ag_compare_try(&c, err);
     if (status == AG_OK) status = claim_out(&lock, plan.out, err);
-    if (status == AG_OK) status = write_text(plan.out, "plan.yaml", &yaml, err);
+    if (status == AG_OK) status = ag_file_write(plan.out, "plan.yaml", ag_str_text(&yaml), yaml.len, err);
     if (status == AG_OK && c.without_gold)
         ag_warn("%s: %zu pairs without a gold tier are left out", plan.test, c.without_gold);
     if (status == AG_OK) status = ag_compare_run(&c, &(ag_compare_how){(int)o->jobs, !o->verbose}, err);

@@ -411,19 +411,6 @@ static void close_trainer(ag_trainer *t)
 
 /* --- the run folder ------------------------------------------------------------------------------------------------- */
 
-static ag_status write_file(const char *dir, const char *name, const ag_str *text, ag_error *err)
-{
-    char *path = ag_path_join(dir, name);
-    ag_out *out = NULL;
-    ag_status status = path ? ag_out_open(&out, path, err) : ag_fail_memory(err, name);
-    if (status == AG_OK) {
-        ag_out_write(out, ag_str_text(text), text->len);
-        status = ag_out_commit(out, err);
-    }
-    ag_free(path);
-    return status;
-}
-
 static ag_status check_resume(ag_trainer *t, const ag_train_options *o, const char *digest, int threads,
                               ag_error *err)
 {
@@ -469,7 +456,7 @@ static ag_status open_folder(ag_trainer *t, const ag_train_options *o, ag_error 
         memcpy(t->state.settings, digest, sizeof digest);
     }
     if (status == AG_OK) status = ag_rollouts_cut(out, t->state.step, err);
-    if (status == AG_OK) status = write_file(out, "config.yaml", &yaml, err);
+    if (status == AG_OK) status = ag_file_write(out, "config.yaml", ag_str_text(&yaml), yaml.len, err);
     if (status == AG_OK) status = ag_runlog_open(&t->log, out, t->state.logs, err);
     ag_str_free(&yaml);
     ag_free(logs);

@@ -60,6 +60,26 @@ digest() { # RUN: of the bytes that must be the same on repeat: checkpoints, rol
     done) | sha256sum
 }
 
+# RUN COMMAND...: kills the command after some of the rollouts that it writes into RUN, until four kills have hit it; then lets it end.
+killed() {
+    folder=$1 kills=0 attempt=0
+    shift
+    while [ $kills -lt 4 ] && [ $attempt -lt 40 ]; do
+        attempt=$((attempt + 1))
+        "$@" > out 2> err &
+        pid=$!
+        before=$(find "$folder/rollouts" -name '*.gz' 2> /dev/null | wc -l) i=0
+        while [ $i -lt 4000 ] && kill -0 $pid 2> /dev/null; do
+            [ "$(find "$folder/rollouts" -name '*.gz' 2> /dev/null | wc -l)" -gt $((before + attempt % 3)) ] && break
+            i=$((i + 1))
+        done
+        if kill -9 $pid 2> /dev/null; then kills=$((kills + 1)); fi
+        wait $pid 2> /dev/null
+    done
+    run 0 "$@"
+    [ $kills -ge 4 ] || wrong "only $kills kills hit the run"
+}
+
 prints() { # TEXT on stdout
     grep -q -e "$1" out || wrong "stdout does not say '$1': $(head -c 300 out)"
 }

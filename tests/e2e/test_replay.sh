@@ -71,21 +71,7 @@ member unsolved one/unsolved.jsonl | awk 'NR > 1 && $1 > last { exit 1 } { last 
 run 0 "$AGRL" rules derive --rules "$book" one/unsolved.jsonl
 
 t "killed and resumed, the same bytes, memory and reference included"
-kills=0 attempt=0
-while [ $kills -lt 4 ] && [ $attempt -lt 40 ]; do
-    attempt=$((attempt + 1))
-    "$AGRL" train rl.yaml --set out=killed --resume > out 2> err &
-    pid=$!
-    before=$(find killed/rollouts -name '*.gz' 2> /dev/null | wc -l) i=0
-    while [ $i -lt 4000 ] && kill -0 $pid 2> /dev/null; do
-        [ "$(find killed/rollouts -name '*.gz' 2> /dev/null | wc -l)" -gt $((before + attempt % 3)) ] && break
-        i=$((i + 1))
-    done
-    if kill -9 $pid 2> /dev/null; then kills=$((kills + 1)); fi
-    wait $pid 2> /dev/null
-done
-run 0 "$AGRL" train rl.yaml --set out=killed --resume
-[ $kills -ge 4 ] || wrong "only $kills kills hit the run"
+killed killed "$AGRL" train rl.yaml --set out=killed --resume
 [ "$(digest one)" = "$(digest killed)" ] || wrong "a killed run differs: $(diff -rq one killed | head -5)"
 cmp -s one/unsolved.jsonl killed/unsolved.jsonl || wrong "another list"
 [ -s one/checkpoints/last/state/replay.json ] || wrong "no memory in the checkpoint"
