@@ -61,19 +61,54 @@ static __device__ int collect(ag_attention_block *list, const ag_attention_plan 
     return total;
 }
 
+/* A tile in shared memory: rows of C * 32 columns, four more apart so that a row a lane, four columns at a time, never meet in
+ * a bank. */
+template <int C> struct tile {
+    enum { PITCH = C * 32 + 4, SIZE = CHUNK * PITCH };
+};
+
+static __device__ inline float4 four(const float *p)
+{
+    return *(const float4 *)p;
+}
+
+static __device__ inline float add_dot(float sum, float4 a, float4 b)
+{
+    return sum + a.x * b.x + a.y * b.y + a.z * b.z + a.w * b.w;
+}
+
+static __device__ inline float part(float4 x, int i)
+{
+    return i == 0 ? x.x : i == 1 ? x.y : i == 2 ? x.z : x.w;
+}
+
 /* Rows [row, row + n) of a matrix into shared memory, CHUNK rows of C * 32 columns, zeros around them. */
 template <int C>
 static __device__ void stage(float *to, const float *from, int64_t row, int n, int64_t ld, int dim)
 {
     for (int at = threadIdx.x; at < CHUNK * C * 32; at += THREADS) {
         int i = at / (C * 32), j = at % (C * 32);
-        to[i * (C * 32 + 1) + j] = i < n && j < dim ? from[(row + i) * ld + j] : 0;
+        to[i * tile<C>::PITCH + j] = i < n && j < dim ? from[(row + i) * ld + j] : 0;
     }
 }
 
-template <int C> struct tile {
-    enum { PITCH = C * 32 + 1, SIZE = CHUNK * PITCH };
-};
+/* sum [EACH, C * 32] += weights [EACH, n] x [n, C * 32] of a tile; a lane has every 32nd column. Weights from n on are zero. */
+template <int C>
+static __device__ inline void add_products(float (&sum)[EACH][C], const float *weights, const float *x, int n,
+                                           int lane)
+{
+    for (int j = 0; j < n; j += 4) {
+        float4 weight[EACH];
+        for (int e = 0; e < EACH; e++) weight[e] = four(weights + e * CHUNK + j);
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            for (int c = 0; c < C; c++) {
+                float value = x[(j + i) * tile<C>::PITCH + c * 32 + lane];
+                for (int e = 0; e < EACH; e++) sum[e][c] += part(weight[e], i) * value;
+            }
+        }
+    }
+}
 
 static __device__ inline float shrink_of(float old_max, float new_max)
 {
@@ -89,7 +124,7 @@ static __device__ void store_lse(const ag_attention_args &x, int64_t rows, int h
 template <int C>
 static __global__ void __launch_bounds__(THREADS) forward_tile(ag_attention_args x, ag_attention_plan plan)
 {
-    extern __shared__ float memory[];
+    extern __shared__ __align__(16) float memory[];
     __shared__ ag_attention_block list[THREADS];
     float *query = memory, *keys = query + tile<C>::SIZE, *values = keys + tile<C>::SIZE,
           *share = values + tile<C>::SIZE;
@@ -116,9 +151,10 @@ static __global__ void __launch_bounds__(THREADS) forward_tile(ag_attention_args
                 __syncthreads();
                 if (first + mine >= r1 || first + mine + EACH <= r0) continue;
                 float score[EACH] = {};
-                for (int j = 0; j < dim; j++) {
-                    float key = keys[lane * pitch + j];
-                    for (int e = 0; e < EACH; e++) score[e] += query[(mine + e) * pitch + j] * key;
+                for (int j = 0; j < dim; j += 4) {
+                    float4 key = four(keys + lane * pitch + j);
+                    for (int e = 0; e < EACH; e++)
+                        score[e] = add_dot(score[e], four(query + (mine + e) * pitch + j), key);
                 }
                 for (int e = 0; e < EACH; e++) {
                     int64_t row = first + mine + e, live = row >= r0 && row < r1 ? key_end(b, row) - k0 : 0;
@@ -135,12 +171,7 @@ static __global__ void __launch_bounds__(THREADS) forward_tile(ag_attention_args
                     share[(mine + e) * CHUNK + lane] = p;
                 }
                 __syncwarp();
-                for (int j = 0; j < n; j++) {
-                    for (int c = 0; c < C; c++) {
-                        float value = values[j * pitch + c * 32 + lane];
-                        for (int e = 0; e < EACH; e++) sum[e][c] += share[(mine + e) * CHUNK + j] * value;
-                    }
-                }
+                add_products<C>(sum, share + mine * CHUNK, values, n, lane);
             }
         }
     }
@@ -155,17 +186,48 @@ static __global__ void __launch_bounds__(THREADS) forward_tile(ag_attention_args
     }
 }
 
+static __device__ inline float score_by_lane(const float *query, const float *key, int dim, bool live)
+{
+    float score = 0;
+#pragma unroll 8
+    for (int j = 0; live && j < dim; j++) score += query[j] * key[j];
+    return score;
+}
+
+/* The scores of n keys, one a lane: eight lanes read a key together, 16 bytes each. */
+template <int C>
+static __device__ inline float scores_by_fours(const float *query, const float *keys, int64_t ld, int dim,
+                                               int n, int lane)
+{
+    float mine = 0;
+    int among = lane % 8 * 4;
+#pragma unroll
+    for (int step = 0; step < CHUNK / 4; step++) {
+        int k = step * 4 + lane / 8;
+        float score = 0;
+        for (int c = 0; c < C; c++)
+            if (k < n && c * 32 + among < dim)
+                score = add_dot(score, four(query + c * 32 + among), four(keys + k * ld + c * 32 + among));
+        for (int far = 4; far; far /= 2) score += __shfl_xor_sync(~0u, score, far);
+        score = __shfl_sync(~0u, score, lane % 4 * 8);
+        if (lane / 4 == step) mine = score;
+    }
+    return mine;
+}
+
 template <int C>
 static __global__ void __launch_bounds__(ROW_WARPS * 32)
     forward_row(ag_attention_args x, ag_attention_plan plan)
 {
     __shared__ ag_attention_block list[ROW_WARPS * 32];
-    __shared__ float query[C * 32], sums[ROW_WARPS][C * 32], maxes[ROW_WARPS], totals[ROW_WARPS];
+    __shared__ __align__(16) float query[C * 32];
+    __shared__ float sums[ROW_WARPS][C * 32], maxes[ROW_WARPS], totals[ROW_WARPS];
     int dim = x.head_dim, head = blockIdx.y, kv = head / (x.heads / x.kv_heads), lane = threadIdx.x % 32,
         warp = threadIdx.x / 32, turn = 0;
     int64_t row = blockIdx.x;
     const float *keys = (const float *)x.k + kv * dim, *values = (const float *)x.v + kv * dim;
     float max = -INFINITY, total = 0, sum[C] = {};
+    bool aligned = dim % 4 == 0 && x.kv_ld % 4 == 0 && (uintptr_t)x.k % 16 == 0;
     for (int j = threadIdx.x; j < dim; j += ROW_WARPS * 32)
         query[j] = ((const float *)x.q)[row * x.q_ld + head * dim + j];
     int32_t t = (int32_t)(row / AG_ATTENTION_TILE), last = plan.tile_first[t + 1];
@@ -176,13 +238,10 @@ static __global__ void __launch_bounds__(ROW_WARPS * 32)
             for (int64_t k0 = list[k].k0; k0 < stop; k0 += CHUNK) {
                 if (turn++ % ROW_WARPS != warp) continue;
                 int n = (int)(stop - k0 < CHUNK ? stop - k0 : CHUNK);
-                const float *key = keys + (k0 + lane) * x.kv_ld;
-                float s = -INFINITY, score = 0;
-                if (lane < n) {
-#pragma unroll 8
-                    for (int j = 0; j < dim; j++) score += query[j] * key[j];
-                    s = score * (float)x.scale;
-                }
+                const float *from = keys + k0 * x.kv_ld;
+                float score = aligned ? scores_by_fours<C>(query, from, x.kv_ld, dim, n, lane)
+                                      : score_by_lane(query, from + lane * x.kv_ld, dim, lane < n);
+                float s = lane < n ? score * (float)x.scale : -INFINITY;
                 float high = fmaxf(max, ag_warp_reduce(s, ag_max())), shrink = shrink_of(max, high),
                       p = lane < n ? expf(s - high) : 0;
                 total = total * shrink + ag_warp_reduce(p, ag_add());
@@ -257,7 +316,7 @@ template <int C>
 static __global__ void __launch_bounds__(THREADS)
     backward_queries(ag_attention_grad_args x, ag_attention_plan plan, float *deltas)
 {
-    extern __shared__ float memory[];
+    extern __shared__ __align__(16) float memory[];
     __shared__ ag_attention_block list[THREADS];
     float *query = memory, *dout = query + tile<C>::SIZE, *keys = dout + tile<C>::SIZE,
           *values = keys + tile<C>::SIZE, *share = values + tile<C>::SIZE;
@@ -291,11 +350,11 @@ static __global__ void __launch_bounds__(THREADS)
                 __syncthreads();
                 if (first + mine >= r1 || first + mine + EACH <= r0) continue;
                 float score[EACH] = {}, dp[EACH] = {};
-                for (int j = 0; j < dim; j++) {
-                    float key = keys[lane * pitch + j], value = values[lane * pitch + j];
+                for (int j = 0; j < dim; j += 4) {
+                    float4 key = four(keys + lane * pitch + j), value = four(values + lane * pitch + j);
                     for (int e = 0; e < EACH; e++) {
-                        score[e] += query[(mine + e) * pitch + j] * key;
-                        dp[e] += dout[(mine + e) * pitch + j] * value;
+                        score[e] = add_dot(score[e], four(query + (mine + e) * pitch + j), key);
+                        dp[e] = add_dot(dp[e], four(dout + (mine + e) * pitch + j), value);
                     }
                 }
                 for (int e = 0; e < EACH; e++) {
@@ -305,12 +364,7 @@ static __global__ void __launch_bounds__(THREADS)
                     share[(mine + e) * CHUNK + lane] = seen ? p * (dp[e] - delta[e]) * (float)x.scale : 0;
                 }
                 __syncwarp();
-                for (int j = 0; j < n; j++) {
-                    for (int c = 0; c < C; c++) {
-                        float key = keys[j * pitch + c * 32 + lane];
-                        for (int e = 0; e < EACH; e++) dq[e][c] += share[(mine + e) * CHUNK + j] * key;
-                    }
-                }
+                add_products<C>(dq, share + mine * CHUNK, keys, n, lane);
             }
         }
     }
@@ -334,7 +388,7 @@ template <int C>
 static __global__ void __launch_bounds__(THREADS)
     backward_keys(ag_attention_grad_args x, ag_attention_plan plan, const float *deltas, slices s)
 {
-    extern __shared__ float memory[];
+    extern __shared__ __align__(16) float memory[];
     __shared__ ag_attention_block list[THREADS];
     __shared__ float lse[CHUNK], delta[CHUNK];
     float *keys = memory, *values = keys + tile<C>::SIZE, *query = values + tile<C>::SIZE,
@@ -368,11 +422,11 @@ static __global__ void __launch_bounds__(THREADS)
                     }
                     __syncthreads();
                     float score[EACH] = {}, dp[EACH] = {};
-                    for (int j = 0; j < dim; j++) {
-                        float q = query[lane * pitch + j], g = dout[lane * pitch + j];
+                    for (int j = 0; j < dim; j += 4) {
+                        float4 q = four(query + lane * pitch + j), g = four(dout + lane * pitch + j);
                         for (int e = 0; e < EACH; e++) {
-                            score[e] += keys[(mine + e) * pitch + j] * q;
-                            dp[e] += values[(mine + e) * pitch + j] * g;
+                            score[e] = add_dot(score[e], four(keys + (mine + e) * pitch + j), q);
+                            dp[e] = add_dot(dp[e], four(values + (mine + e) * pitch + j), g);
                         }
                     }
                     int64_t stop = key_end(b, q0 + lane);
@@ -385,15 +439,8 @@ static __global__ void __launch_bounds__(THREADS)
                                                                  : 0;
                     }
                     __syncwarp();
-                    for (int j = 0; j < n; j++) {
-                        for (int c = 0; c < C; c++) {
-                            float q = query[j * pitch + c * 32 + lane], g = dout[j * pitch + c * 32 + lane];
-                            for (int e = 0; e < EACH; e++) {
-                                dk[e][c] += dshare[(mine + e) * CHUNK + j] * q;
-                                dv[e][c] += share[(mine + e) * CHUNK + j] * g;
-                            }
-                        }
-                    }
+                    add_products<C>(dk, dshare + mine * CHUNK, query, n, lane);
+                    add_products<C>(dv, share + mine * CHUNK, dout, n, lane);
                 }
             }
         }

@@ -5,7 +5,7 @@
  */
 #include "device/cuda/cuda.cuh"
 
-enum { THREADS = AG_CUDA_THREADS, WARPS = AG_CUDA_WARPS, NARROW = 256, MAX_PARTS = 128 };
+enum { THREADS = AG_CUDA_THREADS, WARPS = AG_CUDA_WARPS, NARROW = 256, MAX_PARTS = 256 };
 
 #define LAUNCHED(what) ag_cuda_check(cudaGetLastError(), what, err)
 
@@ -125,17 +125,29 @@ ag_status ag_cuda_rmsnorm(ag_device *d, const ag_rmsnorm_args *x, ag_error *err)
     return LAUNCHED("rmsnorm");
 }
 
-/* The last block adds the parts of column j in order. */
+/* The last block adds the parts of each column, always in the same order: a thread every so many of them where columns are few. */
 static __device__ void add_parts(float *sum, const float *partial, int parts, int64_t width,
                                  unsigned *finished)
 {
+    __shared__ float share[THREADS];
     if (!ag_last_block(finished, parts)) return;
-    for (int64_t j = threadIdx.x; j < width; j += THREADS) {
+    int split = width < THREADS ? THREADS / (int)width : 1, columns = split > 1 ? (int)width : THREADS;
+    int mine = threadIdx.x / columns, stop = mine < split ? parts : 0;
+    for (int64_t j = threadIdx.x % columns; j < width; j += columns) {
         float total = 0;
-#pragma unroll 8
-        for (int p = 0; p < parts; p++) total += __ldcg(partial + p * width + j);
-        sum[j] += total;
+#pragma unroll 16
+        for (int p = mine; p < stop; p += split) total += __ldcg(partial + p * width + j);
+        if (split > 1)
+            share[threadIdx.x] = total;
+        else
+            sum[j] += total;
     }
+    if (split == 1) return;
+    __syncthreads();
+    if (threadIdx.x >= width) return;
+    float total = 0;
+    for (int i = 0; i < split; i++) total += share[i * columns + threadIdx.x];
+    sum[threadIdx.x] += total;
 }
 
 /* Part blockIdx.x takes a range of groups. `own` keeps dweight of a warp (of the block where WIDE), a column at a time by the
