@@ -5,7 +5,7 @@
  */
 #include "device/cuda/cuda.cuh"
 
-enum { THREADS = AG_CUDA_THREADS, WARPS = AG_CUDA_WARPS, NARROW = 256, MAX_PARTS = 256 };
+enum { THREADS = AG_CUDA_THREADS, WARPS = AG_CUDA_WARPS, NARROW = 256, MAX_PARTS = 128 };
 
 #define LAUNCHED(what) ag_cuda_check(cudaGetLastError(), what, err)
 
