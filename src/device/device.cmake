@@ -21,3 +21,5 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   agrl_variant(kernels_avx512 cpu/kernels.c -DAG_ISA=avx512 -DAG_VECTOR=64 -mavx512f -mavx512bw -mavx512dq -mavx512vl
                -mfma -mprefer-vector-width=512 -O3 -ffp-contract=fast -fno-math-errno -Wno-psabi)
 endif()
+
+include(${CMAKE_CURRENT_LIST_DIR}/cuda.cmake)

@@ -4,7 +4,7 @@
 set -eu
 cd "${1:-$(dirname "$0")/../..}"
 
-find src -name '*.[ch]' | LC_ALL=C sort | xargs awk '
+find src -name '*.[ch]' -o -name '*.cu' -o -name '*.cuh' | LC_ALL=C sort | xargs awk '
 BEGIN {
     # Lowest first. eval stands below train: validation during training uses the judge and the metrics of eval.
     count = split("base text rules data device model eval train serve cli", rooms, " ")

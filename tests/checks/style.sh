@@ -13,15 +13,15 @@ files() { # files of the given names in the places that hold ours
 
 # Build files and pragmas. (The words are cut in two so that this file does not hold them.)
 flags() {
-    words='-f''fast-math|-O''fast|-m''arch=native|-m''tune=native|funsafe-math|fast''-math"'
-    files -name CMakeLists.txt -o -name '*.cmake' -o -name 'CMakePresets.json' -o -name run -o -name '*.[ch]' |
+    words='-f''fast-math|-use''_fast_math|-O''fast|-m''arch=native|-m''tune=native|funsafe-math|fast''-math"'
+    files -name CMakeLists.txt -o -name '*.cmake' -o -name 'CMakePresets.json' -o -name run -o -name '*.[ch]' -o -name '*.cu' -o -name '*.cuh' |
         xargs grep -nE -e "$words" /dev/null |
         sed 's/^\([^:]*:[0-9]*\):.*/\1: a flag that changes results or needs this very processor/'
 }
 
 # Library rooms neither print nor exit; comments and strings do not count.
 output() {
-    find src -name '*.[ch]' ! -path 'src/cli/*' ! -path src/main.c ! -path src/base/log.c | LC_ALL=C sort | xargs awk '
+    find src \( -name '*.[ch]' -o -name '*.cu' -o -name '*.cuh' \) ! -path 'src/cli/*' ! -path src/main.c ! -path src/base/log.c | LC_ALL=C sort | xargs awk '
 FNR == 1 { comment = 0 }
 {
     line = $0; code = ""
@@ -52,8 +52,8 @@ FNR == 1 { comment = 0 }
 
 # Sizes, and a head comment that says what the file is for.
 sizes() {
-    files -name '*.[ch]' -o -name '*.sh' -o -name '*.cmake' -o -name '*.py' | xargs awk '
-FNR == 1 && FILENAME ~ /\.[ch]$/ && $0 !~ /^\/\*/ { printf "%s:1: no head comment\n", FILENAME }
+    files -name '*.[ch]' -o -name '*.cu' -o -name '*.cuh' -o -name '*.sh' -o -name '*.cmake' -o -name '*.py' | xargs awk '
+FNR == 1 && FILENAME ~ /\.([ch]|cuh?)$/ && $0 !~ /^\/\*/ { printf "%s:1: no head comment\n", FILENAME }
 FNR == 1501 { printf "%s:1501: more than 1500 lines\n", FILENAME }'
 }
 
@@ -64,7 +64,7 @@ paths() {
 }
 
 warnings() {
-    files -name '*.[ch]' | xargs awk '
+    files -name '*.[ch]' -o -name '*.cu' -o -name '*.cuh' | xargs awk '
 FNR == 1 { start = 0 }
 FNR == 801 { printf "warning: %s: more than 800 lines\n", FILENAME }
 /^\{/ { start = FNR }

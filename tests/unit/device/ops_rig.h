@@ -51,6 +51,9 @@ typedef struct rig {
     buffer held[MAX_HELD];
     int held_count;
     bool exact; /* the same bytes are asked for */
+    bool show;  /* tell how close it came: */
+    long checks;
+    double worst; /* error of the norm */
     char label[256];
 } rig;
 
@@ -183,6 +186,8 @@ static inline void check_rows(rig *r, const char *what, buffer b, int64_t rows, 
         norm2 += x * x;
     }
     double loose = b.type == AG_BF16 ? 1e-3 : bound, norm = fmax(sqrt(norm2), floor);
+    r->checks++;
+    if (norm > 0) r->worst = fmax(r->worst, sqrt(error2) / norm);
     if (sqrt(error2) > loose * norm || worst > 2 * bound * largest)
         fail_msg("%s: %s: error %.3g of the norm, largest %.3g of %.3g", r->label, what, sqrt(error2) / norm,
                  worst, largest);

@@ -133,13 +133,16 @@ static void test_five_steps(void **state)
     json_decref(r.golden);
 }
 
-int main(void)
+/* Takes a pattern of test names to run. */
+int main(int argc, char **argv)
 {
-    static char ref[] = "ref", cpu[] = "cpu", far[] = "far";
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
+    static char ref[] = "ref", cpu[] = "cpu", far[] = "far", cuda[] = "cuda";
     const struct CMUnitTest tests[] = {
         {"ref", test_five_steps, NULL, NULL, ref},
         {"cpu", test_five_steps, NULL, NULL, cpu},
         {"far", test_five_steps, NULL, NULL, far},
+        {"cuda", test_five_steps, NULL, NULL, cuda},
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -319,17 +319,22 @@ static void test_out_of_memory(void **state)
     close_bench(&b);
 }
 
-int main(void)
+/* Takes a pattern of test names to run. */
+int main(int argc, char **argv)
 {
-    static char ref[] = "ref", cpu[] = "cpu", far[] = "far";
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
+    static char ref[] = "ref", cpu[] = "cpu", far[] = "far", cuda[] = "cuda";
     const struct CMUnitTest tests[] = {
         {"score/cpu", test_score, NULL, NULL, cpu},
         {"score/ref", test_score, NULL, NULL, ref},
         {"score/far", test_score, NULL, NULL, far},
+        {"score/cuda", test_score, NULL, NULL, cuda},
         {"kept_prefixes/cpu", test_kept_prefixes, NULL, NULL, cpu},
         {"kept_prefixes/far", test_kept_prefixes, NULL, NULL, far},
+        {"kept_prefixes/cuda", test_kept_prefixes, NULL, NULL, cuda},
         {"tree/cpu", test_tree, NULL, NULL, cpu},
         {"tree/far", test_tree, NULL, NULL, far},
+        {"tree/cuda", test_tree, NULL, NULL, cuda},
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_out_of_memory),
     };

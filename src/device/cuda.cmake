@@ -1,0 +1,42 @@
+# The cuda backend: a plugin, libagrl_cuda.so, that lies beside the programs and is loaded on demand. Needs nvcc (and cuBLAS of
+# the same toolkit): found by PATH, CUDA_HOME or in its usual place; without it the build goes on without the plugin.
+option(AGRL_CUDA "Build the CUDA plugin where nvcc is found" ON)
+set(cuda_nvcc NOTFOUND)
+if(AGRL_CUDA AND NOT AGRL_SANITIZE)
+  find_program(AGRL_NVCC nvcc HINTS ENV CUDA_HOME ENV CUDA_PATH PATHS /usr/local/cuda/bin /opt/cuda/bin)
+  set(cuda_nvcc ${AGRL_NVCC})
+  if(cuda_nvcc)
+    get_filename_component(cuda_root ${cuda_nvcc} REALPATH)
+    get_filename_component(cuda_root ${cuda_root} DIRECTORY)
+    get_filename_component(cuda_root ${cuda_root} DIRECTORY)
+    find_library(AGRL_CUBLAS cublas HINTS ${cuda_root} PATH_SUFFIXES lib64 lib targets/x86_64-linux/lib targets/sbsa-linux/lib)
+  endif()
+endif()
+if(NOT cuda_nvcc OR NOT AGRL_CUBLAS)
+  message(STATUS "CUDA: no nvcc and cuBLAS; building without the cuda device")
+  return()
+endif()
+message(STATUS "CUDA: ${cuda_nvcc}; building libagrl_cuda.so")
+
+# Real code for Ampere and Hopper, PTX for the cards after them.
+set(cuda_flags -std=c++17 -O3 -Xcompiler=-fPIC,-Wall
+    -gencode=arch=compute_80,code=sm_80 -gencode=arch=compute_90a,code=sm_90a
+    -gencode=arch=compute_80,code=compute_80 -I${CMAKE_SOURCE_DIR}/src -I${CMAKE_SOURCE_DIR}/include)
+file(GLOB cuda_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/device/cuda/*.cu)
+set(cuda_objects)
+foreach(source ${cuda_sources})
+  get_filename_component(name ${source} NAME_WE)
+  set(object ${CMAKE_BINARY_DIR}/cuda/${name}.o)
+  add_custom_command(OUTPUT ${object} COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/cuda
+                     COMMAND ${cuda_nvcc} ${cuda_flags} -MD -MF ${object}.d -c ${source} -o ${object}
+                     DEPENDS ${source} DEPFILE ${object}.d COMMENT "Building CUDA object ${name}.o" VERBATIM)
+  list(APPEND cuda_objects ${object})
+endforeach()
+get_filename_component(cublas_folder ${AGRL_CUBLAS} DIRECTORY)
+set(cuda_plugin ${CMAKE_BINARY_DIR}/libagrl_cuda.so)
+add_custom_command(OUTPUT ${cuda_plugin}
+                   COMMAND ${cuda_nvcc} -shared -o ${cuda_plugin} ${cuda_objects} $<TARGET_FILE:agrl_base>
+                           ${UTF8PROC_LINK_LIBRARIES} ${AGRL_CUBLAS} -Xlinker=--no-undefined,--exclude-libs,ALL -Xlinker=-rpath,${cublas_folder}
+                   DEPENDS ${cuda_objects} agrl_base COMMENT "Linking libagrl_cuda.so" VERBATIM)
+add_custom_target(agrl_cuda ALL DEPENDS ${cuda_plugin})
+install(FILES ${cuda_plugin} DESTINATION bin)

@@ -1,0 +1,123 @@
+/* cuda.cuh: what the files of the cuda backend share: its state, errors, launches, and sums in a fixed order.
+ *
+ * All work goes to one stream. Nothing waits for it but download, sync and sum_squares. Sums never use atomics on floats:
+ * warps add by a tree, blocks leave partial sums that the last block to finish adds in their order.
+ */
+#ifndef AG_DEVICE_CUDA_CUDA_CUH
+#define AG_DEVICE_CUDA_CUDA_CUH
+
+#include <cublas_v2.h>
+#include <cuda_bf16.h>
+#include <cuda_runtime.h>
+extern "C" {
+#include "device/device.h"
+}
+
+enum { AG_CUDA_THREADS = 256, AG_CUDA_WARPS = AG_CUDA_THREADS / 32 };
+
+/* Scratch memory by use: a slot stays valid until somebody asks for more of it. */
+typedef enum ag_cuda_slot { AG_CUDA_LOGITS, AG_CUDA_DLOGITS, AG_CUDA_PARTIAL, AG_CUDA_SLOTS } ag_cuda_slot;
+
+typedef struct ag_cuda {
+    cudaStream_t stream;
+    cublasHandle_t blas;
+    int processors;
+    bool pools; /* memory is given and taken in the order of the stream */
+    void *scratch[AG_CUDA_SLOTS];
+    size_t scratch_bytes[AG_CUDA_SLOTS];
+    unsigned *finished;         /* device: blocks that have left their partial sums */
+    char *pinned, *pinned_back; /* host: ring of uploads on their way; what a download lands in */
+    size_t pinned_used;
+    int32_t *fault,
+        *fault_device; /* host memory that kernels write: a token id outside the vocabulary, + 1 from 0 on */
+} ag_cuda;
+
+static inline ag_cuda *ag_cuda_of(ag_device *d)
+{
+    return (ag_cuda *)d->impl;
+}
+
+ag_status ag_cuda_check(cudaError_t status, const char *what, ag_error *err);
+ag_status ag_cuda_scratch(ag_device *d, ag_cuda_slot slot, size_t bytes, void **memory, ag_error *err);
+/* Waits for the stream and reports what went wrong on it. */
+ag_status ag_cuda_wait(ag_cuda *c, ag_error *err);
+
+#define AG_CUDA_DECLARE(op) ag_status ag_cuda_##op(ag_device *d, const ag_##op##_args *args, ag_error *err);
+AG_DEVICE_OPS(AG_CUDA_DECLARE)
+#undef AG_CUDA_DECLARE
+
+/* Bytes of a real or a bf16. */
+static inline int64_t ag_cuda_size(ag_dtype type)
+{
+    return type == AG_BF16 ? 2 : 4;
+}
+
+/* Blocks for n elements, one a thread; kernels go on with a stride of the whole grid. */
+static inline unsigned ag_cuda_grid(int64_t n)
+{
+    int64_t blocks = (n + AG_CUDA_THREADS - 1) / AG_CUDA_THREADS;
+    return (unsigned)(blocks < 65535 ? blocks : 65535);
+}
+
+#define AG_CUDA_EACH(i, n)                                                                                   \
+    for (int64_t i = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; i < (n);                                \
+         i += (int64_t)gridDim.x * blockDim.x)
+
+/* A real or a bf16 at index i. */
+static __device__ inline float ag_load(const void *p, ag_dtype type, int64_t i)
+{
+    return type == AG_BF16 ? __bfloat162float(((const __nv_bfloat16 *)p)[i]) : ((const float *)p)[i];
+}
+
+static __device__ inline void ag_store(void *p, ag_dtype type, int64_t i, float x)
+{
+    if (type == AG_BF16)
+        ((__nv_bfloat16 *)p)[i] = __float2bfloat16_rn(x);
+    else
+        ((float *)p)[i] = x;
+}
+
+typedef struct ag_add {
+    template <typename T> __device__ T operator()(T a, T b) const { return a + b; }
+} ag_add;
+typedef struct ag_max {
+    template <typename T> __device__ T operator()(T a, T b) const { return a > b ? a : b; }
+} ag_max;
+
+/* Every lane gets the result. */
+template <typename T, typename Op> static __device__ inline T ag_warp_reduce(T x, Op op)
+{
+    for (int step = 16; step; step /= 2) x = op(x, __shfl_xor_sync(~0u, x, step));
+    return x;
+}
+
+/* Every thread of a block of whole warps gets the result. */
+template <typename T, typename Op> static __device__ inline T ag_block_reduce(T x, Op op)
+{
+    __shared__ T part[32];
+    int warp = threadIdx.x / 32, warps = blockDim.x / 32;
+    x = ag_warp_reduce(x, op);
+    __syncthreads(); /* the last result has been read */
+    if (threadIdx.x % 32 == 0) part[warp] = x;
+    __syncthreads();
+    x = part[0];
+    for (int i = 1; i < warps; i++) x = op(x, part[i]);
+    return x;
+}
+
+/* True in the one block that comes last: it sees what all others wrote before they called this. */
+static __device__ inline bool ag_last_block(unsigned *finished, unsigned blocks)
+{
+    __shared__ bool last;
+    __threadfence();
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        last = atomicAdd(finished, 1u) == blocks - 1;
+        if (last) *finished = 0; /* for the next launch */
+    }
+    __syncthreads();
+    __threadfence();
+    return last;
+}
+
+#endif

@@ -1,0 +1,315 @@
+/* head.cu: the vocabulary head of the cuda backend: log-probabilities, their gradient and sampling, a chunk of rows at a
+ * time, so that [rows, vocabulary] never exists. A block takes a row of logits.
+ */
+#include "device/cuda/cuda.cuh"
+
+#ifndef AG_CUDA_CHUNK_LOGITS            /* tests make it small */
+#define AG_CUDA_CHUNK_LOGITS (64 << 20) /* of all rows of a chunk: 256 MiB */
+#endif
+
+enum { THREADS = AG_CUDA_THREADS };
+
+#define LAUNCHED(what) ag_cuda_check(cudaGetLastError(), what, err)
+
+static int64_t chunk_rows(const ag_head_args *x)
+{
+    int64_t rows = AG_CUDA_CHUNK_LOGITS / x->vocab;
+    return rows < 1 ? 1 : rows < x->rows ? rows : x->rows;
+}
+
+/* logits [n, vocab] = h W^T / temperature for rows [row, row + n), before masks. */
+static ag_status chunk_logits(ag_device *d, const ag_head_args *x, int64_t row, int64_t n, float *logits,
+                              ag_error *err)
+{
+    ag_matmul_args product = {};
+    product.c = logits;
+    product.a = (const char *)x->h + row * x->width * ag_cuda_size(x->type);
+    product.b = x->w;
+    product.type = x->type;
+    product.m = n, product.n = x->vocab, product.k = x->width;
+    product.lda = product.ldb = x->width;
+    product.ldc = x->vocab;
+    product.transpose_b = true;
+    product.alpha = 1 / x->temperature;
+    return ag_cuda_matmul(d, &product, err);
+}
+
+/* One row of a chunk: its logits and the mask that applies, NULL for none. */
+typedef struct row {
+    float *logits;
+    const uint32_t *mask;
+    int64_t vocab;
+} row;
+
+static __device__ row row_of(const ag_head_args &x, float *logits, int64_t first)
+{
+    row r = {logits + blockIdx.x * x.vocab, NULL, x.vocab};
+    int32_t mask = x.mask_of ? x.mask_of[first + blockIdx.x] : -1;
+    if (mask >= 0) r.mask = x.masks + mask * ((x.vocab + 31) / 32);
+    return r;
+}
+
+static __device__ inline float logit(const row &r, int64_t j)
+{
+    return r.mask && !(r.mask[j / 32] >> (j % 32) & 1) ? -INFINITY : r.logits[j];
+}
+
+/* The log-sum-exp of the allowed logits; their entropy where wanted. */
+static __device__ float row_lse(const row &r, float *max_out, float *entropy)
+{
+    float max = -INFINITY, sum = 0, weighted = 0;
+    for (int64_t j = threadIdx.x; j < r.vocab; j += THREADS) max = fmaxf(max, logit(r, j));
+    max = ag_block_reduce(max, ag_max());
+    for (int64_t j = threadIdx.x; j < r.vocab; j += THREADS) {
+        float below = logit(r, j) - max, p = expf(below);
+        sum += p;
+        if (p > 0) weighted += p * below;
+    }
+    sum = ag_block_reduce(sum, ag_add());
+    if (entropy) *entropy = logf(sum) - ag_block_reduce(weighted, ag_add()) / sum;
+    *max_out = max;
+    return max + logf(sum);
+}
+
+static __global__ void logprob(ag_head_logprob_args x, float *logits, int64_t first)
+{
+    row r = row_of(x.head, logits, first);
+    int64_t i = first + blockIdx.x;
+    float max, entropy, lse = row_lse(r, &max, x.entropy ? &entropy : NULL);
+    if (threadIdx.x == 0) {
+        ((float *)x.lse)[i] = lse;
+        if (x.entropy) ((float *)x.entropy)[i] = entropy;
+    }
+    for (int32_t t = x.head.first[i] + threadIdx.x; t < x.head.first[i + 1]; t += THREADS)
+        ((float *)x.logprob)[t] = logit(r, x.head.target[t]) - lse;
+}
+
+ag_status ag_cuda_head_logprob(ag_device *d, const ag_head_logprob_args *x, ag_error *err)
+{
+    const ag_head_args *head = &x->head;
+    if (head->rows == 0) return AG_OK;
+    int64_t step = chunk_rows(head);
+    void *logits;
+    AG_TRY(ag_cuda_scratch(d, AG_CUDA_LOGITS, (size_t)(step * head->vocab) * sizeof(float), &logits, err));
+    for (int64_t at = 0; at < head->rows; at += step) {
+        int64_t n = head->rows - at < step ? head->rows - at : step;
+        AG_TRY(chunk_logits(d, head, at, n, (float *)logits, err));
+        logprob<<<(unsigned)n, THREADS, 0, ag_cuda_of(d)->stream>>>(*x, (float *)logits, at);
+        AG_TRY(LAUNCHED("head_logprob"));
+    }
+    return AG_OK;
+}
+
+/* dlogits of a row, in place or, for bf16 products, into narrow. */
+static __global__ void dlogits(ag_head_grad_args x, float *logits, __nv_bfloat16 *narrow, int64_t first)
+{
+    row r = row_of(x.head, logits, first);
+    int64_t i = first + blockIdx.x;
+    int32_t t0 = x.head.first[i], t1 = x.head.first[i + 1];
+    const float *coefficient = (const float *)x.dlogprob;
+    float total = 0, lse = ((const float *)x.lse)[i], scale = (float)(1 / x.head.temperature);
+    for (int32_t t = t0; t < t1; t++) total += coefficient[t];
+    if (narrow) narrow += blockIdx.x * r.vocab;
+    for (int64_t j = threadIdx.x; j < r.vocab; j += THREADS) {
+        float g = -total * scale * expf(logit(r, j) - lse);
+        if (narrow)
+            narrow[j] = __float2bfloat16_rn(g);
+        else
+            r.logits[j] = g;
+    }
+    __syncthreads();
+    /* A target's own share, with those of later targets of the same token. */
+    for (int32_t t = t0 + threadIdx.x; t < t1; t += THREADS) {
+        int32_t token = x.head.target[t], other = t0;
+        while (x.head.target[other] != token) other++;
+        if (other < t) continue;
+        float g = 0;
+        for (; other < t1; other++)
+            if (x.head.target[other] == token) g += coefficient[other];
+        g *= scale;
+        if (narrow)
+            narrow[token] = __float2bfloat16_rn(g - total * scale * expf(logit(r, token) - lse));
+        else
+            r.logits[token] += g;
+    }
+}
+
+/* dh = dlogits W,  dW += dlogits' h. */
+static ag_status grad_products(ag_device *d, const ag_head_grad_args *x, const void *dlogit, int64_t at,
+                               int64_t n, ag_error *err)
+{
+    const ag_head_args *head = &x->head;
+    ag_matmul_args product = {};
+    product.c = (float *)x->dh + at * head->width;
+    product.a = dlogit;
+    product.b = head->w;
+    product.type = head->type;
+    product.m = n, product.n = head->width, product.k = head->vocab;
+    product.lda = head->vocab;
+    product.ldb = product.ldc = head->width;
+    product.alpha = 1;
+    AG_TRY(ag_cuda_matmul(d, &product, err));
+    if (!x->dw) return AG_OK;
+    product.c = x->dw;
+    product.b = (const char *)head->h + at * head->width * ag_cuda_size(head->type);
+    product.m = head->vocab, product.k = n;
+    product.transpose_a = product.accumulate = true;
+    return ag_cuda_matmul(d, &product, err);
+}
+
+ag_status ag_cuda_head_grad(ag_device *d, const ag_head_grad_args *x, ag_error *err)
+{
+    const ag_head_args *head = &x->head;
+    if (head->rows == 0) return AG_OK;
+    int64_t step = chunk_rows(head);
+    void *logits, *narrow = NULL;
+    AG_TRY(ag_cuda_scratch(d, AG_CUDA_LOGITS, (size_t)(step * head->vocab) * sizeof(float), &logits, err));
+    if (head->type == AG_BF16)
+        AG_TRY(ag_cuda_scratch(d, AG_CUDA_DLOGITS, (size_t)(step * head->vocab) * 2, &narrow, err));
+    for (int64_t at = 0; at < head->rows; at += step) {
+        int64_t n = head->rows - at < step ? head->rows - at : step;
+        AG_TRY(chunk_logits(d, head, at, n, (float *)logits, err));
+        dlogits<<<(unsigned)n, THREADS, 0, ag_cuda_of(d)->stream>>>(*x, (float *)logits,
+                                                                    (__nv_bfloat16 *)narrow, at);
+        AG_TRY(LAUNCHED("head_grad"));
+        AG_TRY(grad_products(d, x, narrow ? narrow : logits, at, n, err));
+    }
+    return AG_OK;
+}
+
+/* The order of tokens by falling logit, then by rising id, as one number: the larger is the earlier. */
+static __device__ inline uint64_t rank_of(float x, int64_t id)
+{
+    uint32_t bits = __float_as_uint(x);
+    bits = bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+    return (uint64_t)bits << 32 | (uint32_t)(UINT32_MAX - (uint32_t)id);
+}
+
+/* The number of tokens, or their probability, at or before `border` (and before `within`). */
+static __device__ __noinline__ double mass_before(const row &r, uint64_t border, uint64_t within, float lse,
+                                                  bool count)
+{
+    double mass = 0;
+    for (int64_t j = threadIdx.x; j < r.vocab; j += THREADS) {
+        float x = logit(r, j);
+        uint64_t rank = rank_of(x, j);
+        if (rank >= border && rank >= within) mass += count ? 1 : (double)expf(x - lse);
+    }
+    return ag_block_reduce(mass, ag_add());
+}
+
+/* The last token of the shortest beginning of the order that reaches `enough`. */
+static __device__ uint64_t border_of(const row &r, uint64_t within, float lse, bool count, double enough)
+{
+    uint64_t border = 0;
+#pragma unroll 1
+    for (int bit = 63; bit >= 0; bit--)
+        if (mass_before(r, border | 1ull << bit, within, lse, count) >= enough) border |= 1ull << bit;
+    return border;
+}
+
+/* What truncation leaves: top_k, of those top_p, of those the ones near the largest (log of min_p below it). */
+typedef struct truncation {
+    uint64_t border;
+    float max, log_min_p;
+} truncation;
+
+static __device__ truncation truncate(const ag_sample_args &x, const row &r, float max, float lse)
+{
+    truncation cut = {0, max, x.min_p > 0 ? logf((float)x.min_p) : -INFINITY};
+    if (x.top_k > 0 && x.top_k < r.vocab) cut.border = border_of(r, 0, lse, true, x.top_k);
+    if (x.top_p < 1) {
+        double kept = mass_before(r, 0, cut.border, lse, false);
+        uint64_t border = border_of(r, cut.border, lse, false, x.top_p * kept);
+        if (border > cut.border) cut.border = border;
+    }
+    return cut;
+}
+
+/* The weight of a token in the draw; -1 where masked or cut. */
+static __device__ inline double weight_of(const row &r, const truncation &cut, float lse, int64_t j)
+{
+    float x = logit(r, j);
+    bool kept = x > -INFINITY && (x - cut.max >= cut.log_min_p || x == cut.max) &&
+                rank_of(x, j) >= cut.border;
+    return kept ? (double)expf(x - lse) : -1;
+}
+
+/* Inverts the cumulative distribution in id order: each thread sums a run of ids; one of them finds the token. */
+static __device__ int64_t draw(const row &r, const truncation &cut, float lse, double u)
+{
+    __shared__ double sums[THREADS];
+    __shared__ int64_t last_kept[THREADS], chosen;
+    int64_t each = (r.vocab + THREADS - 1) / THREADS, begin = threadIdx.x * each,
+            end = begin + each < r.vocab ? begin + each : r.vocab, last = -1;
+    double sum = 0;
+    for (int64_t j = begin; j < end; j++) {
+        double weight = weight_of(r, cut, lse, j);
+        if (weight >= 0) sum += weight, last = j;
+    }
+    sums[threadIdx.x] = sum;
+    last_kept[threadIdx.x] = last;
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        double total = 0, before = 0;
+        bool found = false;
+        int run = -1;
+        for (int t = 0; t < THREADS; t++) total += sums[t];
+        for (int t = 0; t < THREADS && !found; t++) {
+            if (last_kept[t] < 0) continue;
+            run = t;
+            found = before + sums[t] > u * total;
+            if (!found) before += sums[t];
+        }
+        chosen = run < 0 ? -1 : last_kept[run]; /* also where rounding leaves the sum below u * total */
+        for (int64_t j = run * each; found && j < last_kept[run]; j++) {
+            double weight = weight_of(r, cut, lse, j);
+            if (weight >= 0) before += weight;
+            if (weight >= 0 && before > u * total) {
+                chosen = j;
+                break;
+            }
+        }
+    }
+    __syncthreads();
+    return chosen;
+}
+
+static __global__ void sample(ag_sample_args x, bool greedy, float *logits, int64_t first)
+{
+    row r = row_of(x.head, logits, first);
+    int64_t i = first + blockIdx.x, id = -1;
+    float max, lse = row_lse(r, &max, NULL);
+    if (!greedy) {
+        truncation cut = truncate(x, r, max, lse);
+        id = draw(r, cut, lse, x.uniform[i]);
+    }
+    if (id < 0) { /* the lowest id of the largest */
+        int64_t best = r.vocab;
+        for (int64_t j = threadIdx.x; j < r.vocab && best == r.vocab; j += THREADS)
+            if (logit(r, j) == max) best = j;
+        id = -ag_block_reduce(-best, ag_max());
+    }
+    if (threadIdx.x == 0) {
+        x.id[i] = (int32_t)id;
+        ((float *)x.logprob)[i] = logit(r, id) - lse;
+    }
+}
+
+ag_status ag_cuda_sample(ag_device *d, const ag_sample_args *x, ag_error *err)
+{
+    ag_head_args head = x->head;
+    if (head.rows == 0) return AG_OK;
+    bool greedy = head.temperature == 0;
+    if (greedy) head.temperature = 1;
+    int64_t step = chunk_rows(&head);
+    void *logits;
+    AG_TRY(ag_cuda_scratch(d, AG_CUDA_LOGITS, (size_t)(step * head.vocab) * sizeof(float), &logits, err));
+    for (int64_t at = 0; at < head.rows; at += step) {
+        int64_t n = head.rows - at < step ? head.rows - at : step;
+        AG_TRY(chunk_logits(d, &head, at, n, (float *)logits, err));
+        sample<<<(unsigned)n, THREADS, 0, ag_cuda_of(d)->stream>>>(*x, greedy, (float *)logits, at);
+        AG_TRY(LAUNCHED("sample"));
+    }
+    return AG_OK;
+}
