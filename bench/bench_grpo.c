@@ -4,6 +4,7 @@
  * It is the step of train/policy.c without texts: sampling by ag_generate, forests, forward and backward by ag_passages_run, the loss by
  * ag_sequence_loss, with random token ids for prompts and random numbers for rewards. The first step is a warm-up; of the others
  * the one with the median time is reported. Prefill is timed by itself, outside of the steps: sampling of one token an answer.
+ * Where the time goes is told by operation of the device (op_clock.h), means over the steps that count.
  * grpo.sh runs this beside grpo_trl.py, the same step in TRL.
  *
  * usage: bench_grpo [MODEL [threads [fp32|bf16 [steps]]]]
@@ -18,12 +19,14 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "model/generate.h"
+#include "op_clock.h"
 #include "smollm2.h"
 #include "train/advantage.h"
 #include "train/loss.h"
 #include "train/passage.h"
 
 enum { PROMPTS = 2, GROUP = 8, ANSWERS = PROMPTS * GROUP, PROMPT = 600, SHARED = 500, ANSWER = 80 };
+enum { ROLLOUT, UPDATE, OTHER };                         /* phases of op_clock.h */
 enum { ROWS = 2048, SLOTS = 2048, SESSION_ROWS = 1024 }; /* all answers fit one forest */
 
 /* Seconds. */
@@ -134,6 +137,8 @@ static timing run_step(bench *b, uint64_t step)
     ag_generated_free(sample(b, 1, step), ANSWERS);
     took.prefill = ag_clock() - start;
 
+    if (step == 1) op_clock_reset();
+    op_phase = ROLLOUT;
     start = ag_clock();
     ag_generated *made = sample(b, ANSWER, step);
     for (size_t i = 0; i < ANSWERS; i++) {
@@ -143,6 +148,7 @@ static timing run_step(bench *b, uint64_t step)
     }
     ag_generated_free(made, ANSWERS);
     double sampled = ag_clock(), norm;
+    op_phase = UPDATE;
 
     b->result = (ag_step_result){0};
     b->sums = (ag_loss_sums){0};
@@ -153,6 +159,7 @@ static timing run_step(bench *b, uint64_t step)
                              &(ag_update_rule){.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .clip = 1}, 1e-6,
                              &norm, &err));
     double end = ag_clock();
+    op_phase = OTHER;
 
     took.rollout = sampled - start;
     took.forward = b->looked - sampled;
@@ -185,6 +192,8 @@ static void open_model(bench *b, const char *name, int threads, const char *type
     ag_trainer *t = &b->t;
     ag_dtype type;
     must(ag_device_open(&t->device, "cpu", threads, &err));
+    op_clock_start(t->device);
+    op_phase = OTHER;
     must(ag_dtype_choose(&type, type_name, t->device, &err));
     const ag_model_options options = {.type = type, .train = true};
     if (strcmp(name, "random") == 0) {
@@ -240,6 +249,7 @@ int main(int argc, char **argv)
         return 2;
     }
     char text[128];
+    double rollout = 0, update = 0;
     bench *b = ag_calloc(1, sizeof *b);
     timing *took = ag_calloc((size_t)steps, sizeof *took);
     if (!b || !took) return 1;
@@ -250,10 +260,15 @@ int main(int argc, char **argv)
     for (int step = 0; step <= steps; step++) {
         timing now = run_step(b, (uint64_t)step);
         print_step(step > 0 ? "step" : "warm-up", &now);
-        if (step > 0) took[step - 1] = now;
+        if (step == 0) continue;
+        took[step - 1] = now;
+        rollout += now.rollout;
+        update += now.total - now.rollout;
     }
     qsort(took, (size_t)steps, sizeof *took, by_total);
     const timing *median = &took[steps / 2];
+    op_clock_print("rollout:", ROLLOUT, rollout, steps);
+    op_clock_print("update:", UPDATE, update, steps);
     print_step("median", median);
     printf("%d answers of %d tokens; %lld rows for %lld tokens; log-probabilities off by %.2g at most\n",
            ANSWERS, ANSWER, (long long)b->result.tokens, (long long)b->result.unshared, b->mismatch);
