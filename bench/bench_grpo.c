@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rng.h"
@@ -32,6 +33,7 @@ enum { ROWS = 2048, SLOTS = 2048, SESSION_ROWS = 1024 }; /* all answers fit one 
 /* Seconds. */
 typedef struct timing {
     double prefill, rollout, forward, backward, optimizer, total;
+    double cpu; /* of the step, all threads: they spin while they wait */
 } timing;
 
 typedef struct bench {
@@ -67,6 +69,13 @@ static void before_libraries(int argc, char **argv, char **environment)
 }
 __attribute__((section(".preinit_array"), used)) static void (*const preinit)(int, char **,
                                                                               char **) = before_libraries;
+
+static double cpu_clock(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
 
 static double peak_mib(void)
 {
@@ -139,6 +148,7 @@ static timing run_step(bench *b, uint64_t step)
 
     if (step == 1) op_clock_reset();
     op_phase = ROLLOUT;
+    took.cpu = cpu_clock();
     start = ag_clock();
     ag_generated *made = sample(b, ANSWER, step);
     for (size_t i = 0; i < ANSWERS; i++) {
@@ -160,6 +170,7 @@ static timing run_step(bench *b, uint64_t step)
                              &norm, &err));
     double end = ag_clock();
     op_phase = OTHER;
+    took.cpu = cpu_clock() - took.cpu;
 
     took.rollout = sampled - start;
     took.forward = b->looked - sampled;
@@ -272,8 +283,8 @@ int main(int argc, char **argv)
     print_step("median", median);
     printf("%d answers of %d tokens; %lld rows for %lld tokens; log-probabilities off by %.2g at most\n",
            ANSWERS, ANSWER, (long long)b->result.tokens, (long long)b->result.unshared, b->mismatch);
-    printf("result: seconds %.3f rollout %.3f update %.3f peak_mib %.0f\n", median->total, median->rollout,
-           median->total - median->rollout, peak_mib());
+    printf("result: seconds %.3f rollout %.3f update %.3f cpu %.3f peak_mib %.0f\n", median->total,
+           median->rollout, median->total - median->rollout, median->cpu, peak_mib());
     close_model(b);
     ag_free(b);
     ag_free(took);

@@ -11,7 +11,8 @@
 # SmolLM2-135M's shape, as both have without MODEL. Weights do not change what is computed. Options behind it go to
 # grpo_trl.py: --narrow, --batch N, --checkpointing.
 #
-# Take the figures on a quiet machine: the load is printed first. TRL takes some minutes for each type.
+# Take the figures on a quiet machine: the load is printed before and after. TRL takes some minutes for each type. Where a machine is
+# never quiet, processor seconds with -t 1 compare better than seconds: no thread then waits for another.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 program='' python=python3 threads=2 steps=2 types='fp32 bf16'
@@ -51,7 +52,7 @@ fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-# run NAME COMMAND...: shows the output and keeps the line of results as a row "NAME seconds rollout update peak".
+# run NAME COMMAND...: shows the output and keeps the line of results as a row "NAME seconds rollout update cpu peak".
 run() {
     name=$1
     shift
@@ -62,7 +63,7 @@ run() {
         exit 1
     fi
     grep -v '^result:' "$work/out"
-    awk -v name="$name" '$1 == "result:" { print name, $3, $5, $7, $9 }' "$work/out" >>"$work/rows"
+    awk -v name="$name" '$1 == "result:" { print name, $3, $5, $7, $9, $11 }' "$work/out" >>"$work/rows"
 }
 
 sed -n 's/^model name[^:]*: */processor: /p' /proc/cpuinfo | head -n 1
@@ -76,11 +77,14 @@ done
 
 echo
 awk '
-BEGIN { printf "%-12s %9s %9s %9s %9s %12s %12s\n", "", "seconds", "rollout", "update", "peak MiB", "TRL takes", "TRL peaks" }
+BEGIN {
+    printf "%-12s %9s %9s %9s %9s %9s %11s %11s\n", "", "seconds", "rollout", "update", "cpu s", "peak MiB", "TRL takes", "TRL peaks"
+}
 {
     split($1, part, ":")
-    row = sprintf("%-5s %-6s %9.2f %9.2f %9.2f %9.0f", part[1], part[2], $2, $3, $4, $5)
-    if (part[1] == "agrl") { seconds = $2; peak = $5; print row }
-    else printf "%s %11.1fx %11.1fx\n", row, $2 / seconds, $5 / peak
-}' "$work/rows"
+    row = sprintf("%-5s %-6s %9.2f %9.2f %9.2f %9.2f %9.0f", part[1], part[2], $2, $3, $4, $5, $6)
+    if (part[1] == "agrl") { seconds = $2; peak = $6; print row }
+    else printf "%s %10.1fx %10.1fx\n", row, $2 / seconds, $6 / peak
+}
+' "$work/rows"
 uptime

@@ -16,6 +16,7 @@ import random
 import resource
 import sys
 import time
+import warnings
 
 INSTALL = """grpo_trl.py needs torch, transformers and TRL (measured with TRL 1.16.0), and here {0}. In a virtual environment:
   pip install torch --index-url https://download.pytorch.org/whl/cpu   # or plain: pip install torch
@@ -83,13 +84,14 @@ def make_trainer(a, model, took):
 
     class Clock(transformers.TrainerCallback):
         def on_step_begin(self, *_, **__):
-            took.append({"start": time.perf_counter(), "rollout": 0.0})
+            took.append({"rollout": 0.0, "cpu": time.process_time(), "start": time.perf_counter()})
 
         def on_step_end(self, *_, **__):
             step = took[-1]
             step["total"] = time.perf_counter() - step["start"]
+            step["cpu"] = time.process_time() - step["cpu"]
             print(f"{'warm-up' if len(took) == 1 else 'step':8} {step['total']:6.2f} s: rollout {step['rollout']:.2f}, "
-                  f"update {step['total'] - step['rollout']:.2f}", flush=True)
+                  f"update {step['total'] - step['rollout']:.2f}; processor {step['cpu']:.2f} s", flush=True)
 
     class Trainer(GRPOTrainer):
         def _generate(self, *args, **kwargs):
@@ -106,8 +108,10 @@ def make_trainer(a, model, took):
         gradient_checkpointing=a.checkpointing, dataloader_pin_memory=False, save_strategy="no",
         logging_strategy="no", report_to="none", disable_tqdm=True, seed=1)
     vocab = model.config.vocab_size
-    return Trainer(model=model, reward_funcs=reward, args=config, processing_class=words(vocab), callbacks=[Clock()],
-                   train_dataset=datasets.Dataset.from_dict({"prompt": prompts(vocab)}))
+    trainer = Trainer(model=model, reward_funcs=reward, args=config, processing_class=words(vocab), callbacks=[Clock()],
+                      train_dataset=datasets.Dataset.from_dict({"prompt": prompts(vocab)}))
+    trainer.remove_callback(transformers.PrinterCallback)
+    return trainer
 
 
 def main():
@@ -128,6 +132,7 @@ def main():
     if a.check:
         return
     torch.set_num_threads(a.threads)
+    warnings.simplefilter("ignore", FutureWarning)
     transformers.logging.set_verbosity_error()
     print(f"TRL {trl.__version__}, transformers {transformers.__version__}, torch {torch.__version__}: "
           f"{a.model or 'random weights'}, {a.dtype}{' (weights too)' if a.narrow else ''}, {a.threads} threads, "
@@ -137,7 +142,7 @@ def main():
     step = sorted(took[1:], key=lambda s: s["total"])[a.steps // 2]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"result: seconds {step['total']:.3f} rollout {step['rollout']:.3f} update {step['total'] - step['rollout']:.3f} "
-          f"peak_mib {peak:.0f}")
+          f"cpu {step['cpu']:.3f} peak_mib {peak:.0f}")
 
 
 main()
