@@ -7,14 +7,17 @@
 #   noise-5 ...  tiers only, natural share, 5 % of them flipped        ablation     one seed of each choice, as a
 #   sweep        learning rate and KL of the baselines, as a           think        as a, the answer's tier last
 #   literacy-0 ...  as a, with hints in 0 % of the first training's prompts
+#   start-20 ...    as a, with 20 pairs of R5 in the first training                 a-long  GRPO, GRPO-PR and RRS with three times the tokens
+# DEVICE=cuda trains and judges there.
 set -eu
-[ $# -ge 2 ] || { sed -n '2,10s/^# //p' "$0" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,12s/^# //p' "$0" >&2; exit 2; }
 setting=$1 out=$2
 shift 2
 here=$(cd "$(dirname "$0")" && pwd)
 book=$here/../../rules/shop-brief.yaml
 agrl=${AGRL:-agrl}
 seeds=${SEEDS:-1, 2, 3, 4, 5}
+device=${DEVICE:-cpu}
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 
@@ -22,7 +25,7 @@ case $setting in
 b-*) skill=${setting#b-} world=$setting withhold="--withhold-skill $skill" slice="$skill=needed" ;;
 c) world=c withhold='' slice='' ;;
 a-relabel) world=a-relabel withhold='--withhold R5 --relabel' slice='rule=R5' ;;
-think | literacy-*) world=$setting withhold='--withhold R5' slice='rule=R5' ;;
+think | literacy-* | start-*) world=$setting withhold='--withhold R5' slice='rule=R5' ;;
 *) world=a withhold='--withhold R5' slice='rule=R5' ;;
 esac
 base=$out/$world
@@ -41,8 +44,13 @@ if [ ! -e "$base/data/lexicon.json" ]; then
     "$agrl" synth --rules "$book" --out "$base/data" --pairs 60000 --seed 1 $withhold --sft-share 0.6 --rl-share 0.2 --valid-share 0.03 \
         --test-share 0.12 --unseen-share 0.05 --quiet
 fi
+case $setting in
+start-*) # of the pool's pairs
+    [ -e "$base/sft/done" ] || grep '"rule":"R5"' "$base/data/rl.jsonl" | head -n "${setting#start-}" >> "$base/data/sft.jsonl"
+    ;;
+esac
 # shellcheck disable=SC2086
-[ -e "$base/sft/done" ] || "$agrl" train "$here/sft.yaml" --resume --set data.train="$base/data/sft.jsonl" \
+[ -e "$base/sft/done" ] || "$agrl" train "$here/sft.yaml" --resume --set device="$device" --set data.train="$base/data/sft.jsonl" \
     --set data.valid="$base/data/valid.jsonl" --set data.lexicon="$base/data/lexicon.json" --set out="$base/sft" --set rules="$book" $first
 touch "$base/sft/done"
 
@@ -94,6 +102,8 @@ methods() {
             done; done
         done
         ;;
+    a-long) for method in grpo grpo-pr rrs; do echo "  - {name: $method, method: $method, budget: 6.0e+6}"; done ;;
+    start-*) printf '  - %s\n' sft sft+ rft grpo grpo-pr rrs agrl ;;
     think | literacy-*) printf '  - %s\n' sft agrl ;;
     noise-*) printf '  - %s\n' sft sft+ grpo agrl ;;
     *) printf '  - %s\n' sft verdicts sft+ rft dpo dpo-gold grpo grpo-pr rrs agr-shuffled agr agrl ;;
@@ -103,7 +113,7 @@ case $setting in ablation | sweep | think | literacy-*) seeds=1 ;; esac
 {
     printf 'run: %s\nout: %s\ntest: %s\nseeds: [%s]\nkeep: false\n' "$here/rl.yaml" "$folder/compare" "$base/data/test.jsonl" "$seeds"
     [ -z "$slice" ] || printf 'slice: %s\n' "$slice"
-    printf 'set: [rules=%s, model=%s, data.train=%s, data.pool=%s, data.valid=%s, data.lexicon=%s]\nmethods:\n' "$book" "$base/sft" "$base/data/sft.jsonl" \
+    printf 'set: [device=%s, rules=%s, model=%s, data.train=%s, data.pool=%s, data.valid=%s, data.lexicon=%s]\nmethods:\n' "$device" "$book" "$base/sft" "$base/data/sft.jsonl" \
         "$folder/pool.jsonl" "$folder/valid.jsonl" "$base/data/lexicon.json"
     methods
 } > "$folder/plan.yaml"

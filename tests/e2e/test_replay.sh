@@ -90,11 +90,15 @@ field margin m-dpo-gold/metrics.jsonl > margin.txt
 awk 'NR == 1 { if ($1 ^ 2 > 1e-10) exit 1 } NR == 4 { if ($1 <= 0) exit 1 }' margin.txt || wrong "preferences: $(tr '\n' ' ' < margin.txt)"
 
 t "each choice changes what is learned"
-run 0 "$AGRL" train rl.yaml --set out=way --set stages.0.steps=8 --set stages.0.replay_warmup=0
+way() { # SETTING...: eight steps with hints from the first on, enough of them and room for them
+    run 0 "$AGRL" train rl.yaml --set stages.0.steps=8 --set stages.0.replay_warmup=0 --set stages.0.guided_share=0.5 \
+        --set stages.0.hint_answers=8 "$@"
+}
+way --set out=way
 for set in anchor=0.5 entropy=0.05 beta=0.3 guided_mode=hinted guided_mode=transfer guided_weight=none guided_floor=0.9 guided_weight=seq \
     guided_weight=shaped guided_loss=0.3 rescued_negatives=drop trigger=0.5 hint_answers=2 hint_level=2 replay_most=1 guided_share=0.01 geo_min=0.9 \
     hint_dropout=0.6; do
-    run 0 "$AGRL" train rl.yaml --set out="way-$set" --set stages.0.steps=8 --set stages.0.replay_warmup=0 --set "stages.0.$set"
+    way --set out="way-$set" --set "stages.0.$set"
     field grad_norm way/metrics.jsonl > a && field grad_norm "way-$set/metrics.jsonl" > b
     cmp -s a b && wrong "$set changes nothing"
 done

@@ -80,12 +80,12 @@ static void forward_chunk(const ag_cpu_kernels *k, const ag_attention_args *x,
     k->gemm(rows, dim, n, f->scores, CHUNK, 1, values, x->kv_ld, sum + (s.r0 - first) * dim, dim, true);
 }
 
-static void forward_tile(const ag_cpu *cpu, const ag_attention_args *x, int tile, int head0, int heads,
-                         const forward_scratch *f)
+/* Rows [first, end) of a tile, for the heads of one key head. */
+static void forward_rows(const ag_cpu *cpu, const ag_attention_args *x, int tile, int64_t first, int64_t end,
+                         int kv, const forward_scratch *f)
 {
     const ag_attention_plan *plan = x->plan;
-    int dim = x->head_dim, kv = head0 / (x->heads / x->kv_heads);
-    int64_t first = (int64_t)tile * TILE, end = tile_end(plan, tile);
+    int dim = x->head_dim, heads = x->heads / x->kv_heads, head0 = kv * heads;
     for (int i = 0; i < heads * TILE; i++) f->max[i] = -INFINITY, f->total[i] = 0;
     memset(f->sum, 0, (size_t)(heads * TILE * dim) * sizeof *f->sum);
     for (int32_t b = plan->tile_first[tile]; b < plan->tile_first[tile + 1]; b++) {
@@ -120,11 +120,12 @@ static void forward_tile(const ag_cpu *cpu, const ag_attention_args *x, int tile
 ag_status ag_cpu_attention(ag_device *d, const ag_attention_args *x, ag_error *err)
 {
     ag_cpu *cpu = ag_cpu_of(d);
-    int dim = x->head_dim, group = x->heads / x->kv_heads;
-    /* A decode step has few tiles: then every head is a task of its own, at the price of transposing keys again. */
-    int heads = (int64_t)x->plan->tiles * x->kv_heads >= 4 * cpu->threads ? group : 1;
-    int64_t tasks = (int64_t)x->plan->tiles * (x->heads / heads);
-    size_t each = (size_t)(dim * CHUNK + TILE * CHUNK + heads * TILE * (dim + 2));
+    const ag_attention_plan *plan = x->plan;
+    int dim = x->head_dim, group = x->heads / x->kv_heads, parts = 1;
+    /* A decode step has few tiles: then parts of each are tasks, at the price of transposing shared keys for each part again. */
+    while (parts < TILE / 4 && plan->tiles * x->kv_heads * parts < 3 * cpu->threads) parts *= 2;
+    int64_t tasks = (int64_t)plan->tiles * parts * x->kv_heads;
+    size_t each = (size_t)(dim * CHUNK + TILE * CHUNK + group * TILE * (dim + 2));
     float *memory;
     ag_status status = ag_cpu_scratch(d, 2, each * (size_t)cpu->threads, &memory, err);
     if (status != AG_OK) return status;
@@ -134,12 +135,16 @@ ag_status ag_cpu_attention(ag_device *d, const ag_attention_args *x, ag_error *e
         f.keys = memory + each * (size_t)ag_cpu_thread();
         f.scores = f.keys + dim * CHUNK;
         f.sum = f.scores + TILE * CHUNK;
-        f.max = f.sum + heads * TILE * dim;
-        f.total = f.max + heads * TILE;
+        f.max = f.sum + group * TILE * dim;
+        f.total = f.max + group * TILE;
 #pragma omp for schedule(dynamic, 1)
-        for (int64_t t = 0; t < tasks; t++)
-            forward_tile(cpu, x, (int)(t / (x->heads / heads)), (int)(t % (x->heads / heads)) * heads, heads,
-                         &f);
+        for (int64_t t = 0; t < tasks; t++) {
+            int kv = (int)(t % x->kv_heads), tile = (int)(t / x->kv_heads / parts);
+            int64_t part = t / x->kv_heads % parts, begin = (int64_t)tile * TILE,
+                    rows = tile_end(plan, tile) - begin;
+            forward_rows(cpu, x, tile, begin + ag_part_begin(rows, parts, part),
+                         begin + ag_part_begin(rows, parts, part + 1), kv, &f);
+        }
     }
     return AG_OK;
 }

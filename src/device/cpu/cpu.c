@@ -120,7 +120,7 @@ ag_status ag_device_cpu_open_isa(ag_device **device, int threads, const char *is
     cpu->threads = threads > 0 ? threads : omp_get_num_procs();
     *d = (ag_device){.name = "cpu",
                      .real = AG_F32,
-                     .fast_bf16 = kernels == &ag_cpu_kernels_avx512 && ag_onednn_has_bf16(),
+                     .fast_bf16 = kernels == &ag_cpu_kernels_avx512 && ag_onednn_has_fast_bf16(),
                      .impl = cpu,
                      .alloc = cpu_alloc,
                      .release = cpu_release,

@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "device/sampling.h"
 
-enum { HEAD_ROWS = 64 };
+enum { HEAD_ROWS = 64, DRAW_BLOCK = 512 };
 
 /* logits [n, vocab] = h W^T for rows [row, row + n), before temperature; masked tokens -infinity. */
 static ag_status chunk_logits(ag_device *d, const ag_head_args *x, int64_t row, int64_t n, float *logits,
@@ -126,11 +126,35 @@ ag_status ag_cpu_head_grad(ag_device *d, const ag_head_grad_args *x, ag_error *e
     return status;
 }
 
+/* What ag_sample_logits draws without truncation: the sums of blocks find the block, its probabilities the token. p: n floats;
+ * sums: one for each DRAW_BLOCK of them.
+ */
+static int32_t draw_untruncated(const ag_cpu_kernels *k, const float *logits, int64_t n, float scale,
+                                float lse, double u, float *p, double *sums)
+{
+    int64_t blocks = (n + DRAW_BLOCK - 1) / DRAW_BLOCK, b = 0, last = 0;
+    double total = 0, rest;
+    for (int64_t i = 0; i < blocks; i++) {
+        int64_t at = i * DRAW_BLOCK, len = n - at < DRAW_BLOCK ? n - at : DRAW_BLOCK;
+        sums[i] = (double)k->exp_sum(p + at, logits + at, len, scale, lse);
+        total += sums[i];
+        if (sums[i] > 0) last = i;
+    }
+    for (rest = u * total; b < last && sums[b] <= rest; b++) rest -= sums[b];
+    int64_t j = b * DRAW_BLOCK, end = n - j < DRAW_BLOCK ? n : j + DRAW_BLOCK, chosen = j;
+    for (; j < end && rest >= 0; j++) { /* where rounding leaves the block's sum below rest: its last token */
+        if (p[j] <= 0) continue;
+        chosen = j;
+        rest -= (double)p[j];
+    }
+    return (int32_t)chosen;
+}
+
 ag_status ag_cpu_sample(ag_device *d, const ag_sample_args *x, ag_error *err)
 {
     ag_cpu *cpu = ag_cpu_of(d);
     ag_head_args head = x->head;
-    bool greedy = head.temperature == 0;
+    bool greedy = head.temperature == 0, whole = !greedy && !x->top_k && x->top_p >= 1 && x->min_p <= 0;
     if (greedy) head.temperature = 1;
     float *logits, scale = (float)(1 / head.temperature);
     size_t row_bytes = (size_t)head.vocab * (sizeof(double) + AG_SAMPLE_SCRATCH);
@@ -144,7 +168,13 @@ ag_status ag_cpu_sample(ag_device *d, const ag_sample_args *x, ag_error *err)
         for (int64_t i = row; i < row + n; i++) {
             const float *logit = logits + (i - row) * head.vocab;
             double *wide = (double *)(rows + row_bytes * (size_t)ag_cpu_thread()), logprob;
-            double lse = row_lse(cpu->k, logit, head.vocab, scale, NULL);
+            float lse = row_lse(cpu->k, logit, head.vocab, scale, NULL);
+            if (whole) {
+                x->id[i] = draw_untruncated(cpu->k, logit, head.vocab, scale, lse, x->uniform[i],
+                                            (float *)(wide + head.vocab), wide);
+                ((float *)x->logprob)[i] = logit[x->id[i]] * scale - lse;
+                continue;
+            }
             for (int64_t j = 0; j < head.vocab; j++) wide[j] = (double)logit[j] * scale;
             x->id[i] = ag_sample_logits(wide, head.vocab, lse, greedy, x->uniform[i], x->top_k, x->top_p,
                                         x->min_p, wide + head.vocab, &logprob);

@@ -89,6 +89,15 @@ INLINE vf vexp(vf x)
     return (vf)((vi)y & ~tiny);
 }
 
+INLINE float multiply_add(float a, float b, float sum)
+{
+#ifdef __FMA__
+    return __builtin_fmaf(a, b, sum);
+#else
+    return a * b + sum;
+#endif
+}
+
 /* One block of `rows` (a constant after inlining) by two vectors of columns. */
 INLINE void gemm_block(int rows, int k, const float *a, int64_t a_row, int64_t a_col, const float *b,
                        int64_t ldb, float *c, int64_t ldc, bool accumulate)
@@ -118,10 +127,10 @@ INLINE void gemm_columns(int rows, int n, int k, const float *a, int64_t a_row, 
     int j = 0;
     for (; j + GEMM_COLS <= n; j += GEMM_COLS)
         gemm_block(rows, k, a, a_row, a_col, b + j, ldb, c + j, ldc, accumulate);
-    for (; j < n; j++) { /* a ragged edge: plain loops */
+    for (; j < n; j++) { /* a ragged edge: plain loops, rounded as vectors are */
         for (int i = 0; i < rows; i++) {
             float sum = accumulate ? c[i * ldc + j] : 0;
-            for (int p = 0; p < k; p++) sum += a[i * a_row + p * a_col] * b[p * ldb + j];
+            for (int p = 0; p < k; p++) sum = multiply_add(a[i * a_row + p * a_col], b[p * ldb + j], sum);
             c[i * ldc + j] = sum;
         }
     }
@@ -144,12 +153,111 @@ static void gemm(int m, int n, int k, const float *a, int64_t a_row, int64_t a_c
 #undef ROWS
 }
 
+/* Two vectors, lane by lane in turn: of their lower halves, of their upper halves. */
+#if AG_VECTOR == 64
+#define LOWER 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define UPPER 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#elif AG_VECTOR == 32
+#define LOWER 0, 8, 1, 9, 2, 10, 3, 11
+#define UPPER 4, 12, 5, 13, 6, 14, 7, 15
+#else
+#define LOWER 0, 4, 1, 5
+#define UPPER 2, 6, 3, 7
+#endif
+#if defined(__clang__) || __GNUC__ >= 12
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vi){__VA_ARGS__})
+#endif
+
+/* sums[i] becomes lane i of sums[0]: pairs are shuffled into each other and added, which settles a bit of i a round. */
+INLINE vf sum_each(vf sums[LANES])
+{
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            sums[i] = SHUFFLE(sums[i], sums[i + half], LOWER) + SHUFFLE(sums[i], sums[i + half], UPPER);
+    return sums[0];
+}
+
+/* As many sums as a vector has lanes are made at a time. */
+enum { DOT_COLS = AG_VECTOR == 16 ? 2 : 4, DOT_ROWS = LANES / DOT_COLS };
+
+INLINE void dots_block(int rows, int cols, int k, const float *a, int64_t lda, const float *b, int64_t ldb,
+                       float *c, int64_t ldc, bool accumulate)
+{
+    vf sums[LANES] = {0};
+    int p = 0;
+    for (; p + LANES <= k; p += LANES) {
+        vf x[DOT_ROWS];
+        for (int i = 0; i < rows; i++) x[i] = load(a + i * lda + p);
+        for (int j = 0; j < cols; j++) {
+            vf y = load(b + j * ldb + p);
+            for (int i = 0; i < rows; i++) sums[i * DOT_COLS + j] += x[i] * y;
+        }
+    }
+    for (int i = 0; i < rows && p < k; i++)
+        for (int j = 0; j < cols; j++)
+            sums[i * DOT_COLS + j] += load_part(a + i * lda + p, k - p) * load_part(b + j * ldb + p, k - p);
+    vf total = sum_each(sums);
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < cols; j++)
+            c[i * ldc + j] = total[i * DOT_COLS + j] + (accumulate ? c[i * ldc + j] : 0);
+}
+
+static void dots(int m, int n, int k, const float *a, int64_t lda, const float *b, int64_t ldb, float *c,
+                 int64_t ldc, bool accumulate)
+{
+    for (int j = 0; j < n;) {
+        int i = 0, cols = n - j >= DOT_COLS ? DOT_COLS : 1;
+#define BLOCK(r, cols)                                                                                       \
+    for (; i + (r) <= m; i += (r))                                                                           \
+        dots_block(r, cols, k, a + i * lda, lda, b + j * ldb, ldb, c + i * ldc + j, ldc, accumulate);
+        if (cols == DOT_COLS) {
+            BLOCK(DOT_ROWS, DOT_COLS)
+            BLOCK(1, DOT_COLS)
+        } else {
+            BLOCK(DOT_ROWS, 1)
+            BLOCK(1, 1)
+        }
+#undef BLOCK
+        j += cols;
+    }
+}
+
+/* A square of vectors: shuffling its halves into each other turns it by one bit of the index a round. */
+INLINE void transpose_square(vf rows[LANES])
+{
+    for (int bits = 1; bits < LANES; bits *= 2) {
+        vf turned[LANES];
+        for (int i = 0; i < LANES / 2; i++) {
+            turned[2 * i] = SHUFFLE(rows[i], rows[i + LANES / 2], LOWER);
+            turned[2 * i + 1] = SHUFFLE(rows[i], rows[i + LANES / 2], UPPER);
+        }
+        for (int i = 0; i < LANES; i++) rows[i] = turned[i];
+    }
+}
+
+/* rows and cols: at most LANES. */
+INLINE void transpose_part(float *dst, int64_t ld_dst, const float *src, int64_t ld_src, int rows, int cols)
+{
+    vf square[LANES] = {0};
+    for (int i = 0; i < rows; i++) square[i] = load_part(src + i * ld_src, cols);
+    transpose_square(square);
+    for (int j = 0; j < cols; j++) store_part(dst + j * ld_dst, square[j], rows);
+}
+
 static void transpose(float *dst, int64_t ld_dst, const float *src, int64_t ld_src, int rows, int cols)
 {
-    for (int i0 = 0; i0 < rows; i0 += 16) {
-        int i1 = i0 + 16 < rows ? i0 + 16 : rows;
-        for (int j = 0; j < cols; j++)
-            for (int i = i0; i < i1; i++) dst[j * ld_dst + i] = src[i * ld_src + j];
+    for (int i = 0; i < rows; i += LANES) {
+        for (int j = 0; j < cols; j += LANES) {
+            int down = rows - i < LANES ? rows - i : LANES, across = cols - j < LANES ? cols - j : LANES;
+            float *to = dst + j * ld_dst + i;
+            const float *from = src + i * ld_src + j;
+            if (down == LANES && across == LANES)
+                transpose_part(to, ld_dst, from, ld_src, LANES, LANES);
+            else
+                transpose_part(to, ld_dst, from, ld_src, down, across);
+        }
     }
 }
 
@@ -326,6 +434,7 @@ static void from_bf16(float *dst, const uint16_t *src, int64_t n)
 const ag_cpu_kernels NAME(AG_ISA) = {
     .isa = TEXT(AG_ISA),
     .gemm = gemm,
+    .dots = dots,
     .transpose = transpose,
     .max = row_max,
     .exp_sum = exp_sum,

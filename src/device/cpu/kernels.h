@@ -13,6 +13,9 @@ typedef struct ag_cpu_kernels {
     /* C[m,n] = A B (+ C when accumulate); A(i,p) = a[i * a_row + p * a_col]; B and C row-major. */
     void (*gemm)(int m, int n, int k, const float *a, int64_t a_row, int64_t a_col, const float *b,
                  int64_t ldb, float *c, int64_t ldc, bool accumulate);
+    /* C[m,n] = A B^T (+ C when accumulate), all row-major: for few rows of A, over which B is read once. */
+    void (*dots)(int m, int n, int k, const float *a, int64_t lda, const float *b, int64_t ldb, float *c,
+                 int64_t ldc, bool accumulate);
     /* dst[j * ld_dst + i] = src[i * ld_src + j] for i < rows, j < cols. */
     void (*transpose)(float *dst, int64_t ld_dst, const float *src, int64_t ld_src, int rows, int cols);
     float (*max)(const float *x, int64_t n);

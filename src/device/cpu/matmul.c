@@ -119,14 +119,52 @@ static ag_status products_bf16(ag_device *d, const ag_matmul_args *x, const tili
     return status;
 }
 
+/* A step of decoding: a few rows against weights [n, k], which are read once, and widened in the cache. */
+enum { FEW_ROWS = 32, WEIGHT_ROWS = 24 };
+
+static bool is_few_rows(const ag_matmul_args *x)
+{
+    return x->m <= FEW_ROWS && x->transpose_b && !x->transpose_a && x->alpha == 1 && x->k > 0;
+}
+
+static ag_status products_of_few_rows(ag_device *d, const ag_matmul_args *x, ag_error *err)
+{
+    ag_cpu *cpu = ag_cpu_of(d);
+    const void *a = x->a;
+    int64_t lda = x->lda;
+    float *wide = NULL;
+    ag_status status = AG_OK;
+    if (x->type == AG_BF16) {
+        status = widened(d, 0, &a, &lda, x->m, x->k, err);
+        if (status == AG_OK)
+            status = ag_cpu_scratch(d, 1, (size_t)(cpu->threads * WEIGHT_ROWS * x->k), &wide, err);
+        if (status != AG_OK) return status;
+    }
+#pragma omp parallel for schedule(static) num_threads(cpu->threads)
+    for (int64_t j = 0; j < x->n; j += WEIGHT_ROWS) {
+        int64_t rows = x->n - j < WEIGHT_ROWS ? x->n - j : WEIGHT_ROWS, ldb = wide ? x->k : x->ldb;
+        const float *b = (const float *)x->b + j * x->ldb;
+        if (wide) {
+            float *own = wide + ag_cpu_thread() * WEIGHT_ROWS * x->k;
+            const uint16_t *from = (const uint16_t *)x->b + j * x->ldb;
+            for (int64_t i = 0; i < rows; i++) cpu->k->from_bf16(own + i * x->k, from + i * x->ldb, x->k);
+            b = own;
+        }
+        cpu->k->dots((int)x->m, (int)rows, (int)x->k, a, lda, b, ldb, (float *)x->c + j, x->ldc,
+                     x->accumulate);
+    }
+    return AG_OK;
+}
+
 ag_status ag_cpu_matmul(ag_device *d, const ag_matmul_args *x, ag_error *err)
 {
     ag_matmul_args wide = *x;
     ag_status status = AG_OK;
     if (x->m == 0 || x->n == 0) return AG_OK;
     tiling t = cut_tiles(x->m, x->n);
+    if (x->type == AG_BF16 && d->fast_bf16 && x->alpha == 1 && x->k > 0) return products_bf16(d, x, &t, err);
+    if (is_few_rows(x)) return products_of_few_rows(d, x, err);
     if (x->type == AG_BF16) {
-        if (d->fast_bf16 && x->alpha == 1 && x->k > 0) return products_bf16(d, x, &t, err);
         wide.type = AG_F32;
         status = widened(d, 0, &wide.a, &wide.lda, x->transpose_a ? x->k : x->m, x->transpose_a ? x->m : x->k,
                          err);

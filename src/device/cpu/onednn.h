@@ -9,8 +9,8 @@
 
 #include "device/device.h"
 
-/* Whether this processor and this oneDNN multiply bf16 directly. */
-bool ag_onednn_has_bf16(void);
+/* Whether this processor and this oneDNN multiply bf16 directly, and faster than fp32. */
+bool ag_onednn_has_fast_bf16(void);
 
 /* C = alpha op(A) op(B) (+ C) on floats, on the calling thread; x->type is not read. */
 ag_status ag_onednn_f32(const ag_matmul_args *x, ag_error *err);

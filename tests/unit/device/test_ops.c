@@ -33,10 +33,10 @@ static void matmul_case(rig *r, int64_t m, int64_t n, int64_t k, int flags, int 
 
 static void matmul_cases(rig *r)
 {
-    static const int64_t shapes[][3] = {{1, 1, 1},     {1, 7, 3},      {2, 1, 16},     {3, 5, 1},
-                                        {7, 13, 17},   {16, 16, 16},   {1, 97, 64},    {31, 33, 29},
-                                        {64, 64, 127}, {65, 130, 67},  {128, 50, 257}, {5, 300, 64},
-                                        {0, 4, 4},     {390, 400, 21}, {100, 500, 37}};
+    static const int64_t shapes[][3] = {
+        {1, 1, 1},   {1, 7, 3},      {2, 1, 16},     {3, 5, 1},     {7, 13, 17},    {16, 16, 16},
+        {1, 97, 64}, {31, 33, 29},   {64, 64, 127},  {65, 130, 67}, {128, 50, 257}, {5, 300, 64},
+        {0, 4, 4},   {390, 400, 21}, {100, 500, 37}, {32, 50, 80},  {9, 97, 33}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (int flags = r->exact || shapes[i][0] * shapes[i][1] > 20000 ? 11 : 0; flags < 32; flags++)
             for (int type = 0; type < 2; type++)
