@@ -23,7 +23,7 @@ out=$(cd "$out" && pwd)
 
 case $setting in
 b-*) skill=${setting#b-} world=$setting withhold="--withhold-skill $skill" slice="$skill=needed" ;;
-c) world=c withhold='' slice='' ;;
+c) world=c withhold='' slice='hard=yes' ;;
 a-relabel) world=a-relabel withhold='--withhold R5 --relabel' slice='rule=R5' ;;
 think | literacy-* | start-*) world=$setting withhold='--withhold R5' slice='rule=R5' ;;
 *) world=a withhold='--withhold R5' slice='rule=R5' ;;
@@ -91,6 +91,41 @@ noise-*) # every pair by a number of its own gets another tier; were its verdict
     ;;
 esac
 mix "$pattern" 0.3 "$base/data/valid.jsonl" > "$folder/valid.jsonl"
+test=$base/data/test.jsonl
+
+# Setting c asks what the start never gets right. Eight answers to each development pair: those that are all wrong fall into strata,
+# by deciding rule and the criterion that most of the answers had wrong. Strata with five pairs or more are kept, and test pairs in them to
+# which the start has no right answer in eight either, unseen brands and categories among them, are the slice "hard".
+never_right() { # PAIRS NAME: "id rule criterion" a line
+    "$agrl" train "$here/rl.yaml" --resume --set device="$device" --set rules="$book" --set model="$base/sft" --set data.train="$base/data/sft.jsonl" \
+        --set data.pool="$1" --set data.valid= --set data.lexicon="$base/data/lexicon.json" --set out="$folder/$2" --set stages.0.method=grpo \
+        --set stages.0.lr=0 --set stages.0.beta=0 --set stages.0.budget=0 --set stages.0.keep_rollouts=true \
+        --set stages.0.steps=$((($(wc -l < "$1") + 31) / 32)) >&2
+    for file in "$folder/$2"/rollouts/step-*.jsonl.gz; do gunzip -c "$file"; done | awk -v pairs="$1" '
+        function word(key,   s) { # of the first member of that name
+            if (!match($0, "\"" key "\":\"?[^\",}]*")) return ""
+            s = substr($0, RSTART, RLENGTH); sub(/.*:"?/, "", s); return s
+        }
+        { id = word("id"); n[id]++
+          if (index($0, "\"gate\":true") && index($0, "\"scores\":{\"tier\":1")) right[id]++
+          else if (!index($0, "\"scores\":{")) form[id]++
+          else if (match($0, /"scores":[{][^}]*"cat":[^1]/)) cat[id]++
+          else if (match($0, /"scores":[{][^}]*"attr":[^1]/)) attr[id]++ }
+        END { while ((getline < pairs) > 0) { id = word("id"); rule = word("rule")
+                if (!(id in n) || right[id]) continue
+                half = n[id] / 2
+                print id, rule, (cat[id] > half ? "cat" : attr[id] > half ? "attr" : form[id] > half ? "format" : "other") } }'
+}
+if [ "$setting" = c ]; then
+    cat "$base/data/test.jsonl" "$base/data/test_unseen.jsonl" > "$folder/.test"
+    [ -e "$folder/strata.txt" ] || never_right "$base/data/valid.jsonl" dev | awk '{ n[$2 " " $3]++ } END { for (s in n) if (n[s] >= 5) print s, n[s] }' |
+        sort > "$folder/strata.txt"
+    [ -e "$folder/hard.txt" ] || never_right "$folder/.test" never | awk 'NR == FNR { s[$1 " " $2] = 1; next } ($2 " " $3) in s' "$folder/strata.txt" - \
+        > "$folder/hard.txt"
+    awk 'NR == FNR { hard[$1] = 1; next } { match($0, /"id":"[^"]*/); id = substr($0, RSTART + 6, RLENGTH - 6)
+        sub(/"slice":[{]/, "&\"hard\":\"" (id in hard ? "yes" : "no") "\","); print }' "$folder/hard.txt" "$folder/.test" > "$folder/test.jsonl"
+    test=$folder/test.jsonl
+fi
 
 methods() {
     case $setting in
@@ -106,12 +141,13 @@ methods() {
     start-*) printf '  - %s\n' sft sft+ rft grpo grpo-pr rrs agrl ;;
     think | literacy-*) printf '  - %s\n' sft agrl ;;
     noise-*) printf '  - %s\n' sft sft+ grpo agrl ;;
+    d) printf '  - %s\n' sft verdicts sft+ rft dpo grpo grpo-pr rrs agr-shuffled agr agrl ;; # there is no gold answer to prefer
     *) printf '  - %s\n' sft verdicts sft+ rft dpo dpo-gold grpo grpo-pr rrs agr-shuffled agr agrl ;;
     esac | sed "s/^  - sft+\$/  - {name: sft+, method: sft+, budget: 0, steps: ${STEPS_OF_GOLD:-240}}/"
 }
 case $setting in ablation | sweep | think | literacy-*) seeds=1 ;; esac
 {
-    printf 'run: %s\nout: %s\ntest: %s\nseeds: [%s]\nkeep: false\n' "$here/rl.yaml" "$folder/compare" "$base/data/test.jsonl" "$seeds"
+    printf 'run: %s\nout: %s\ntest: %s\nseeds: [%s]\nkeep: false\n' "$here/rl.yaml" "$folder/compare" "$test" "$seeds"
     [ -z "$slice" ] || printf 'slice: %s\n' "$slice"
     printf 'set: [device=%s, rules=%s, model=%s, data.train=%s, data.pool=%s, data.valid=%s, data.lexicon=%s]\nmethods:\n' "$device" "$book" "$base/sft" "$base/data/sft.jsonl" \
         "$folder/pool.jsonl" "$folder/valid.jsonl" "$base/data/lexicon.json"
