@@ -2,6 +2,7 @@
 #include "train/memory.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
@@ -32,6 +33,36 @@ void ag_memory_visit(ag_prompt_memory *p, double success)
     p->success = keep_share * p->success + (1 - keep_share) * success;
     if (p->success > easier_above && p->level > 1) p->level--;
     if (success > 0) p->unsolved = 0;
+}
+
+double ag_memory_uncertainty(const ag_prompt_memory *p)
+{
+    if (p->visits == 0) return 0.25;
+    double mean = p->success / (1 - pow(keep_share, (double)p->visits));
+    return mean < 1 ? mean * (1 - mean) : 0;
+}
+
+static double draw_weight(const ag_prompt_memory *p, bool by_uncertainty)
+{
+    if (by_uncertainty) return ag_memory_uncertainty(p);
+    return p->visits > 0 && !(p->success > 0);
+}
+
+bool ag_memory_draw(const ag_memory *m, double uncertain, double unsolved, ag_rng *rng, size_t *prompt)
+{
+    double kind = ag_rng_double(rng), total = 0;
+    bool by_uncertainty = kind < uncertain;
+    if (kind >= uncertain + unsolved) return false;
+    for (size_t i = 0; i < m->count; i++) total += draw_weight(&m->items[i], by_uncertainty);
+    double at = ag_rng_double(rng) * total, sum = 0;
+    for (size_t i = 0; i < m->count; i++) {
+        double weight = draw_weight(&m->items[i], by_uncertainty);
+        sum += weight;
+        if (!(weight > 0)) continue;
+        *prompt = i; /* where rounding leaves the sum below `at`: the last that has a weight */
+        if (sum > at) break;
+    }
+    return total > 0;
 }
 
 /* --- state/replay.json ----------------------------------------------------------------------------------------- */

@@ -4,6 +4,7 @@
 #ifndef AG_TRAIN_MEMORY_H
 #define AG_TRAIN_MEMORY_H
 
+#include "base/rng.h"
 #include "data/pair.h"
 
 typedef struct ag_prompt_memory {
@@ -24,6 +25,14 @@ void ag_memory_free(ag_memory *memory);
 /* A group of a prompt was sampled: `success` of its plain answers. The mean starts at 0; above 0.35 the prompt needs one level less
  * the next time. A success ends an unsolved streak. */
 void ag_memory_visit(ag_prompt_memory *prompt, double success);
+
+/* How open it is whether a prompt's next answer succeeds: p (1 - p), p the moving mean without its start at 0; a prompt that was
+ * not seen yet is as open as can be. */
+double ag_memory_uncertainty(const ag_prompt_memory *prompt);
+/* Draws a prompt (METHOD.md section 10): in a share `uncertain` of the draws by that measure; in a share `unsolved` one of those that
+ * were seen and never succeeded without a hint, each as likely. False in all others, or where none is of the kind drawn: *prompt is
+ * as it was, and the caller draws from the whole pool. */
+bool ag_memory_draw(const ag_memory *memory, double uncertain, double unsolved, ag_rng *rng, size_t *prompt);
 
 /* state/replay.json: the prompts that were visited, by their place in the pool. */
 ag_status ag_memory_save(const ag_memory *memory, const ag_pair_list *pool, const char *dir, ag_error *err);

@@ -209,6 +209,18 @@ ag_sampler ag_policy_sampler(const ag_policy_step *s)
                         .version = t->optimizer.step};
 }
 
+/* The step's draw number `n`: by what is remembered of the prompts, or the pool's next in turn. */
+static ag_status draw_prompt(ag_policy_step *s, size_t n, size_t *pair)
+{
+    ag_trainer *t = s->t;
+    ag_rng rng = ag_rng_at((uint64_t)t->settings->seed, AG_RNG_SHUFFLE, (uint64_t)t->state.stage,
+                           (uint64_t)t->state.step, n, 1);
+    if (ag_memory_draw(&t->memory, s->stage->draw_uncertain, s->stage->draw_unsolved, &rng, pair))
+        return AG_OK;
+    return ag_stream_at(&t->pool_stream, t, AG_STREAM_POOL, t->pool->count, t->state.pool_position++, pair,
+                        s->err);
+}
+
 /* Draws `n` prompts from the pool, samples a group of answers to each, and replays those that fail. */
 static ag_status sample_groups(ag_policy_step *s, size_t n)
 {
@@ -219,8 +231,7 @@ static ag_status sample_groups(ag_policy_step *s, size_t n)
     ag_status status = requests ? AG_OK : ag_fail_memory(s->err, "prompts");
     for (size_t i = 0; i < n && status == AG_OK; i++) {
         size_t pair = 0;
-        status = ag_stream_at(&t->pool_stream, t, AG_STREAM_POOL, t->pool->count, t->state.pool_position++,
-                              &pair, s->err);
+        status = draw_prompt(s, group + i, &pair);
         if (status == AG_OK)
             requests[i] = (ag_rollout_request){
                 .pair = pair, .samples = (int32_t)s->stage->group, .draw = draws_of(s, pair, requests, i)};

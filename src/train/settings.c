@@ -186,6 +186,12 @@ static const row stage_rows[] = {
     {"mini_batches", WHOLE, STAGE(mini_batches), "1", 1, 1000, NULL, "updates a pass", SAMPLES},
     {"refills", WHOLE, STAGE(refills), "3", 0, 100, NULL,
      "how often more prompts are drawn while less than three quarters of the groups have a signal", SAMPLES},
+    {"draw_uncertain", NUMBER, STAGE(draw_uncertain), "0", 0, 1, NULL,
+     "share of the prompts that are drawn by how open their success is; those not seen yet are the most open",
+     SAMPLES},
+    {"draw_unsolved", NUMBER, STAGE(draw_unsolved), "0", 0, 1, NULL,
+     "share of the prompts that are drawn from those that never succeeded yet; the others come in turn",
+     SAMPLES},
     {"keep_rollouts", SWITCH, STAGE(keep_rollouts), "true", 0, 0, NULL, "write every rollout to rollouts/",
      SAMPLES},
     {"rollouts", PATH, STAGE(rollouts), "", 0, 0, NULL,
@@ -451,6 +457,11 @@ static ag_status check(const ag_settings *s, const char *path, ag_error *err)
             return ag_fail(err, AG_ERR_USAGE,
                            "%s: stage %d: optimizer muon updates whole matrices; use adamw with lora.rank",
                            path, i);
+        if (has_part(stage, SAMPLES) && stage->draw_uncertain + stage->draw_unsolved > 1)
+            return ag_fail(err, AG_ERR_USAGE,
+                           "%s: stage %d: draw_uncertain (%g) and draw_unsolved (%g) are shares: together at "
+                           "most 1",
+                           path, i, stage->draw_uncertain, stage->draw_unsolved);
         if (has_part(stage, REPLAYS) && stage->replay_most >= stage->group)
             return ag_fail(
                 err, AG_ERR_USAGE,

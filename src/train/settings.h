@@ -43,11 +43,12 @@ typedef struct ag_stage {
     const char *aggregation; /* token_mean, sequence_mean, dr_grpo */
     double anchor;           /* weight of gold answers' cross-entropy */
     long anchor_batch;
-    double preference;         /* DPO's beta */
-    long passes, mini_batches; /* over a step's rollouts; updates a pass */
-    long refills;              /* more draws where groups have no signal */
-    bool keep_rollouts;        /* write rollouts/ */
-    const char *rollouts;      /* recorded ones to train on; empty: sample */
+    double preference;                    /* DPO's beta */
+    long passes, mini_batches;            /* over a step's rollouts; updates a pass */
+    long refills;                         /* more draws where groups have no signal */
+    double draw_uncertain, draw_unsolved; /* shares of the prompts drawn by what is remembered of them */
+    bool keep_rollouts;                   /* write rollouts/ */
+    const char *rollouts;                 /* recorded ones to train on; empty: sample */
     /* of methods that replay; METHOD.md sections 7 to 9 */
     double trigger; /* share of successes up to which a prompt is replayed */
     long hint_answers, hint_level;

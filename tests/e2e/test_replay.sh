@@ -24,7 +24,7 @@ sed -e 's/^scratch.*/model: sft/; /^hints/d; /^stages/,$d; s/lexicon/pool: pool.
 cat >> rl.yaml << 'YAML'
 stages:
   - {method: agr, steps: 20, batch: 8, group: 6, lr: 5.0e-4, refills: 1, checkpoint_every: 4, replay_warmup: 0.2, replay_tail: 0.2,
-     beta: 0.02, replay_most: 2}
+     beta: 0.02, replay_most: 2, draw_uncertain: 0.3, draw_unsolved: 0.2}
 YAML
 run 0 "$AGRL" train sft.yaml
 
@@ -96,8 +96,8 @@ way() { # SETTING...: eight steps with hints from the first on, enough of them a
 }
 way --set out=way
 for set in anchor=0.5 entropy=0.05 beta=0.3 guided_mode=hinted guided_mode=transfer guided_weight=none guided_floor=0.9 guided_weight=seq \
-    guided_weight=shaped guided_loss=0.3 rescued_negatives=drop trigger=0.5 hint_answers=2 hint_level=2 replay_most=1 guided_share=0.01 geo_min=0.9 \
-    hint_dropout=0.6; do
+    guided_weight=shaped guided_loss=0.3 rescued_negatives=drop trigger=0.5 hint_answers=2 hint_level=2 replay_most=1 guided_share=0.01 geo_min=1 \
+    hint_dropout=0.6 draw_uncertain=0.7 draw_unsolved=0.6; do
     way --set out="way-$set" --set "stages.0.$set"
     field grad_norm way/metrics.jsonl > a && field grad_norm "way-$set/metrics.jsonl" > b
     cmp -s a b && wrong "$set changes nothing"
@@ -136,6 +136,7 @@ refuse() { # SETTING TEXT
     absent refused
 }
 refuse stages.0.replay_most=6 'replay_most (6) must be below group (6)'
+refuse stages.0.draw_uncertain=0.9 'draw_uncertain (0.9) and draw_unsolved (0.2) are shares: together at most 1'
 refuse stages.0.hint_level=6 'hint_level must be between 1 and 5'
 refuse stages.0.trigger=1 'trigger must be between'
 refuse stages.0.guided_weight=half 'guided_weight must be one of'

@@ -50,6 +50,49 @@ static void test_levels(void **state)
     ag_memory_free(&m);
 }
 
+/* Draws come as often as their weights say; what has none never comes. */
+static void test_draws(void **state)
+{
+    enum { POOL = 6, DRAWS = 60000 };
+    (void)state;
+    ag_memory m = {0};
+    int count[POOL] = {0}, in_turn = 0;
+    assert_int_equal(ag_memory_create(&m, POOL, NULL), AG_OK);
+    for (int i = 0; i < 8; i++) {
+        ag_memory_visit(&m.items[0], 1);     /* surely right */
+        ag_memory_visit(&m.items[1], 0.5);   /* p = 1/2 */
+        ag_memory_visit(&m.items[2], 0.125); /* p = 1/8 */
+        ag_memory_visit(&m.items[3], 0);     /* never right */
+        ag_memory_visit(&m.items[4], 0);
+    } /* the last one was not seen */
+    const double open[POOL] = {0, 0.25, 7.0 / 64, 0, 0, 0.25};
+    double total = 0;
+    for (int i = 0; i < POOL; i++) {
+        assert_true(fabs(ag_memory_uncertainty(&m.items[i]) - open[i]) < 1e-12);
+        total += open[i];
+    }
+    ag_rng rng = ag_rng_at(1, AG_RNG_TEST, 0, 0, 0, 0);
+    for (int i = 0; i < DRAWS; i++) {
+        size_t at = POOL;
+        if (ag_memory_draw(&m, 0.5, 0.2, &rng, &at))
+            count[at]++;
+        else
+            in_turn += at == POOL;
+    }
+    assert_true(fabs(in_turn / (double)DRAWS - 0.3) < 0.01);
+    for (int i = 0; i < POOL; i++) {
+        double share = 0.5 * open[i] / total + (i == 3 || i == 4 ? 0.1 : 0);
+        assert_true(fabs(count[i] / (double)DRAWS - share) < 0.01);
+        assert_true(share > 0 || count[i] == 0);
+    }
+    for (int i = 1; i < POOL; i++)
+        for (int k = 0; k < 40; k++) ag_memory_visit(&m.items[i], 1);
+    size_t at = POOL;
+    for (int i = 0; i < 1000; i++) assert_false(ag_memory_draw(&m, 0, 1, &rng, &at)); /* none is unsolved */
+    assert_int_equal(at, POOL);
+    ag_memory_free(&m);
+}
+
 static void test_saved(void **state)
 {
     (void)state;
@@ -129,7 +172,7 @@ static void test_unsolved(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_levels), cmocka_unit_test(test_saved),
-                                       cmocka_unit_test(test_unsolved)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_levels), cmocka_unit_test(test_draws),
+                                       cmocka_unit_test(test_saved), cmocka_unit_test(test_unsolved)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
