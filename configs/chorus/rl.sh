@@ -28,13 +28,13 @@ mixed() { # FILE: all pairs of R3, and others until R3 has three in ten
 mixed "$out/data/rl.jsonl" > "$out/pool.jsonl"
 mixed "$out/data/valid.jsonl" > "$out/valid.jsonl"
 head -n 600 "$out/data/test.jsonl" | cat - "$out/data/test_unseen.jsonl" > "$out/test.jsonl"
-printf 'run: %s\nout: %s\ntest: %s\nseeds: [1]\nslice: rule=R3\n' "$here/rl.yaml" "$out/compare" "$out/test.jsonl" > "$out/plan.yaml"
-printf 'set: [model=%s, rules=%s, data.train=%s, data.pool=%s, data.valid=%s, data.lexicon=%s]\nmethods: [sft, grpo, agrl]\n' "$out/sft" \
+printf 'run: %s\nout: %s\ntest: %s\nseeds: [1]\nslice: rule=R3\nagainst: agrl\n' "$here/rl.yaml" "$out/compare" "$out/test.jsonl" > "$out/plan.yaml"
+printf 'set: [model=%s, rules=%s, data.train=%s, data.pool=%s, data.valid=%s, data.lexicon=%s]\nmethods: [sft, agrl, grpo]\n' "$out/sft" \
     "$rules" "$out/data/sft.jsonl" "$out/pool.jsonl" "$out/valid.jsonl" "$out/data/lexicon.json" >> "$out/plan.yaml"
 "$agrl" compare "$out/plan.yaml" "$@"
 
 [ -e "$out/rated.jsonl" ] || "$agrl" import chorus "$rated" --rules "$rules" --out "$out/rated.jsonl"
-for row in sft grpo agrl; do
+for row in sft agrl grpo; do
     case $row in sft) model=$out/sft ;; *) model=$out/compare/$row/seed-1 ;; esac
     "$agrl" judge --model "$model" --rules "$rules" --out "$out/rated.$row.jsonl" "$out/rated.jsonl"
     echo "$row, against people's ratings"

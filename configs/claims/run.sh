@@ -8,7 +8,7 @@
 #   sweep        learning rate and KL of the baselines, as a           think        as a, the answer's tier last
 #   literacy-0 ...  as a, with hints in 0 % of the first training's prompts
 #   start-20 ...    as a, with 20 pairs of R5 in the first training                 a-long  GRPO, GRPO-PR and RRS with three times the tokens
-# DEVICE=cuda trains and judges there.
+# DEVICE=cuda trains and judges there; ONLY_START=1 ends with the model that all methods start from.
 set -eu
 [ $# -ge 2 ] || { sed -n '2,12s/^# //p' "$0" >&2; exit 2; }
 setting=$1 out=$2
@@ -53,6 +53,7 @@ esac
 [ -e "$base/sft/done" ] || "$agrl" train "$here/sft.yaml" --resume --set device="$device" --set data.train="$base/data/sft.jsonl" \
     --set data.valid="$base/data/valid.jsonl" --set data.lexicon="$base/data/lexicon.json" --set out="$base/sft" --set rules="$book" $first
 touch "$base/sft/done"
+[ -z "${ONLY_START:-}" ] || exit 0
 
 # Pool and validation pairs: all that need what was left out, and so many others that they are SHARE of the file; empty: as they come.
 mix() { # PATTERN SHARE FILE

@@ -1,0 +1,24 @@
+#!/bin/sh
+# Every comparison of docs/RESULTS.md: first the models that they start from, then the settings, AT_ONCE of them at a time with JOBS cells each.
+# Safe to stop and start again. With DEVICE=cuda start nvidia-cuda-mps-control first (docs/PERFORMANCE.md).
+# usage: [DEVICE=cuda] [AT_ONCE=2] [JOBS=15] configs/claims/all.sh OUT [SETTING...]
+set -eu
+[ $# -ge 1 ] || { sed -n '2,4s/^# //p' "$0" >&2; exit 2; }
+run=$(cd "$(dirname "$0")" && pwd)/run.sh
+mkdir -p "$1"
+out=$(cd "$1" && pwd)
+shift
+[ $# -gt 0 ] || set -- a d c b-units b-synonyms b-hierarchy a-natural a-long noise-0 noise-5 noise-10 noise-20 ablation sweep \
+    a-relabel start-20 think literacy-0 literacy-25
+
+# Settings that share a start wait for it here.
+for setting in "$@"; do
+    case $setting in
+    b-* | c | a-relabel | think | literacy-* | start-*) echo "$setting" ;;
+    *) echo a ;;
+    esac
+done | sort -u | ONLY_START=1 xargs -P "${JOBS:-2}" -I '{}' "$run" '{}' "$out" > "$out/starts.log" 2>&1
+
+printf '%s\n' "$@" | xargs -P "${AT_ONCE:-1}" -I '{}' sh -c '
+    if "$1" "$2" "$3" --jobs "$4" > "$3/$2.log" 2>&1; then echo "$2: $3/$2/compare/report.html"; else echo "$2: stopped, see $3/$2.log"; fi' \
+    - "$run" '{}' "$out" "${JOBS:-2}"
