@@ -29,7 +29,7 @@ const ag_command ag_commands[] = {
     {"train", "train a judge as a run file says", ag_cmd_train, "Train and judge"},
     {"plan", "how much memory a run needs", ag_cmd_plan, "Train and judge"},
     {"compare", "methods against each other, with several seeds", ag_cmd_compare, "Train and judge"},
-    {"eval", "measure a judge on labelled pairs", ag_cmd_eval, "Train and judge"},
+    {"eval", "measure a judge on labelled pairs, or a ranking against qrels", ag_cmd_eval, "Train and judge"},
     {"judge", "judge pairs: tier, probabilities, reasons", ag_cmd_judge, "Train and judge"},
     {"report", "write a run's page", ag_cmd_report, "Train and judge"},
     {"explain", "why a sampled answer earned what it did", ag_cmd_explain, "Train and judge"},

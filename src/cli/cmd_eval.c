@@ -1,4 +1,4 @@
-/* cmd_eval.c: `agrl eval` and `agrl report`: how good a judge is, as a table, as JSON and as a page. */
+/* cmd_eval.c: `agrl eval` and `agrl report`: how good a judge or a ranking is, as a table, as JSON and as a page. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "cli/commands.h"
 #include "cli/judge_open.h"
+#include "eval/ranking.h"
 #include "eval/report.h"
 
 typedef struct evaluation {
@@ -179,10 +180,12 @@ static ag_status write_report(const evaluation *e, const char *title, const char
     return status;
 }
 
-static ag_status print_metrics(const json_t *metrics, bool json, ag_error *err)
+typedef ag_status (*table_writer)(ag_str *out, const json_t *metrics, ag_error *err);
+
+static ag_status print_metrics(const json_t *metrics, bool json, table_writer table, ag_error *err)
 {
     ag_str text = {0};
-    ag_status status = json ? ag_json_dump(&text, metrics, err) : ag_metrics_table(&text, metrics, err);
+    ag_status status = json ? ag_json_dump(&text, metrics, err) : table(&text, metrics, err);
     if (status == AG_OK) status = ag_str_ok(&text, err);
     if (status == AG_OK) printf("%s%s", ag_str_text(&text), json ? "\n" : "");
     ag_str_free(&text);
@@ -192,6 +195,7 @@ static ag_status print_metrics(const json_t *metrics, bool json, ag_error *err)
 typedef struct eval_options {
     ag_model_choice choice;
     const char *rules, *lexicon, *data, *judged, *report, *out, *aggregate;
+    const char *run, *qrels, *measures;
     long limit, answers, draws, seed;
     bool json;
 } eval_options;
@@ -215,7 +219,8 @@ static ag_status evaluate(const eval_options *o, ag_error *err)
     evaluation e = {.arena = {.name = "evaluation"}};
     ag_status status = AG_OK;
     if (!o->data)
-        status = ag_fail(err, AG_ERR_USAGE, "--data is missing: pairs with gold tiers");
+        status = ag_fail(err, AG_ERR_USAGE,
+                         "--data is missing: pairs with gold tiers (or --run and --qrels: a ranking)");
     else if (o->judged && o->choice.model)
         status = ag_fail(err, AG_ERR_USAGE, "--judged and --model exclude each other");
     if (status == AG_OK) status = check_outputs(o, err);
@@ -231,7 +236,7 @@ static ag_status evaluate(const eval_options *o, ag_error *err)
     if (status == AG_OK && o->report)
         status = write_report(&e, o->judged ? o->judged : o->choice.model, o->judged ? NULL : o->choice.model,
                               o->report, err);
-    if (status == AG_OK) status = print_metrics(e.metrics, o->json, err);
+    if (status == AG_OK) status = print_metrics(e.metrics, o->json, ag_metrics_table, err);
     json_decref(e.metrics);
     ag_judgements_free(e.judged, e.judged ? e.pairs.count : 0);
     ag_pair_list_free(&e.pairs);
@@ -240,10 +245,68 @@ static ag_status evaluate(const eval_options *o, ag_error *err)
     return status;
 }
 
+/* --- a run of any system against qrels: no model, no rulebook ------------------------------------------------------- */
+
+static ag_status check_run(const eval_options *o, ag_error *err)
+{
+    const struct {
+        const char *name, *value;
+    } others[] = {{"model", o->choice.model},
+                  {"judged", o->judged},
+                  {"rules", o->rules},
+                  {"data", o->data},
+                  {"lexicon", o->lexicon},
+                  {"report", o->report},
+                  {"limit", o->limit ? "" : NULL},
+                  {"answers", o->answers >= 0 ? "" : NULL}};
+    if (!o->run) return ag_fail(err, AG_ERR_USAGE, "--run is missing: the documents that a system returned");
+    if (!o->qrels)
+        return ag_fail(err, AG_ERR_USAGE, "--qrels is missing: the judgments that --run is held against");
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (others[i].value)
+            return ag_fail(err, AG_ERR_USAGE, "--run and --%s exclude each other", others[i].name);
+    if (strcmp(o->run, "-") == 0 && strcmp(o->qrels, "-") == 0)
+        return ag_fail(err, AG_ERR_USAGE, "--run and --qrels cannot both come from standard input");
+    AG_TRY(ag_path_out_ready(o->out, err));
+    AG_TRY(ag_path_distinct(o->out, o->run, err));
+    return ag_path_distinct(o->out, o->qrels, err);
+}
+
+static ag_status evaluate_run(const eval_options *o, ag_error *err)
+{
+    ag_rank_measure *measures = NULL;
+    size_t count = 0;
+    ag_trec qrels = {0}, run = {0};
+    json_t *metrics = NULL;
+    ag_status status = check_run(o, err);
+    if (status == AG_OK) status = ag_rank_measures_parse(&measures, &count, o->measures, err);
+    if (status == AG_OK) status = ag_trec_load_qrels(&qrels, o->qrels, err);
+    if (status == AG_OK) status = ag_trec_load_run(&run, o->run, err);
+    if (status == AG_OK)
+        status = ag_rank_json(&metrics, &qrels, &run, measures, count, (int)o->draws, (uint64_t)o->seed, err);
+    if (status == AG_OK && o->out) status = ag_json_save(o->out, metrics, err);
+    if (status == AG_OK) status = print_metrics(metrics, o->json, ag_rank_table, err);
+    json_decref(metrics);
+    ag_trec_free(&qrels);
+    ag_trec_free(&run);
+    ag_free(measures);
+    return status;
+}
+
 int ag_cmd_eval(int argc, char **argv)
 {
-    eval_options o = {
-        .choice = AG_MODEL_CHOICE_DEFAULTS, .aggregate = "given", .answers = -1, .draws = 1000, .seed = 1};
+    eval_options o = {.choice = AG_MODEL_CHOICE_DEFAULTS,
+                      .aggregate = "given",
+                      .measures = "nDCG@10,P@10,AP,RR,R@100",
+                      .answers = -1,
+                      .draws = 1000,
+                      .seed = 1};
+    ag_str measures = {0};
+    ag_str_addf(
+        &measures,
+        "of --run, by the names of ir_measures (default %s); rel: the lowest grade that is relevant (1):",
+        o.measures);
+    ag_rank_measures_help(&measures);
     const ag_option options[] = {
         AG_MODEL_OPTIONS(o.choice),
         {"rules", AG_OPT_STRING, &o.rules, "BOOK", "the rulebook", 0, 0},
@@ -257,22 +320,32 @@ int ag_cmd_eval(int argc, char **argv)
         {"limit", AG_OPT_INT, &o.limit, "N", "only the first N pairs; 0: all", 0, 1e12},
         {"answers", AG_OPT_INT, &o.answers, "N", "whole answers for the first N pairs only; -1: all", -1,
          1e12},
+        {"run", AG_OPT_STRING, &o.run, "FILE",
+         "a TREC run (query Q0 doc rank score tag), in place of a judge", 0, 0},
+        {"qrels", AG_OPT_STRING, &o.qrels, "FILE", "the judgments of --run (query iteration doc relevance)",
+         0, 0},
+        {"measures", AG_OPT_STRING, &o.measures, "LIST", ag_str_text(&measures), 0, 0},
         {"draws", AG_OPT_INT, &o.draws, "N", "bootstrap draws; 0: no intervals", 0, 1000000},
         {"seed", AG_OPT_INT, &o.seed, "N", "of the bootstrap", 0, 9e15},
         {"report", AG_OPT_STRING, &o.report, "FILE", "write report.html here", 0, 0},
         {"out", AG_OPT_STRING, &o.out, "FILE", "write every number as JSON here", 0, 0},
         {"json", AG_OPT_FLAG, &o.json, NULL, "print JSON", 0, 0},
         {NULL, AG_OPT_FLAG, NULL, NULL, NULL, 0, 0}};
-    const ag_usage usage = {"agrl eval --model M --rules BOOK --data PAIRS [options]",
+    const ag_usage usage = {"agrl eval --model M --rules BOOK --data PAIRS [options]\n"
+                            "       agrl eval --run RUN --qrels QRELS [--measures LIST]",
                             "Measures a judge on labelled pairs: tiers by probability, and format, "
                             "self-consistency and rule adherence of greedy answers "
-                            "without a grammar mask. Intervals are by bootstrap over queries.",
+                            "without a grammar mask. Intervals are by bootstrap over queries. "
+                            "With --run, measures the ranking of any system against qrels, as trec_eval and "
+                            "ir_measures do.",
                             0, 0};
     char **args;
     int n, code = ag_options_parse(&usage, options, argc, argv, &args, &n);
+    ag_str_free(&measures);
     if (code >= 0) return code;
     ag_error err = {0};
-    return evaluate(&o, &err) == AG_OK ? 0 : ag_cli_fail(&err);
+    ag_status status = o.run || o.qrels ? evaluate_run(&o, &err) : evaluate(&o, &err);
+    return status == AG_OK ? 0 : ag_cli_fail(&err);
 }
 
 static ag_status report(const char *run_dir, const char *metrics_path, const char *out, ag_error *err)

@@ -1,59 +1,29 @@
-/* import_qrels.c: TREC qrels ("query-id iteration document-id relevance") and BEIR's three columns with a
- * header. */
-#include <string.h>
-
+/* import_qrels.c: TREC qrels and BEIR's three columns as judgments. */
 #include "data/import.h"
+#include "data/trec_scan.h"
 
-enum { COLUMNS = 4 };
+typedef struct listener {
+    ag_judgment_visit visit;
+    void *context;
+} listener;
 
-/* Splits at blanks in place; more than COLUMNS counts as COLUMNS + 1. */
-static int split_columns(char *line, char *columns[COLUMNS])
+static ag_status pass_on(void *context, const ag_trec_line *line, ag_error *err)
 {
-    static const char blank[] = " \t\r";
-    int n = 0;
-    for (char *at = line + strspn(line, blank); *at; at += strspn(at, blank)) {
-        if (n == COLUMNS) return n + 1;
-        columns[n++] = at;
-        at += strcspn(at, blank);
-        if (*at) *at++ = '\0';
-    }
-    return n;
+    const listener *to = context;
+    json_t *label = json_real(line->number);
+    ag_judgment judgment = {
+        .query_id = line->query, .doc = line->doc, .label = label, .path = line->path, .line = line->line};
+    ag_status status = label ? to->visit(to->context, &judgment, err) : ag_fail_memory(err, "label");
+    json_decref(label);
+    return status;
 }
 
 static ag_status scan_qrels(const ag_import *import, const char *path, ag_judgment_visit visit, void *context,
                             ag_error *err)
 {
-    ag_lines *lines;
-    char *line, *columns[COLUMNS];
-    size_t len, bad;
+    listener to = {visit, context};
     (void)import;
-    ag_status status = ag_lines_open(&lines, path, err);
-    while (status == AG_OK && (status = ag_lines_next(lines, &line, &len, err)) == AG_OK && line) {
-        double relevance;
-        long number = ag_lines_number(lines);
-        bool text = ag_utf8_valid(line, len, &bad);
-        int n = split_columns(line, columns);
-        if (n == 0) continue;
-        if (number == 1 && n == 3 && strcmp(columns[2], "score") == 0) continue; /* BEIR's header */
-        if (!text || n < 3 || n > COLUMNS || !ag_number_parse(columns[n - 1], &relevance)) {
-            status = ag_fail(
-                err, AG_ERR_INPUT,
-                "%s:%ld: not 'query-id iteration document-id relevance' (or three columns without "
-                "iteration), with a number last",
-                ag_lines_path(lines), number);
-            break;
-        }
-        json_t *label = json_real(relevance);
-        ag_judgment judgment = {.query_id = columns[0],
-                                .doc = columns[n - 2],
-                                .label = label,
-                                .path = ag_lines_path(lines),
-                                .line = number};
-        status = label ? visit(context, &judgment, err) : ag_fail_memory(err, "label");
-        json_decref(label);
-    }
-    ag_lines_close(lines);
-    return status;
+    return ag_trec_scan(path, &ag_trec_qrels, pass_on, &to, err);
 }
 
 ag_status ag_import_qrels(ag_import *import, const ag_importer *self, ag_error *err)

@@ -45,8 +45,7 @@ double ag_draws_spread(double *draws, size_t n, double *low, double *high, size_
     return sqrt(square / (double)(used - 1));
 }
 
-/* How often each group is in draw d. */
-static void draw_groups(uint32_t *times, size_t groups, uint64_t seed, int d)
+void ag_draw_groups(uint32_t *times, size_t groups, uint64_t seed, int d)
 {
     ag_rng rng = ag_rng_at(seed, AG_RNG_BOOTSTRAP, (uint64_t)d, 0, 0, 0);
     memset(times, 0, groups * sizeof *times);
@@ -65,13 +64,12 @@ static void add_drawn(double *restrict sums, const ag_groups *groups, const uint
     }
 }
 
-ag_status ag_draws_check(int draws, const ag_groups *groups, ag_error *err)
+ag_status ag_draws_check(int draws, size_t groups, ag_error *err)
 {
     if (draws < 0 || draws > AG_MAX_DRAWS)
         return ag_fail(err, AG_ERR_USAGE, "bootstrap draws must be 0 to %d, not %d", (int)AG_MAX_DRAWS,
                        draws);
-    if (groups->count > UINT32_MAX)
-        return ag_fail(err, AG_ERR_UNSUPPORTED, "too many query groups to resample");
+    if (groups > UINT32_MAX) return ag_fail(err, AG_ERR_UNSUPPORTED, "too many query groups to resample");
     return AG_OK;
 }
 
@@ -95,7 +93,7 @@ ag_status ag_bootstrap(ag_estimate *estimates, const ag_measure *measures, size_
     const ag_book *book = groups->records->book;
     double *sums = ag_calloc(groups->width, sizeof *sums), *samples = NULL;
     uint32_t *times = ag_calloc(groups->count, sizeof *times);
-    ag_status status = ag_draws_check(draws, groups, err);
+    ag_status status = ag_draws_check(draws, groups->count, err);
     if (status) goto out;
     samples = ag_calloc(n * (size_t)draws, sizeof *samples);
     if (!sums || !times || !samples) {
@@ -110,7 +108,7 @@ ag_status ag_bootstrap(ag_estimate *estimates, const ag_measure *measures, size_
     }
     if (groups->count < 2) goto out; /* one group says nothing of how much groups differ */
     for (int d = 0; d < draws; d++) {
-        draw_groups(times, groups->count, seed, d);
+        ag_draw_groups(times, groups->count, seed, d);
         add_drawn(sums, groups, times);
         for (size_t m = 0; m < n; m++)
             samples[m * (size_t)draws + (size_t)d] = measures[m].metric->of(&t, measures[m].index);
@@ -183,13 +181,13 @@ ag_status ag_runs_draw(double *samples, const ag_runs *runs, const ag_metric *me
     const ag_groups *first = runs->groups;
     double *sums = ag_calloc(first->width, sizeof *sums);
     uint32_t *times = ag_calloc(first->count, sizeof *times);
-    ag_status status = ag_draws_check(draws, first, err);
+    ag_status status = ag_draws_check(draws, first->count, err);
     if (!status && (!sums || !times)) status = ag_fail_memory(err, "bootstrap draws");
     if (status) goto out;
     ag_tally tally = ag_tally_view(first->records->book, sums);
     for (int d = 0; d < draws; d++) {
         double total = 0;
-        draw_groups(times, first->count, seed, d);
+        ag_draw_groups(times, first->count, seed, d);
         for (size_t r = 0; r < runs->count; r++) {
             add_drawn(sums, &runs->groups[r], times);
             total += metric->of(&tally, 0);
@@ -235,7 +233,7 @@ ag_status ag_metric_compare(ag_difference *difference, const ag_metric *metric, 
     ag_status status = ag_records_paired(a, b, err);
     if (!status) status = ag_groups_collect(&ga, a, NULL, a->count, err);
     if (!status) status = ag_groups_collect(&gb, b, NULL, b->count, err);
-    if (!status) status = ag_draws_check(draws, &ga, err);
+    if (!status) status = ag_draws_check(draws, ga.count, err);
     if (!status) status = ag_runs_value(&va, &ra, metric, err);
     if (!status) status = ag_runs_value(&vb, &rb, metric, err);
     if (status) goto out;

@@ -54,3 +54,15 @@ void ag_cell_number(ag_str *out, const json_t *value, int columns)
         snprintf(text, sizeof text, "%.3f", json_number_value(value));
     ag_cell_add(out, text, -columns);
 }
+
+void ag_cell_interval(ag_str *out, const json_t *estimate)
+{
+    const json_t *low = json_object_get(estimate, "low"), *high = json_object_get(estimate, "high");
+    if (!json_is_number(low)) {
+        ag_cell_add(out, "-", -18);
+        return;
+    }
+    ag_cell_number(out, low, 8);
+    ag_str_add(out, " .. ");
+    ag_cell_number(out, high, 6);
+}

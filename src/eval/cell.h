@@ -12,5 +12,7 @@ int ag_cell_columns(const char *text);
 void ag_cell_add(ag_str *out, const char *text, int columns);
 /* A JSON number right aligned: whole ones as they are, others with three decimals, "-" for anything else. */
 void ag_cell_number(ag_str *out, const json_t *value, int columns);
+/* "low" and "high" of an estimate: two spaces and "0.650 .. 0.770", 18 columns in all. */
+void ag_cell_interval(ag_str *out, const json_t *estimate);
 
 #endif

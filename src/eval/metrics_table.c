@@ -18,19 +18,6 @@ static const json_t *value_of(const json_t *metrics, const char *name)
     return json_object_get(json_object_get(metrics, name), "value");
 }
 
-/* Two spaces and "0.650 .. 0.770", 18 columns in all. */
-static void interval(ag_str *out, const json_t *estimate)
-{
-    const json_t *low = json_object_get(estimate, "low"), *high = json_object_get(estimate, "high");
-    if (!json_is_number(low)) {
-        ag_cell_add(out, "-", -18);
-        return;
-    }
-    ag_cell_number(out, low, 8);
-    ag_str_add(out, " .. ");
-    ag_cell_number(out, high, 6);
-}
-
 /* --- parts ---------------------------------------------------------------------------------------------- */
 
 static void overall_table(ag_str *out, const json_t *metrics)
@@ -44,7 +31,7 @@ static void overall_table(ag_str *out, const json_t *metrics)
         ag_cell_add(out, metric->title, 28);
         ag_str_add(out, metric->higher_is_better ? "  " : " \u2193");
         ag_cell_number(out, json_object_get(estimate, "value"), 8);
-        interval(out, estimate);
+        ag_cell_interval(out, estimate);
         ag_cell_number(out, json_object_get(estimate, "detectable"), 12);
         ag_cell_number(out, json_object_get(estimate, "records"), 8);
         ag_cell_number(out, json_object_get(estimate, "groups"), 8);
@@ -70,7 +57,7 @@ static void tier_table(ag_str *out, const json_t *metrics)
         ag_cell_number(out, value_of(tier, "precision"), 11);
         ag_cell_number(out, value_of(tier, "recall"), 8);
         ag_cell_number(out, json_object_get(f1, "value"), 8);
-        interval(out, f1);
+        ag_cell_interval(out, f1);
         ag_str_addc(out, '\n');
     }
 }
@@ -106,7 +93,7 @@ static void criteria_table(ag_str *out, const json_t *metrics)
         ag_cell_add(out, text_of(criterion, "name"), 17);
         ag_cell_number(out, json_object_get(estimate, "records"), 10);
         ag_cell_number(out, json_object_get(estimate, "value"), 10);
-        interval(out, estimate);
+        ag_cell_interval(out, estimate);
         ag_str_addc(out, '\n');
     }
 }

@@ -21,7 +21,9 @@ typedef struct ag_runs {
 } ag_runs;
 
 /* Bounds of `draws`, and groups that can be drawn. */
-ag_status ag_draws_check(int draws, const ag_groups *groups, ag_error *err);
+ag_status ag_draws_check(int draws, size_t groups, ag_error *err);
+/* times[g]: how often group g is in draw d. */
+void ag_draw_groups(uint32_t *times, size_t groups, uint64_t seed, int d);
 /* Mean over the runs of the metric on all groups; NAN where it is undefined for one of them. */
 ag_status ag_runs_value(double *value, const ag_runs *runs, const ag_metric *metric, ag_error *err);
 /* samples[d]: the same on draw d. */
