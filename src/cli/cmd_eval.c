@@ -249,9 +249,16 @@ static ag_status evaluate(const eval_options *o, ag_error *err)
 
 static ag_status check_run(const eval_options *o, ag_error *err)
 {
+    const ag_model_choice plain = AG_MODEL_CHOICE_DEFAULTS;
     const struct {
         const char *name, *value;
     } others[] = {{"model", o->choice.model},
+                  {"device", ag_streq(o->choice.device, plain.device) ? NULL : ""},
+                  {"dtype", ag_streq(o->choice.dtype, plain.dtype) ? NULL : ""},
+                  {"threads", o->choice.threads == plain.threads ? NULL : ""},
+                  {"kv-slots", o->choice.kv_slots == plain.kv_slots ? NULL : ""},
+                  {"max-positions", o->choice.max_positions == plain.max_positions ? NULL : ""},
+                  {"aggregate", ag_streq(o->aggregate, "given") ? NULL : ""},
                   {"judged", o->judged},
                   {"rules", o->rules},
                   {"data", o->data},
@@ -325,7 +332,7 @@ int ag_cmd_eval(int argc, char **argv)
         {"qrels", AG_OPT_STRING, &o.qrels, "FILE", "the judgments of --run (query iteration doc relevance)",
          0, 0},
         {"measures", AG_OPT_STRING, &o.measures, "LIST", ag_str_text(&measures), 0, 0},
-        {"draws", AG_OPT_INT, &o.draws, "N", "bootstrap draws; 0: no intervals", 0, 1000000},
+        {"draws", AG_OPT_INT, &o.draws, "N", "bootstrap draws; 0: no intervals", 0, 100000},
         {"seed", AG_OPT_INT, &o.seed, "N", "of the bootstrap", 0, 9e15},
         {"report", AG_OPT_STRING, &o.report, "FILE", "write report.html here", 0, 0},
         {"out", AG_OPT_STRING, &o.out, "FILE", "write every number as JSON here", 0, 0},

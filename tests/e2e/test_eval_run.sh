@@ -63,8 +63,11 @@ for other in model judged rules data report; do
     run 2 evaluate --$other x
     says "\-\-run and --$other exclude each other"
 done
-run 2 evaluate --limit 3
-says "\-\-run and --limit exclude each other"
+for other in 'limit 3' 'threads 2' 'dtype fp32' 'aggregate median'; do
+    # shellcheck disable=SC2086 # an option and its value
+    run 2 evaluate --$other
+    says "\-\-run and --${other% *} exclude each other"
+done
 run 2 "$AGRL" eval --run - --qrels -
 says "cannot both come from standard input"
 run 2 evaluate --measures nDCG@10,bpref
