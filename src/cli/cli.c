@@ -31,6 +31,7 @@ const ag_command ag_commands[] = {
     {"compare", "methods against each other, with several seeds", ag_cmd_compare, "Train and judge"},
     {"eval", "measure a judge on labelled pairs, or a ranking against qrels", ag_cmd_eval, "Train and judge"},
     {"judge", "judge pairs: tier, probabilities, reasons", ag_cmd_judge, "Train and judge"},
+    {"export", "judgements or gold as the lists that search tools read", ag_cmd_export, "Train and judge"},
     {"report", "write a run's page", ag_cmd_report, "Train and judge"},
     {"explain", "why a sampled answer earned what it did", ag_cmd_explain, "Train and judge"},
     {"tokenize", "text to token ids and back", ag_cmd_tokenize, "Instruments"},

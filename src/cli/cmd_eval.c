@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "cli/commands.h"
 #include "cli/judge_open.h"
+#include "eval/judged.h"
 #include "eval/ranking.h"
 #include "eval/report.h"
 
@@ -51,9 +52,8 @@ static ag_status judge_all(evaluation *e, long answers, ag_error *err)
 {
     size_t n = e->pairs.count, with = answers < 0 || (size_t)answers > n ? n : (size_t)answers;
     ag_judge_input *inputs = ag_arena_alloc(&e->arena, n, sizeof *inputs);
-    e->records = ag_arena_alloc(&e->arena, n, sizeof *e->records);
     e->judged = ag_calloc(n, sizeof *e->judged);
-    if (!inputs || !e->records || !e->judged) return ag_fail_memory(err, "judgements");
+    if (!inputs || !e->judged) return ag_fail_memory(err, "judgements");
     for (size_t i = 0; i < n; i++)
         inputs[i] = (ag_judge_input){e->pairs.items[i]->query, &e->pairs.items[i]->item,
                                      &e->pairs.items[i]->asked, NULL};
@@ -66,82 +66,19 @@ static ag_status judge_all(evaluation *e, long answers, ag_error *err)
         status = ag_judge_run(e->setup.judge, inputs + with, n - with, AG_ANSWER_NONE, &progress,
                               e->judged + with, err);
     ag_progress_end(&bar, NULL);
-    for (size_t i = 0; i < n && status == AG_OK; i++)
-        status = ag_record_fill(&e->records[i], e->setup.book, e->pairs.items[i], &e->judged[i], &e->arena,
-                                err);
     return status;
 }
 
-/* --- judgements that were made before (agrl judge --out) ------------------------------------------------------------ */
-
-static ag_status read_judgement(const evaluation *e, const json_t *line, const char *where, ag_judgement *j,
-                                ag_error *err)
+/* What is measured of each judgement. */
+static ag_status fill_records(evaluation *e, ag_error *err)
 {
-    const ag_book *book = e->setup.book;
-    const json_t *probabilities = json_object_get(line, "probabilities");
-    double total = 0;
-    if (!json_is_object(probabilities))
-        return ag_fail(err, AG_ERR_INPUT, "%s: a judgement needs 'probabilities'", where);
-    for (int t = 0; t < book->tier_count; t++) {
-        double p = -1;
-        AG_TRY(ag_json_get_double(probabilities, book->tiers[t].id, &p, where, err));
-        if (!(p >= 0 && p <= 1))
-            return ag_fail(err, AG_ERR_INPUT, "%s: no probability of tier '%s' between 0 and 1", where,
-                           book->tiers[t].id);
-        j->probability[t] = p;
-        total += p;
-        j->gain += p * book->tiers[t].gain;
-        if (p > j->probability[j->tier]) j->tier = t;
-    }
-    if (total < 0.999 || total > 1.001)
-        return ag_fail(err, AG_ERR_INPUT, "%s: the probabilities sum to %g, not 1", where, total);
-    return AG_OK;
-}
-
-/* Judgements by id; every pair needs one, and lines for other pairs are passed over. */
-static ag_status load_judged(evaluation *e, const char *path, ag_error *err)
-{
-    size_t n = e->pairs.count, found = 0;
-    ag_lines *lines = NULL;
-    json_t *index = json_object();
-    bool *seen = ag_arena_alloc(&e->arena, n, sizeof *seen);
+    size_t n = e->pairs.count;
     e->records = ag_arena_alloc(&e->arena, n, sizeof *e->records);
-    e->judged = ag_calloc(n, sizeof *e->judged);
-    ag_status status = index && seen && e->records && e->judged ? ag_lines_open(&lines, path, err)
-                                                                : ag_fail_memory(err, "judgements");
-    for (size_t i = 0; i < n && status == AG_OK; i++)
-        if (json_object_set_new(index, e->pairs.items[i]->id, json_integer((json_int_t)i)) != 0)
-            status = ag_fail_memory(err, "judgements");
-    while (status == AG_OK) {
-        char *text, where[1200];
-        size_t len;
-        json_t *line = NULL;
-        const char *id = NULL;
-        status = ag_lines_next(lines, &text, &len, err);
-        if (status != AG_OK || !text) break;
-        snprintf(where, sizeof where, "%s:%ld", path, ag_lines_number(lines));
-        status = ag_json_parse(&line, text, len, path, ag_lines_number(lines), err);
-        if (status == AG_OK) status = ag_json_get_string(line, "id", &id, where, err);
-        const json_t *at = id ? json_object_get(index, id) : NULL;
-        if (status == AG_OK && at) {
-            size_t i = (size_t)json_integer_value(at);
-            if (seen[i])
-                status = ag_fail(err, AG_ERR_INPUT, "%s: '%s' is judged twice", where, id);
-            else
-                status = read_judgement(e, line, where, &e->judged[i], err);
-            seen[i] = true;
-            found++;
-        }
-        json_decref(line);
-    }
-    if (status == AG_OK && found < n)
-        status = ag_fail(err, AG_ERR_INPUT, "%s: %zu of %zu pairs are not judged", path, n - found, n);
-    for (size_t i = 0; i < n && status == AG_OK; i++)
-        status = ag_record_fill(&e->records[i], e->setup.book, e->pairs.items[i], &e->judged[i], &e->arena,
-                                err);
-    ag_lines_close(lines);
-    json_decref(index);
-    return status;
+    if (!e->records) return ag_fail_memory(err, "judgements");
+    for (size_t i = 0; i < n; i++)
+        AG_TRY(
+            ag_record_fill(&e->records[i], e->setup.book, e->pairs.items[i], &e->judged[i], &e->arena, err));
+    return AG_OK;
 }
 
 /* config.yaml and metrics.jsonl of a run folder, when `dir` is one. */
@@ -229,7 +166,9 @@ static ag_status evaluate(const eval_options *o, ag_error *err)
     if (status == AG_OK && !o->judged) status = ag_setup_judge(&e.setup, &o->choice, err);
     if (status == AG_OK) status = load_gold(&e, o->data, o->aggregate, o->limit, err);
     if (status == AG_OK)
-        status = o->judged ? load_judged(&e, o->judged, err) : judge_all(&e, o->answers, err);
+        status = o->judged ? ag_judged_load(&e.judged, &e.pairs, e.setup.book, o->judged, err)
+                           : judge_all(&e, o->answers, err);
+    if (status == AG_OK) status = fill_records(&e, err);
     ag_records set = {e.setup.book, e.records, e.pairs.count};
     if (status == AG_OK) status = ag_metrics_json(&e.metrics, &set, (int)o->draws, (uint64_t)o->seed, err);
     if (status == AG_OK && o->out) status = ag_json_save(o->out, e.metrics, err);

@@ -62,6 +62,8 @@ const ag_importer ag_importers[] = {
      "query-id iteration document-id relevance; needs --queries, "
      "--catalogue and --labels",
      ag_import_qrels, NULL, 0, NULL, false, false},
+    {"quepid", "Quepid's ratings", "CSV of query,docid,rating; needs --catalogue and --labels",
+     ag_import_quepid, NULL, 0, NULL, false, true},
     {"csv", "any table of pairs; tiers by the book's ids or names, or --labels",
      "CSV or TSV, with --map where needed", ag_import_rows, ag_record_columns, 0, NULL, false, true},
     {"jsonl", "any JSON objects, or pairs of agrl's own (to split or filter them)",

@@ -67,6 +67,7 @@ ag_status ag_import_esci(ag_import *import, const ag_importer *self, ag_error *e
 ag_status ag_import_judgments(ag_import *import, const ag_importer *self, ag_error *err);
 ag_status ag_import_wands(ag_import *import, const ag_importer *self, ag_error *err);
 ag_status ag_import_qrels(ag_import *import, const ag_importer *self, ag_error *err);
+ag_status ag_import_quepid(ag_import *import, const ag_importer *self, ag_error *err);
 
 /* Checks and emits one pair's JSON as ag_record_apply made it. */
 ag_status ag_import_emit(ag_import *import, json_t *json, ag_record_outcome outcome, const char *path,
@@ -83,6 +84,16 @@ typedef ag_status (*ag_judgment_visit)(void *context, const ag_judgment *judgmen
 /* Calls visit for every judgment of a file. */
 typedef ag_status (*ag_judgment_scan)(const ag_import *import, const char *path, ag_judgment_visit visit,
                                       void *context, ag_error *err);
+/* The judgments of a table: the columns of the query (or its id), the product and the label. */
+typedef struct ag_judgment_columns {
+    const char *query;
+    bool by_id;
+    const char *doc, *label;
+} ag_judgment_columns;
+ag_status ag_import_scan_table(const ag_import *import, const char *path, const ag_judgment_columns *columns,
+                               ag_judgment_visit visit, void *context, ag_error *err);
+/* For formats whose grades mean something else in every set: AG_ERR_USAGE without --labels. */
+ag_status ag_import_need_labels(const ag_import *import, const char *what, ag_error *err);
 /* Joins judgments with the catalogue and, where they have only ids, with the queries. */
 ag_status ag_import_join(ag_import *import, const ag_importer *self, ag_judgment_scan scan,
                          const char *catalogue, const char *queries, ag_error *err);

@@ -95,6 +95,40 @@ out:
     return status;
 }
 
+ag_status ag_import_scan_table(const ag_import *import, const char *path, const ag_judgment_columns *columns,
+                               ag_judgment_visit visit, void *context, ag_error *err)
+{
+    const char *const needed[] = {columns->query, columns->doc, columns->label};
+    const ag_csv_field *row;
+    ag_csv *csv;
+    int at[3];
+    ag_status status = ag_csv_open(&csv, path, import->delimiter, err);
+    if (status != AG_OK) return status;
+    for (int i = 0; i < 3 && status == AG_OK; i++)
+        if ((at[i] = ag_csv_column(csv, needed[i])) < 0)
+            status = ag_fail(err, AG_ERR_INPUT, "%s:1: no column '%s'", ag_csv_path(csv), needed[i]);
+    while (status == AG_OK && (status = ag_csv_next(csv, &row, err)) == AG_OK && row) {
+        json_t *label = json_stringn(row[at[2]].text, row[at[2]].len);
+        ag_judgment judgment = {
+            .doc = row[at[1]].text, .label = label, .path = ag_csv_path(csv), .line = ag_csv_line(csv)};
+        *(columns->by_id ? &judgment.query_id : &judgment.query) = row[at[0]].text;
+        status = label ? visit(context, &judgment, err) : ag_fail_memory(err, "label");
+        json_decref(label);
+    }
+    ag_csv_close(csv);
+    return status;
+}
+
+ag_status ag_import_need_labels(const ag_import *import, const char *what, ag_error *err)
+{
+    const ag_book *book = import->book;
+    if (import->labels) return AG_OK;
+    return ag_fail(
+        err, AG_ERR_USAGE,
+        "the grades of %s differ from set to set: say what they are, for example --labels '1=%s,0=%s'", what,
+        book->tiers[0].id, book->tiers[book->tier_count - 1].id);
+}
+
 ag_status ag_import_join(ag_import *import, const ag_importer *self, ag_judgment_scan scan,
                          const char *catalogue, const char *queries, ag_error *err)
 {

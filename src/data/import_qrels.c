@@ -31,10 +31,6 @@ ag_status ag_import_qrels(ag_import *import, const ag_importer *self, ag_error *
     if (!import->queries)
         return ag_fail(err, AG_ERR_USAGE,
                        "qrels hold query ids: give --queries FILE (id, tab, text; CSV; or JSONL)");
-    if (!import->labels)
-        return ag_fail(
-            err, AG_ERR_USAGE,
-            "the grades of qrels differ from set to set: say what they are, for example --labels '1=%s,0=%s'",
-            import->book->tiers[0].id, import->book->tiers[import->book->tier_count - 1].id);
+    AG_TRY(ag_import_need_labels(import, "qrels", err));
     return ag_import_join(import, self, scan_qrels, import->catalogue, import->queries, err);
 }

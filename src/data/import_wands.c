@@ -8,27 +8,8 @@
 static ag_status scan_labels(const ag_import *import, const char *path, ag_judgment_visit visit,
                              void *context, ag_error *err)
 {
-    static const char *const needed[] = {"query_id", "product_id", "label"};
-    const ag_csv_field *row;
-    ag_csv *csv;
-    int at[3];
-    ag_status status = ag_csv_open(&csv, path, import->delimiter, err);
-    if (status != AG_OK) return status;
-    for (int i = 0; i < 3 && status == AG_OK; i++)
-        if ((at[i] = ag_csv_column(csv, needed[i])) < 0)
-            status = ag_fail(err, AG_ERR_INPUT, "%s:1: no column '%s'", ag_csv_path(csv), needed[i]);
-    while (status == AG_OK && (status = ag_csv_next(csv, &row, err)) == AG_OK && row) {
-        json_t *label = json_stringn(row[at[2]].text, row[at[2]].len);
-        ag_judgment judgment = {.query_id = row[at[0]].text,
-                                .doc = row[at[1]].text,
-                                .label = label,
-                                .path = ag_csv_path(csv),
-                                .line = ag_csv_line(csv)};
-        status = label ? visit(context, &judgment, err) : ag_fail_memory(err, "label");
-        json_decref(label);
-    }
-    ag_csv_close(csv);
-    return status;
+    static const ag_judgment_columns columns = {"query_id", true, "product_id", "label"};
+    return ag_import_scan_table(import, path, &columns, visit, context, err);
 }
 
 /* Is this the published label.csv? */

@@ -1,0 +1,12 @@
+/* judged.h: judgements that were made before, read back: what `agrl judge --out` wrote, for all who measure or pass on. */
+#ifndef AG_EVAL_JUDGED_H
+#define AG_EVAL_JUDGED_H
+
+#include "eval/judge.h"
+
+/* One judgement a pair, found by id, in the order of the pairs: probabilities, tier and gain. Every pair needs exactly one; lines
+ * for other pairs are passed over. *judged: ag_judgements_free with the number of pairs; NULL on failure. */
+ag_status ag_judged_load(ag_judgement **judged, const ag_pair_list *pairs, const ag_book *book,
+                         const char *path, ag_error *err);
+
+#endif
