@@ -1,5 +1,5 @@
 /* cmd_rules.c: `agrl rules check|show|derive`: what a rulebook says, whether it makes sense, and what it concludes from
- * given verdicts; and the table of these commands and audit. None of them needs a model.
+ * given verdicts; and the table of these commands, audit and diff. None of them needs a model.
  */
 #include <stdio.h>
 #include <string.h>
@@ -404,6 +404,7 @@ static const struct {
     {"show", "print a rulebook and the prompt it makes", run_show},
     {"derive", "tier and deciding rule of given verdicts", run_derive},
     {"audit", "hold a rulebook against pairs that people judged", ag_cmd_rules_audit},
+    {"diff", "what changes for judged pairs when the rules change", ag_cmd_rules_diff},
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 
@@ -422,11 +423,11 @@ int ag_cmd_rules(int argc, char **argv)
         return 0;
     }
     if (!word) {
-        ag_fail(&err, AG_ERR_USAGE, "agrl rules what? One of check, show, derive, audit");
+        ag_fail(&err, AG_ERR_USAGE, "agrl rules what? One of check, show, derive, audit, diff");
     } else {
         const char *near = ag_nearest(word, names, COMMANDS);
         ag_fail(&err, AG_ERR_USAGE, "no command 'agrl rules %s'; %s%s%s", word,
-                near ? "did you mean '" : "there are check, show, derive, audit", near ? near : "",
+                near ? "did you mean '" : "there are check, show, derive, audit, diff", near ? near : "",
                 near ? "'?" : "");
     }
     return ag_cli_fail(&err);

@@ -11,5 +11,7 @@ ag_status ag_rules_book(ag_book **book, const char *option, char **args, int nar
 ag_status ag_rules_print(const ag_str *text, ag_error *err);
 /* `agrl rules audit` */
 int ag_cmd_rules_audit(int argc, char **argv);
+/* `agrl rules diff` */
+int ag_cmd_rules_diff(int argc, char **argv);
 
 #endif

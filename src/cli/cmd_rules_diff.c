@@ -1,0 +1,178 @@
+/* cmd_rules_diff.c: `agrl rules diff`: two rulebooks, and what becomes of judged pairs when one takes the other's place. No
+ * model. */
+#include <string.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "cli/cmd_rules.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "eval/audit.h"
+#include "eval/judge.h"
+#include "eval/rederive.h"
+
+typedef struct settings {
+    const char *old, *new, *judged, *data, *lexicon, *out;
+    long limit; /* -1: not given */
+    bool json;
+} settings;
+
+enum { LISTED = 20 };
+
+static ag_status check(const settings *s, ag_error *err)
+{
+    const char *inputs[] = {s->old, s->new, s->judged, s->data, s->lexicon};
+    int standard = 0;
+    if (!s->data && s->lexicon)
+        return ag_fail(err, AG_ERR_USAGE, "--lexicon is for the pairs of --data, which is not given");
+    if (!s->data && !s->judged && (s->out || s->limit >= 0))
+        return ag_fail(err, AG_ERR_USAGE, "--%s is about judged pairs: give --judged FILE or --data PAIRS",
+                       s->out ? "out" : "limit");
+    if (s->out && strcmp(s->out, "-") == 0)
+        return ag_fail(err, AG_ERR_USAGE, "--out needs a file: standard output has the report");
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++) {
+        standard += inputs[i] && strcmp(inputs[i], "-") == 0;
+        AG_TRY(ag_path_distinct(s->out, inputs[i], err));
+    }
+    if (standard > 1)
+        return ag_fail(err, AG_ERR_USAGE, "only one file can come from standard input, not %d", standard);
+    return ag_path_out_ready(s->out, err);
+}
+
+/* Fills what is asked where the pairs do not say it, as every command does. */
+static ag_status fill_asked(ag_pair_list *pairs, const ag_book *book, const char *path, ag_error *err)
+{
+    ag_facts *facts = NULL;
+    ag_lexicon *lexicon = NULL;
+    bool unknown = path != NULL;
+    for (size_t i = 0; i < pairs->count; i++) unknown |= pairs->items[i]->asked.source == AG_ASKED_UNKNOWN;
+    if (!unknown) return AG_OK;
+    ag_status status = ag_facts_of_book(&facts, book, err);
+    if (status == AG_OK) status = ag_lexicon_open(&lexicon, facts, book, path, err);
+    if (status == AG_OK && !path) status = ag_audit_lexicon(lexicon, pairs, err);
+    for (size_t i = 0; i < pairs->count && status == AG_OK; i++)
+        status = ag_pair_fill_asked(pairs->items[i], lexicon, err);
+    ag_lexicon_free(lexicon);
+    ag_facts_free(facts);
+    return status;
+}
+
+static ag_status rederive(ag_rederive *r, ag_pair_list *pairs, const settings *s, ag_error *err)
+{
+    if (s->data) AG_TRY(ag_pairs_load(pairs, s->data, r->old, AG_AGGREGATE_GIVEN, err));
+    if (s->data) AG_TRY(fill_asked(pairs, r->old, s->lexicon, err));
+    AG_TRY(s->judged ? ag_rederive_judged(r, s->judged, s->data ? pairs : NULL, err)
+                     : ag_rederive_pairs(r, pairs, err));
+    if (r->read == 0)
+        return ag_fail(err, AG_ERR_INPUT, "%s: empty: no judged pair", s->judged ? s->judged : s->data);
+    return AG_OK;
+}
+
+/* Every pair whose tier or rule changes, a line each. */
+static ag_status write_rows(const ag_rederive *r, const char *path, ag_error *err)
+{
+    ag_out *out = NULL;
+    ag_str text = {0};
+    ag_status status = ag_out_open(&out, path, err);
+    for (size_t i = 0; i < r->count && status == AG_OK; i++) {
+        const ag_rederived *row = &r->rows[i];
+        if (!ag_rederived_tier_changes(r, row) && !ag_rederived_rule_changes(r, row)) continue;
+        json_t *json = ag_rederived_json(r, row);
+        ag_str_clear(&text);
+        status = json ? ag_json_dump(&text, json, err) : ag_fail_memory(err, "changed pairs");
+        ag_str_addc(&text, '\n');
+        if (status == AG_OK && (status = ag_str_ok(&text, err)) == AG_OK)
+            ag_out_write(out, text.data, text.len);
+        json_decref(json);
+    }
+    ag_str_free(&text);
+    if (status == AG_OK) return ag_out_commit(out, err);
+    ag_out_abort(out);
+    return status;
+}
+
+/* What weakens the numbers, a line each. */
+static void note(const ag_rederive *r)
+{
+    if (r->count == 0) ag_warn("no pair could be compared; the report says why");
+    if (r->assumed)
+        ag_warn("%zu judged lines without their pairs: what is asked counts as wanted, as important as the "
+                "books say, the query type as unknown; --data PAIRS tells",
+                r->assumed);
+    if (r->differs)
+        ag_warn("%zu judged lines derived another tier or rule than the old book does now: was it another "
+                "book, or are these other pairs?",
+                r->differs);
+}
+
+static ag_status diff(const ag_book *old, const ag_book *new, const settings *s, ag_error *err)
+{
+    ag_book_changes changes = {0};
+    ag_pair_list pairs = {0};
+    ag_rederive r;
+    json_t *json = NULL;
+    ag_str text = {0};
+    bool judged = s->judged || s->data;
+    ag_rederive_begin(&r, old, new);
+    ag_status status = ag_book_diff(&changes, old, new, err);
+    if (status == AG_OK && judged) status = rederive(&r, &pairs, s, err);
+    if (status == AG_OK)
+        status = ag_rederive_json(&json, old, new, &changes, judged ? &r : NULL,
+                                  s->limit < 0 ? LISTED : (size_t)s->limit, err);
+    if (status == AG_OK)
+        status = s->json ? ag_json_dump(&text, json, err) : ag_rederive_table(&text, json, err);
+    if (s->json) ag_str_addc(&text, '\n');
+    if (status == AG_OK && s->out) status = write_rows(&r, s->out, err);
+    if (status == AG_OK && judged) note(&r);
+    if (status == AG_OK) status = ag_rules_print(&text, err);
+    ag_str_free(&text);
+    json_decref(json);
+    ag_rederive_free(&r);
+    ag_pair_list_free(&pairs);
+    ag_book_changes_free(&changes);
+    return status;
+}
+
+int ag_cmd_rules_diff(int argc, char **argv)
+{
+    static const ag_usage usage = {"agrl rules diff OLD NEW [--judged FILE] [--data PAIRS] [options]",
+                                   "Says how two rulebooks differ, and which judged pairs get another tier "
+                                   "or deciding rule under the new "
+                                   "one, without a model. "
+                                   "Verdicts are those of --judged, which `agrl judge --explain` and `agrl "
+                                   "verify` write, with --data for "
+                                   "what is asked, queries and titles; "
+                                   "without --judged the gold verdicts of --data. Pairs that the new book "
+                                   "cannot read are counted and left "
+                                   "out. docs/RULEBOOK.md explains the table.",
+                                   2, 2};
+    settings s = {.limit = -1};
+    const ag_option options[] = {
+        {"judged", AG_OPT_STRING, &s.judged, "FILE", "verdicts that a judge wrote under OLD (JSONL)", 0, 0},
+        {"data", AG_OPT_STRING, &s.data, "PAIRS", "the pairs that were judged, or pairs with gold verdicts",
+         0, 0},
+        {"lexicon", AG_OPT_STRING, &s.lexicon, "FILE",
+         "the catalogue's values, for pairs that do not say what is asked (default: those of the pairs' "
+         "items)",
+         0, 0},
+        {"out", AG_OPT_STRING, &s.out, "FILE", "every pair whose tier or rule changes (JSONL)", 0, 0},
+        {"limit", AG_OPT_INT, &s.limit, "N", "pairs to list, the largest changes of gain first (20)", 0, 1e6},
+        {"json", AG_OPT_FLAG, &s.json, NULL, "one JSON object", 0, 0},
+        {0},
+    };
+    char **args;
+    int nargs, code = ag_options_parse(&usage, options, argc, argv, &args, &nargs);
+    if (code >= 0) return code;
+    ag_error err = {0};
+    ag_book *old = NULL, *new = NULL;
+    s.old = args[0];
+    s.new = args[1];
+    ag_status status = check(&s, &err);
+    if (status == AG_OK) status = ag_book_load(&old, s.old, &err);
+    if (status == AG_OK) status = ag_book_load(&new, s.new, &err);
+    if (status == AG_OK) status = diff(old, new, &s, &err);
+    ag_book_free(old);
+    ag_book_free(new);
+    return status == AG_OK ? 0 : ag_cli_fail(&err);
+}
