@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "cli/commands.h"
 #include "cli/judge_open.h"
+#include "cli/print.h"
 #include "eval/judged.h"
 #include "eval/ranking.h"
 #include "eval/report.h"
@@ -117,18 +118,6 @@ static ag_status write_report(const evaluation *e, const char *title, const char
     return status;
 }
 
-typedef ag_status (*table_writer)(ag_str *out, const json_t *metrics, ag_error *err);
-
-static ag_status print_metrics(const json_t *metrics, bool json, table_writer table, ag_error *err)
-{
-    ag_str text = {0};
-    ag_status status = json ? ag_json_dump(&text, metrics, err) : table(&text, metrics, err);
-    if (status == AG_OK) status = ag_str_ok(&text, err);
-    if (status == AG_OK) printf("%s%s", ag_str_text(&text), json ? "\n" : "");
-    ag_str_free(&text);
-    return status;
-}
-
 typedef struct eval_options {
     ag_model_choice choice;
     const char *rules, *lexicon, *data, *judged, *report, *out, *aggregate;
@@ -175,7 +164,7 @@ static ag_status evaluate(const eval_options *o, ag_error *err)
     if (status == AG_OK && o->report)
         status = write_report(&e, o->judged ? o->judged : o->choice.model, o->judged ? NULL : o->choice.model,
                               o->report, err);
-    if (status == AG_OK) status = print_metrics(e.metrics, o->json, ag_metrics_table, err);
+    if (status == AG_OK) status = ag_print_result(e.metrics, o->json, ag_metrics_table, err);
     json_decref(e.metrics);
     ag_judgements_free(e.judged, e.judged ? e.pairs.count : 0);
     ag_pair_list_free(&e.pairs);
@@ -231,7 +220,7 @@ static ag_status evaluate_run(const eval_options *o, ag_error *err)
     if (status == AG_OK)
         status = ag_rank_json(&metrics, &qrels, &run, measures, count, (int)o->draws, (uint64_t)o->seed, err);
     if (status == AG_OK && o->out) status = ag_json_save(o->out, metrics, err);
-    if (status == AG_OK) status = print_metrics(metrics, o->json, ag_rank_table, err);
+    if (status == AG_OK) status = ag_print_result(metrics, o->json, ag_rank_table, err);
     json_decref(metrics);
     ag_trec_free(&qrels);
     ag_trec_free(&run);

@@ -1,10 +1,10 @@
 /* cmd_interleave.c: `agrl interleave`: what the clicks on lists that mix two rankings say. No model, no rulebook. */
 #include <string.h>
 
-#include "base/file.h"
 #include "base/log.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/print.h"
 #include "eval/interleave.h"
 
 /* "A=bm25,B=neural", in either order; text is cut up. */
@@ -41,22 +41,6 @@ static void note(const ag_interleave *log)
                 "other has more to come",
                 log->not_drafted, log->path, log->not_drafted_line);
     if (log->clicked == 0) ag_warn("no impression has a click: there is no preference to measure");
-}
-
-static ag_status print(const json_t *json, bool as_json, ag_error *err)
-{
-    ag_out *out = NULL;
-    ag_str text = {0};
-    ag_status status = as_json ? ag_json_dump(&text, json, err) : ag_interleave_table(&text, json, err);
-    if (as_json) ag_str_addc(&text, '\n');
-    if (status == AG_OK) status = ag_str_ok(&text, err);
-    if (status == AG_OK) status = ag_out_open(&out, "-", err);
-    if (status == AG_OK) {
-        ag_out_write(out, ag_str_text(&text), text.len);
-        status = ag_out_commit(out, err);
-    }
-    ag_str_free(&text);
-    return status;
 }
 
 int ag_cmd_interleave(int argc, char **argv)
@@ -98,7 +82,7 @@ int ag_cmd_interleave(int argc, char **argv)
     if (status == AG_OK) status = ag_interleave_load(&log, args[0], (ag_interleave_by)unit, &err);
     if (status == AG_OK) status = ag_interleave_json(&json, &log, names, (int)draws, (uint64_t)seed, &err);
     if (status == AG_OK) note(&log);
-    if (status == AG_OK) status = print(json, as_json, &err);
+    if (status == AG_OK) status = ag_print_result(json, as_json, ag_interleave_table, &err);
     json_decref(json);
     ag_interleave_free(&log);
     ag_free(text);

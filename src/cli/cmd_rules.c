@@ -11,6 +11,7 @@
 #include "cli/cmd_rules.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/print.h"
 #include "data/pair.h"
 #include "rules/facts.h"
 #include "rules/prompt.h"
@@ -24,16 +25,6 @@ ag_status ag_rules_book(ag_book **book, const char *option, char **args, int nar
     if (!path)
         return ag_fail(err, AG_ERR_USAGE, "which rulebook? give its file, for example rules/shop.yaml");
     return ag_book_load(book, path, err);
-}
-
-ag_status ag_rules_print(const ag_str *text, ag_error *err)
-{
-    ag_out *out = NULL;
-    ag_status status = ag_str_ok(text, err);
-    if (status == AG_OK) status = ag_out_open(&out, "-", err);
-    if (status != AG_OK) return status;
-    ag_out_write(out, ag_str_text(text), text->len);
-    return ag_out_commit(out, err);
 }
 
 /* --- check -------------------------------------------------------------------------------------------------- */
@@ -87,7 +78,7 @@ static int run_check(int argc, char **argv)
         goto out; /* its facts file must be right too */
     if ((status = ag_book_check(book, bound, samples, &report, &problems, &err)) != AG_OK) goto out;
     if (json) check_json(&line, book, ag_str_text(&report), problems);
-    status = ag_rules_print(json ? &line : &report, &err);
+    status = ag_print_text(json ? &line : &report, &err);
 out:
     code = status != AG_OK ? ag_cli_fail(&err) : problems > 0;
     ag_str_free(&report);
@@ -214,7 +205,7 @@ static int run_show(int argc, char **argv)
     status = prompt ? ag_prompt_system(&text, book, &defaults, &err) : show_book(&text, book, &err);
     if (status != AG_OK) goto out;
     if (text.len == 0 || text.data[text.len - 1] != '\n') ag_str_addc(&text, '\n');
-    status = ag_rules_print(&text, &err);
+    status = ag_print_text(&text, &err);
 out:
     code = status != AG_OK ? ag_cli_fail(&err) : 0;
     ag_str_free(&text);

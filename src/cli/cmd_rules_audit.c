@@ -6,6 +6,7 @@
 #include "cli/cmd_rules.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/print.h"
 #include "eval/audit.h"
 
 typedef struct settings {
@@ -59,7 +60,6 @@ static ag_status audit(const ag_book *book, const settings *s, ag_error *err)
     ag_pair_list pairs = {0};
     ag_audit *result = NULL;
     json_t *json = NULL;
-    ag_str out = {0};
     ag_status status = ag_facts_of_book(&facts, book, err);
     if (status == AG_OK)
         status = ag_pairs_load(&pairs, s->judged, book, ag_aggregate_find(s->aggregate), err);
@@ -68,10 +68,7 @@ static ag_status audit(const ag_book *book, const settings *s, ag_error *err)
     if (status == AG_OK) status = ag_audit_run(&result, book, facts, lexicon, &pairs, err);
     if (status == AG_OK) status = ag_audit_json(&json, result, (int)s->worst, err);
     if (status == AG_OK) status = note_left_out(json, s, err);
-    if (status == AG_OK) status = s->json ? ag_json_dump(&out, json, err) : ag_audit_table(&out, json, err);
-    if (status == AG_OK && s->json) ag_str_addc(&out, '\n');
-    if (status == AG_OK) status = ag_rules_print(&out, err);
-    ag_str_free(&out);
+    if (status == AG_OK) status = ag_print_result(json, s->json, ag_audit_table, err);
     json_decref(json);
     ag_audit_free(result);
     ag_lexicon_free(lexicon);

@@ -8,6 +8,7 @@
 #include "cli/cmd_rules.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "cli/print.h"
 #include "eval/audit.h"
 #include "eval/judge.h"
 #include "eval/rederive.h"
@@ -112,7 +113,6 @@ static ag_status diff(const ag_book *old, const ag_book *new, const settings *s,
     ag_pair_list pairs = {0};
     ag_rederive r;
     json_t *json = NULL;
-    ag_str text = {0};
     bool judged = s->judged || s->data;
     ag_rederive_begin(&r, old, new);
     ag_status status = ag_book_diff(&changes, old, new, err);
@@ -120,13 +120,9 @@ static ag_status diff(const ag_book *old, const ag_book *new, const settings *s,
     if (status == AG_OK)
         status = ag_rederive_json(&json, old, new, &changes, judged ? &r : NULL,
                                   s->limit < 0 ? LISTED : (size_t)s->limit, err);
-    if (status == AG_OK)
-        status = s->json ? ag_json_dump(&text, json, err) : ag_rederive_table(&text, json, err);
-    if (s->json) ag_str_addc(&text, '\n');
     if (status == AG_OK && s->out) status = write_rows(&r, s->out, err);
     if (status == AG_OK && judged) note(&r);
-    if (status == AG_OK) status = ag_rules_print(&text, err);
-    ag_str_free(&text);
+    if (status == AG_OK) status = ag_print_result(json, s->json, ag_rederive_table, err);
     json_decref(json);
     ag_rederive_free(&r);
     ag_pair_list_free(&pairs);

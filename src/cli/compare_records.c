@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "cli/compare_cells.h"
+#include "eval/judged.h"
 
 /* One cell's judged.jsonl: a judgement a pair, and the tiers of the hinted answers. Texts live in the arena. */
 typedef struct judged {
@@ -41,24 +42,6 @@ static ag_status derive(const reader *r, const ag_pair *pair, ag_judgement *d, a
     return status;
 }
 
-static ag_status read_probabilities(const reader *r, const json_t *line, const char *where, ag_judgement *d,
-                                    ag_error *err)
-{
-    const ag_book *book = r->compare->book;
-    const json_t *probabilities = json_object_get(line, "probabilities");
-    for (int t = 0; t < book->tier_count; t++) {
-        double p = -1;
-        AG_TRY(ag_json_get_double(probabilities, book->tiers[t].id, &p, where, err));
-        if (!(p >= 0 && p <= 1))
-            return ag_fail(err, AG_ERR_INPUT, "%s: no probability of tier '%s' between 0 and 1", where,
-                           book->tiers[t].id);
-        d->probability[t] = p;
-        d->gain += p * book->tiers[t].gain;
-        if (p > d->probability[d->tier]) d->tier = t;
-    }
-    return AG_OK;
-}
-
 /* The answer under `key`; *d keeps its text. */
 static ag_status read_answer(const reader *r, const ag_pair *pair, const json_t *line, const char *key,
                              const char *finished, const char *where, ag_judgement *d, ag_error *err)
@@ -86,12 +69,13 @@ static ag_status read_line(const reader *r, judged *to, const json_t *line, cons
     const ag_pair *pair = c->pairs.items[i];
     const char *id = NULL;
     ag_judgement hinted = {0};
+    double total;
     AG_TRY(ag_json_get_string(line, "id", &id, where, err));
     if (!ag_streq(id, pair->id))
         return ag_fail(err, AG_ERR_INPUT,
                        "%s: '%s' should stand here, not '%s'; remove the file to judge again", where,
                        pair->id, id ? id : "");
-    AG_TRY(read_probabilities(r, line, where, &to->plain[i], err));
+    AG_TRY(ag_judged_probabilities(&to->plain[i], &total, c->book, line, where, err));
     AG_TRY(read_answer(r, pair, line, "answer", "answer_finished", where, &to->plain[i], err));
     if (*probe == c->probes.count || c->probes.items[*probe].pair != i) return AG_OK;
     AG_TRY(read_answer(r, pair, line, "hinted", "hinted_finished", where, &hinted, err));

@@ -3,13 +3,11 @@
 
 #include <stdio.h>
 
-static ag_status read_judgement(ag_judgement *j, const ag_book *book, const json_t *line, const char *where,
-                                ag_error *err)
+ag_status ag_judged_probabilities(ag_judgement *j, double *total, const ag_book *book, const json_t *line,
+                                  const char *where, ag_error *err)
 {
     const json_t *probabilities = json_object_get(line, "probabilities");
-    double total = 0;
-    if (!json_is_object(probabilities))
-        return ag_fail(err, AG_ERR_INPUT, "%s: a judgement needs 'probabilities'", where);
+    *total = 0;
     for (int t = 0; t < book->tier_count; t++) {
         double p = -1;
         AG_TRY(ag_json_get_double(probabilities, book->tiers[t].id, &p, where, err));
@@ -17,10 +15,20 @@ static ag_status read_judgement(ag_judgement *j, const ag_book *book, const json
             return ag_fail(err, AG_ERR_INPUT, "%s: no probability of tier '%s' between 0 and 1", where,
                            book->tiers[t].id);
         j->probability[t] = p;
-        total += p;
+        *total += p;
         j->gain += p * book->tiers[t].gain;
         if (p > j->probability[j->tier]) j->tier = t;
     }
+    return AG_OK;
+}
+
+static ag_status read_judgement(ag_judgement *j, const ag_book *book, const json_t *line, const char *where,
+                                ag_error *err)
+{
+    double total;
+    if (!json_is_object(json_object_get(line, "probabilities")))
+        return ag_fail(err, AG_ERR_INPUT, "%s: a judgement needs 'probabilities'", where);
+    AG_TRY(ag_judged_probabilities(j, &total, book, line, where, err));
     if (total < 0.999 || total > 1.001)
         return ag_fail(err, AG_ERR_INPUT, "%s: the probabilities sum to %g, not 1", where, total);
     return AG_OK;
