@@ -18,6 +18,8 @@ book=$here/../../rules/shop-brief.yaml
 agrl=${AGRL:-agrl}
 seeds=${SEEDS:-1, 2, 3, 4, 5}
 device=${DEVICE:-cpu}
+room='' # a card takes more tokens at a time
+[ "$device" = cpu ] || room=', micro_tokens=16384, kv_slots=65536'
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 
@@ -101,7 +103,7 @@ never_right() { # PAIRS NAME: "id rule criterion" a line
     "$agrl" train "$here/rl.yaml" --resume --set device="$device" --set rules="$book" --set model="$base/sft" --set data.train="$base/data/sft.jsonl" \
         --set data.pool="$1" --set data.valid= --set data.lexicon="$base/data/lexicon.json" --set out="$folder/$2" --set stages.0.method=grpo \
         --set stages.0.lr=0 --set stages.0.beta=0 --set stages.0.budget=0 --set stages.0.keep_rollouts=true \
-        --set stages.0.steps=$((($(wc -l < "$1") + 31) / 32)) >&2
+        --set stages.0.steps=$((($(wc -l < "$1") + 31) / 32)) ${room:+--set kv_slots=65536} >&2
     for file in "$folder/$2"/rollouts/step-*.jsonl.gz; do gunzip -c "$file"; done | awk -v pairs="$1" '
         function word(key,   s) { # of the first member of that name
             if (!match($0, "\"" key "\":\"?[^\",}]*")) return ""
@@ -150,8 +152,8 @@ case $setting in ablation | sweep | think | literacy-*) seeds=1 ;; esac
 {
     printf 'run: %s\nout: %s\ntest: %s\nseeds: [%s]\nkeep: false\n' "$here/rl.yaml" "$folder/compare" "$test" "$seeds"
     [ -z "$slice" ] || printf 'slice: %s\n' "$slice"
-    printf 'set: [device=%s, rules=%s, model=%s, data.train=%s, data.pool=%s, data.valid=%s, data.lexicon=%s]\nmethods:\n' "$device" "$book" "$base/sft" "$base/data/sft.jsonl" \
-        "$folder/pool.jsonl" "$folder/valid.jsonl" "$base/data/lexicon.json"
+    printf 'set: [device=%s, rules=%s, model=%s, data.train=%s, data.pool=%s, data.valid=%s, data.lexicon=%s%s]\nmethods:\n' "$device" "$book" "$base/sft" "$base/data/sft.jsonl" \
+        "$folder/pool.jsonl" "$folder/valid.jsonl" "$base/data/lexicon.json" "$room"
     methods
 } > "$folder/plan.yaml"
 "$agrl" compare "$folder/plan.yaml" "$@"

@@ -5,6 +5,8 @@
 #include <string.h>
 #include "base/mem.h"
 
+enum { PAIR_SLOTS = 128, LEAST_CHUNK = 16 }; /* pairs judged at a time: one for so many slots of the store */
+
 struct ag_judge {
     ag_model *model;
     const ag_tokenizer *tokenizer;
@@ -318,10 +320,11 @@ static ag_status judge_chunk(ag_judge *j, const ag_judge_input *inputs, size_t n
 ag_status ag_judge_run(ag_judge *j, const ag_judge_input *inputs, size_t n, ag_judge_answer answer,
                        const ag_judge_progress *progress, ag_judgement *out, ag_error *err)
 {
-    enum { CHUNK = 64 };
+    size_t chunk = (size_t)j->options.kv_slots / PAIR_SLOTS;
+    if (chunk < LEAST_CHUNK) chunk = LEAST_CHUNK;
     memset(out, 0, n * sizeof *out);
-    for (size_t i = 0; i < n; i += CHUNK) {
-        size_t count = n - i < CHUNK ? n - i : CHUNK;
+    for (size_t i = 0; i < n; i += chunk) {
+        size_t count = n - i < chunk ? n - i : chunk;
         AG_TRY(judge_chunk(j, inputs + i, count, answer, out + i, err));
         ag_grammar_forget(j->grammar);
         if (progress && progress->tick) AG_TRY(progress->tick(progress->user, i + count, n, err));

@@ -149,6 +149,8 @@ static ag_status find_card(ag_cuda *c, ag_error *err)
     if (status != cudaSuccess || count == 0)
         return ag_fail(err, AG_ERR_UNSUPPORTED, "device 'cuda': no usable card (%s); use --device cpu",
                        status == cudaSuccess ? "none is visible" : cudaGetErrorString(status));
+    /* a host thread that waits gives its core to others: many small runs share one card (docs/PERFORMANCE.md) */
+    AG_TRY(ag_cuda_check(cudaSetDeviceFlags(cudaDeviceScheduleYield), "cannot open the card", err));
     AG_TRY(ag_cuda_check(cudaSetDevice(0), "cannot open the card", err));
     cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0);
     cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0);
