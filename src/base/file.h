@@ -64,7 +64,7 @@ bool ag_path_same(const char *a, const char *b);
 ag_status ag_path_distinct(const char *out, const char *in, ag_error *err);
 /* Before long work whose result goes to `out` (NULL or "-": fine): its folder must be there and it must not be a folder itself. */
 ag_status ag_path_out_ready(const char *out, ag_error *err);
-/* "dir/name" (one slash between); freed with ag_free; NULL when out of memory. */
+/* "dir/name" (one slash between), a name's leading "../" taken from a dir that is there; freed with ag_free; NULL when out of memory. */
 char *ag_path_join(const char *dir, const char *name);
 /* The part of path before its last slash ("." if none); freed with ag_free. */
 char *ag_path_dir(const char *path);

@@ -4,6 +4,8 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -67,12 +69,31 @@ ag_status ag_path_out_ready(const char *out, ag_error *err)
     return status;
 }
 
+/* Bytes of dir before its last component, when that is a folder whose ".." they are (not a link to elsewhere); else n. */
+static size_t above(const char *dir, size_t n)
+{
+    char up[PATH_MAX], before[PATH_MAX];
+    size_t begin = n;
+    while (begin > 0 && dir[begin - 1] != '/') begin--;
+    if (begin == n || dir[begin] == '.' || n + 4 > sizeof up) return n;
+    snprintf(up, sizeof up, "%.*s/..", (int)n, dir);
+    snprintf(before, sizeof before, "%.*s", begin ? (int)begin : 1, begin ? dir : ".");
+    return ag_path_same(up, before) ? begin : n;
+}
+
 char *ag_path_join(const char *dir, const char *name)
 {
     size_t nd = strlen(dir), nn;
     if (nd == 0) return ag_strdup(name);
     while (nd > 0 && dir[nd - 1] == '/') nd--; /* of "/" nothing is left, and the slash below restores it */
     while (*name == '/') name++;
+    while (strncmp(name, "../", 3) == 0) {
+        size_t left = above(dir, nd);
+        if (left == nd) break;
+        name += 3;
+        if (left == 0) return ag_path_join("", name);
+        for (nd = left; nd > 0 && dir[nd - 1] == '/';) nd--;
+    }
     nn = strlen(name);
     char *path = ag_calloc(nd + nn + 2, 1);
     if (!path) return NULL;

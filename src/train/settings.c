@@ -218,11 +218,11 @@ static const row stage_rows[] = {
      "guided answers less likely than this without their hint (a token, geometric mean, against with it) are "
      "not trained on",
      REPLAYS},
-    {"guided_mode", CHOICE, STAGE(guided_mode), "auto", 0, 0, "auto|hinted|transfer",
+    {"guided_mode", CHOICE, STAGE(guided_mode), "transfer", 0, 0, "auto|hinted|transfer",
      "which prompt a guided answer is trained with: with its hint, without, or auto: without where the hint "
      "gives the tier away",
      WEIGHS},
-    {"guided_weight", CHOICE, STAGE(guided_weight), "floor", 0, 0, "none|tis|seq|shaped|floor",
+    {"guided_weight", CHOICE, STAGE(guided_weight), "none", 0, 0, "none|tis|seq|shaped|floor",
      "transfer: weight of a token by how much less likely it is without the hint", WEIGHS},
     {"guided_cap", NUMBER, STAGE(guided_cap), "0", 0, 1e9, NULL,
      "transfer: largest weight; 0: 2, and 5 of seq", WEIGHS},

@@ -24,7 +24,7 @@ sed -e 's/^scratch.*/model: sft/; /^hints/d; /^stages/,$d; s/lexicon/pool: pool.
 cat >> rl.yaml << 'YAML'
 stages:
   - {method: agr, steps: 20, batch: 8, group: 6, lr: 5.0e-4, refills: 1, checkpoint_every: 4, replay_warmup: 0.2, replay_tail: 0.2,
-     beta: 0.02, replay_most: 2, draw_uncertain: 0.3, draw_unsolved: 0.2}
+     beta: 0.02, replay_most: 2, draw_uncertain: 0.3, draw_unsolved: 0.2, guided_mode: auto, guided_weight: floor}
 YAML
 run 0 "$AGRL" train sft.yaml
 

@@ -42,6 +42,38 @@ static void test_names(void **state)
     assert_null(dir);
 }
 
+/* "../" goes up where it leads to what the name says, and nowhere else. */
+static void test_join_up(void **state)
+{
+    (void)state;
+    char folder[64], dir[200], other[200], link[200], expected[240];
+    ag_error err = {0};
+    test_folder(folder);
+    snprintf(dir, sizeof dir, "%s/a/b", folder);
+    snprintf(other, sizeof other, "%s/c", folder);
+    snprintf(link, sizeof link, "%s/c/link", folder);
+    assert_int_equal(ag_dir_make(dir, &err), AG_OK);
+    assert_int_equal(ag_dir_make(other, &err), AG_OK);
+    assert_int_equal(symlink(dir, link), 0);
+    snprintf(expected, sizeof expected, "%s/a/x", folder);
+    check_join(dir, "../x", expected);
+    snprintf(expected, sizeof expected, "%s/x", folder);
+    check_join(dir, "../../x", expected);
+    snprintf(expected, sizeof expected, "%s/../x", link); /* that is a/x */
+    check_join(link, "../x", expected);
+    snprintf(expected, sizeof expected, "%s/no/../x", folder);
+    snprintf(dir, sizeof dir, "%s/no", folder);
+    check_join(dir, "../x", expected);
+    check_join("..", "../x", "../../x");
+    check_join(".", "../x", "./../x");
+    check_join("/", "../x", "/../x");
+    assert_int_equal(chdir(folder), 0);
+    check_join("a", "../x", "x");
+    check_join("a/b", "../../../x", "../x");
+    assert_int_equal(chdir("/"), 0);
+    assert_int_equal(ag_dir_remove(folder, &err), AG_OK);
+}
+
 static void test_make(void **state)
 {
     (void)state;
@@ -125,8 +157,8 @@ static void test_memory(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_names), cmocka_unit_test(test_make),
-                                       cmocka_unit_test(test_remove_and_links),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_names), cmocka_unit_test(test_join_up),
+                                       cmocka_unit_test(test_make), cmocka_unit_test(test_remove_and_links),
                                        cmocka_unit_test(test_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
