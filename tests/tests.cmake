@@ -26,6 +26,7 @@ endif()
 
 if(TARGET agrl)
   include(${CMAKE_SOURCE_DIR}/tests/e2e/e2e.cmake)
+  include(${CMAKE_SOURCE_DIR}/tests/emulator/emulator.cmake)
 endif()
 if(AGRL_FUZZ)
   include(${CMAKE_SOURCE_DIR}/tests/fuzz/fuzz.cmake)

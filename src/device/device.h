@@ -111,7 +111,8 @@ typedef struct ag_attention_plan {
 
 /* Softmax attention with grouped queries: head h reads key head h / (heads / kv_heads). q [rows, heads*head_dim], k and v
  * [keys, kv_heads*head_dim], real, each with its ld; out of out_type. lse [heads, rows]: log of the softmax denominator
- * (may be NULL). A row that attends nothing gives zeros and lse 0. */
+ * (may be NULL). A row that attends nothing gives zeros and lse 0. Where out is BF16 a backend may round q, k, v and softmax weights to
+ * bf16 as they enter a product, and in the gradient dout and the scores' gradient, too; sums stay fp32. */
 typedef struct ag_attention_args {
     void *out, *lse;
     ag_dtype out_type;

@@ -7,7 +7,7 @@
  * dv. Where many queries read the same keys (a shared prompt), the query rows are cut into slices, whose sums are added in
  * order: no atomics, the same bytes on repeat.
  */
-#include "device/cuda/cuda.cuh"
+#include "device/cuda/attention.cuh"
 
 enum {
     THREADS = AG_CUDA_THREADS,
@@ -22,44 +22,6 @@ enum {
 static_assert(AG_ATTENTION_TILE % ROWS == 0, "a block's rows lie in one tile");
 
 #define LAUNCHED(what) ag_cuda_check(cudaGetLastError(), what, err)
-
-static __device__ inline int64_t key_end(const ag_attention_block &b, int64_t q)
-{
-    int64_t end = (int64_t)b.k0 + b.diagonal + (q - b.q0) + 1;
-    return end < b.k1 ? end : b.k1;
-}
-
-/* A span of rows or keys. */
-typedef struct range {
-    int64_t begin, end;
-} range;
-
-/* The blocks among the next blockDim.x entries that touch `rows` and `keys`, in order: into list; returns their number. */
-static __device__ int collect(ag_attention_block *list, const ag_attention_plan &plan, const int32_t *index,
-                              int64_t begin, int64_t end, range rows, range keys)
-{
-    __shared__ int counts[WARPS];
-    int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
-    int64_t at = begin + threadIdx.x;
-    ag_attention_block b = {};
-    bool touches = false;
-    if (at < end) {
-        b = plan.blocks[index ? index[at] : at];
-        touches = b.q0 < rows.end && b.q1 > rows.begin && b.k0 < keys.end && b.k1 > keys.begin;
-    }
-    unsigned vote = __ballot_sync(~0u, touches);
-    __syncthreads(); /* the last list has been read */
-    if (lane == 0) counts[warp] = __popc(vote);
-    __syncthreads();
-    int slot = __popc(vote & ((1u << lane) - 1)), total = 0;
-    for (int w = 0; w < warps; w++) {
-        if (w < warp) slot += counts[w];
-        total += counts[w];
-    }
-    if (touches) list[slot] = b;
-    __syncthreads();
-    return total;
-}
 
 /* A tile in shared memory: rows of C * 32 columns, four more apart so that a row a lane, four columns at a time, never meet in
  * a bank. */
@@ -124,7 +86,7 @@ static __device__ void store_lse(const ag_attention_args &x, int64_t rows, int h
 template <int C>
 static __global__ void __launch_bounds__(THREADS) forward_tile(ag_attention_args x, ag_attention_plan plan)
 {
-    extern __shared__ __align__(16) float memory[];
+    AG_DYNAMIC_SHARED(float, memory);
     __shared__ ag_attention_block list[THREADS];
     float *query = memory, *keys = query + tile<C>::SIZE, *values = keys + tile<C>::SIZE,
           *share = values + tile<C>::SIZE;
@@ -139,10 +101,11 @@ static __global__ void __launch_bounds__(THREADS) forward_tile(ag_attention_args
     stage<C>(query, (const float *)x.q + head * dim, first, (int)(end - first), x.q_ld, dim);
     int32_t t = (int32_t)(first / AG_ATTENTION_TILE), last = plan.tile_first[t + 1];
     for (int32_t entry = plan.tile_first[t]; entry < last; entry += THREADS) {
-        int count = collect(list, plan, plan.tile_block, entry, last, {first, end}, {0, plan.keys});
+        int count = ag_collect(list, plan, plan.tile_block, entry, last, {first, end}, {0, plan.keys});
         for (int k = 0; k < count; k++) {
             const ag_attention_block b = list[k];
-            int64_t r0 = b.q0 > first ? b.q0 : first, r1 = b.q1 < end ? b.q1 : end, stop = key_end(b, r1 - 1);
+            int64_t r0 = b.q0 > first ? b.q0 : first, r1 = b.q1 < end ? b.q1 : end,
+                    stop = ag_key_end(b, r1 - 1);
             for (int64_t k0 = b.k0; k0 < stop; k0 += CHUNK) {
                 int n = (int)(stop - k0 < CHUNK ? stop - k0 : CHUNK);
                 __syncthreads();
@@ -157,7 +120,8 @@ static __global__ void __launch_bounds__(THREADS) forward_tile(ag_attention_args
                         score[e] = add_dot(score[e], four(query + (mine + e) * pitch + j), key);
                 }
                 for (int e = 0; e < EACH; e++) {
-                    int64_t row = first + mine + e, live = row >= r0 && row < r1 ? key_end(b, row) - k0 : 0;
+                    int64_t row = first + mine + e,
+                            live = row >= r0 && row < r1 ? ag_key_end(b, row) - k0 : 0;
                     bool seen = lane < live && lane < n;
                     float s = seen ? score[e] * (float)x.scale : -INFINITY,
                           high = fmaxf(max[e], ag_warp_reduce(s, ag_max())), p = 0;
@@ -232,9 +196,9 @@ static __global__ void __launch_bounds__(ROW_WARPS * 32)
         query[j] = ((const float *)x.q)[row * x.q_ld + head * dim + j];
     int32_t t = (int32_t)(row / AG_ATTENTION_TILE), last = plan.tile_first[t + 1];
     for (int32_t entry = plan.tile_first[t]; entry < last; entry += ROW_WARPS * 32) {
-        int count = collect(list, plan, plan.tile_block, entry, last, {row, row + 1}, {0, plan.keys});
+        int count = ag_collect(list, plan, plan.tile_block, entry, last, {row, row + 1}, {0, plan.keys});
         for (int k = 0; k < count; k++) {
-            int64_t stop = key_end(list[k], row);
+            int64_t stop = ag_key_end(list[k], row);
             for (int64_t k0 = list[k].k0; k0 < stop; k0 += CHUNK) {
                 if (turn++ % ROW_WARPS != warp) continue;
                 int n = (int)(stop - k0 < CHUNK ? stop - k0 : CHUNK);
@@ -271,7 +235,7 @@ static __global__ void __launch_bounds__(ROW_WARPS * 32)
     if (threadIdx.x == 0) store_lse(x, plan.rows, head, row, max, total);
 }
 
-static ag_status allow_shared(const void *kernel, size_t bytes, ag_error *err)
+ag_status ag_cuda_allow_shared(const void *kernel, size_t bytes, ag_error *err)
 {
     if (bytes <= 48 << 10) return AG_OK;
     return ag_cuda_check(
@@ -291,12 +255,12 @@ template <int C> static ag_status forward(ag_device *d, const ag_attention_args 
     const ag_attention_plan *plan = x->plan;
     if ((int64_t)plan->block_count * 4 > plan->rows) {
         dim3 grid((unsigned)plan->rows, (unsigned)x->heads);
-        forward_row<C><<<grid, ROW_WARPS * 32, 0, stream>>>(*x, *plan);
+        AG_LAUNCH(forward_row<C>, grid, ROW_WARPS * 32, 0, stream, *x, *plan);
     } else {
         dim3 grid((unsigned)((plan->rows + ROWS - 1) / ROWS), (unsigned)x->heads);
         size_t shared = (3 * tile<C>::SIZE + ROWS * CHUNK) * sizeof(float);
-        AG_TRY(allow_shared((const void *)forward_tile<C>, shared, err));
-        forward_tile<C><<<grid, THREADS, shared, stream>>>(*x, *plan);
+        AG_TRY(ag_cuda_allow_shared((const void *)forward_tile<C>, shared, err));
+        AG_LAUNCH(forward_tile<C>, grid, THREADS, shared, stream, *x, *plan);
     }
     return LAUNCHED("attention");
 }
@@ -304,6 +268,7 @@ template <int C> static ag_status forward(ag_device *d, const ag_attention_args 
 ag_status ag_cuda_attention(ag_device *d, const ag_attention_args *x, ag_error *err)
 {
     if (x->plan->rows == 0) return AG_OK;
+    if (ag_cuda_attention_bf16_fits(x)) return ag_cuda_attention_bf16(d, x, err);
     AG_TRY(check_heads(x->head_dim, err));
     if (x->head_dim <= 32) return forward<1>(d, x, err);
     if (x->head_dim <= 64) return forward<2>(d, x, err);
@@ -316,7 +281,7 @@ template <int C>
 static __global__ void __launch_bounds__(THREADS)
     backward_queries(ag_attention_grad_args x, ag_attention_plan plan, float *deltas)
 {
-    extern __shared__ __align__(16) float memory[];
+    AG_DYNAMIC_SHARED(float, memory);
     __shared__ ag_attention_block list[THREADS];
     float *query = memory, *dout = query + tile<C>::SIZE, *keys = dout + tile<C>::SIZE,
           *values = keys + tile<C>::SIZE, *share = values + tile<C>::SIZE;
@@ -338,10 +303,11 @@ static __global__ void __launch_bounds__(THREADS)
     }
     int32_t t = (int32_t)(first / AG_ATTENTION_TILE), last = plan.tile_first[t + 1];
     for (int32_t entry = plan.tile_first[t]; entry < last; entry += THREADS) {
-        int count = collect(list, plan, plan.tile_block, entry, last, {first, end}, {0, plan.keys});
+        int count = ag_collect(list, plan, plan.tile_block, entry, last, {first, end}, {0, plan.keys});
         for (int k = 0; k < count; k++) {
             const ag_attention_block b = list[k];
-            int64_t r0 = b.q0 > first ? b.q0 : first, r1 = b.q1 < end ? b.q1 : end, stop = key_end(b, r1 - 1);
+            int64_t r0 = b.q0 > first ? b.q0 : first, r1 = b.q1 < end ? b.q1 : end,
+                    stop = ag_key_end(b, r1 - 1);
             for (int64_t k0 = b.k0; k0 < stop; k0 += CHUNK) {
                 int n = (int)(stop - k0 < CHUNK ? stop - k0 : CHUNK);
                 __syncthreads();
@@ -358,7 +324,8 @@ static __global__ void __launch_bounds__(THREADS)
                     }
                 }
                 for (int e = 0; e < EACH; e++) {
-                    int64_t row = first + mine + e, live = row >= r0 && row < r1 ? key_end(b, row) - k0 : 0;
+                    int64_t row = first + mine + e,
+                            live = row >= r0 && row < r1 ? ag_key_end(b, row) - k0 : 0;
                     bool seen = lane < live && lane < n;
                     float p = seen ? expf(score[e] * (float)x.scale - lse[e]) : 0;
                     share[(mine + e) * CHUNK + lane] = seen ? p * (dp[e] - delta[e]) * (float)x.scale : 0;
@@ -374,21 +341,12 @@ static __global__ void __launch_bounds__(THREADS)
                 ((float *)x.dq)[(first + mine + e) * x.q_ld + head * dim + c * 32 + lane] = dq[e][c];
 }
 
-/* Where the sums of slices lie: [slices, keys, kv_heads * dim] of dk, then of dv; touched [slices, key tiles, kv_heads] says
- * which were written. One slice writes to dk and dv themselves. */
-typedef struct slices {
-    int count;
-    int64_t rows; /* of a slice */
-    float *dk, *dv;
-    uint8_t *touched;
-} slices;
-
 /* dv = p do,  dk = ds q  over the query rows of a slice and the heads that share the key head. */
 template <int C>
 static __global__ void __launch_bounds__(THREADS)
-    backward_keys(ag_attention_grad_args x, ag_attention_plan plan, const float *deltas, slices s)
+    backward_keys(ag_attention_grad_args x, ag_attention_plan plan, const float *deltas, ag_slices s)
 {
-    extern __shared__ __align__(16) float memory[];
+    AG_DYNAMIC_SHARED(float, memory);
     __shared__ ag_attention_block list[THREADS];
     __shared__ float lse[CHUNK], delta[CHUNK];
     float *keys = memory, *values = keys + tile<C>::SIZE, *query = values + tile<C>::SIZE,
@@ -396,14 +354,14 @@ static __global__ void __launch_bounds__(THREADS)
     int dim = x.head_dim, kv = blockIdx.y, group = x.heads / x.kv_heads, lane = threadIdx.x % 32,
         warp = threadIdx.x / 32, mine = warp * EACH, pitch = tile<C>::PITCH;
     int64_t first = blockIdx.x * (int64_t)ROWS, end = first + ROWS < plan.keys ? first + ROWS : plan.keys;
-    range rows = {blockIdx.z * s.rows, (blockIdx.z + 1) * s.rows};
+    ag_range rows = {blockIdx.z * s.rows, (blockIdx.z + 1) * s.rows};
     if (rows.end > plan.rows) rows.end = plan.rows;
     float dk[EACH][C] = {}, dv[EACH][C] = {};
     bool any = false;
     stage<C>(keys, (const float *)x.k + kv * dim, first, (int)(end - first), x.kv_ld, dim);
     stage<C>(values, (const float *)x.v + kv * dim, first, (int)(end - first), x.kv_ld, dim);
     for (int64_t entry = 0; entry < plan.block_count; entry += THREADS) {
-        int count = collect(list, plan, NULL, entry, plan.block_count, rows, {first, end});
+        int count = ag_collect(list, plan, NULL, entry, plan.block_count, rows, {first, end});
         for (int k = 0; k < count; k++) {
             const ag_attention_block b = list[k];
             int64_t low = b.k0 > first ? b.k0 : first, sees = b.q0 + low - b.k0 - b.diagonal;
@@ -429,7 +387,7 @@ static __global__ void __launch_bounds__(THREADS)
                             dp[e] = add_dot(dp[e], four(values + (mine + e) * pitch + j), g);
                         }
                     }
-                    int64_t stop = key_end(b, q0 + lane);
+                    int64_t stop = ag_key_end(b, q0 + lane);
                     for (int e = 0; e < EACH; e++) {
                         int64_t key = first + mine + e;
                         bool seen = lane < n && key >= b.k0 && key < stop;
@@ -460,15 +418,15 @@ static __global__ void __launch_bounds__(THREADS)
     }
 }
 
-static __global__ void add_slices(ag_attention_grad_args x, int64_t keys, slices s)
+static __global__ void add_slices(ag_attention_grad_args x, int64_t keys, ag_slices s)
 {
-    int64_t width = (int64_t)x.kv_heads * x.head_dim, tiles = (keys + ROWS - 1) / ROWS;
+    int64_t width = (int64_t)x.kv_heads * x.head_dim, tiles = (keys + s.tile - 1) / s.tile;
     AG_CUDA_EACH(at, keys * width)
     {
         int64_t key = at / width, j = at % width;
         float dk = 0, dv = 0;
         for (int i = 0; i < s.count; i++) {
-            if (!s.touched[(i * tiles + key / ROWS) * x.kv_heads + j / x.head_dim]) continue;
+            if (!s.touched[(i * tiles + key / s.tile) * x.kv_heads + j / x.head_dim]) continue;
             dk += s.dk[i * keys * width + at];
             dv += s.dv[i * keys * width + at];
         }
@@ -478,12 +436,13 @@ static __global__ void add_slices(ag_attention_grad_args x, int64_t keys, slices
 }
 
 /* Shares the scratch out: deltas, then the sums of slices where there are several. */
-static ag_status cut_slices(ag_device *d, const ag_attention_grad_args *x, float **deltas, slices *s,
-                            ag_error *err)
+ag_status ag_cuda_cut_slices(ag_device *d, const ag_attention_grad_args *x, int tile, float **deltas,
+                             ag_slices *s, ag_error *err)
 {
     const ag_attention_plan *plan = x->plan;
     size_t rows = (size_t)x->heads * plan->rows, width = (size_t)x->kv_heads * x->head_dim,
-           tiles = ((size_t)plan->keys + ROWS - 1) / ROWS;
+           tiles = ((size_t)plan->keys + tile - 1) / tile;
+    s->tile = tile;
     s->count = (plan->rows + SLICE_ROWS - 1) / SLICE_ROWS;
     if (s->count > MAX_SLICES) s->count = MAX_SLICES;
     s->rows = (plan->rows + s->count - 1) / s->count;
@@ -499,29 +458,36 @@ static ag_status cut_slices(ag_device *d, const ag_attention_grad_args *x, float
     return AG_OK;
 }
 
+ag_status ag_cuda_add_slices(ag_device *d, const ag_attention_grad_args *x, const ag_slices *s, ag_error *err)
+{
+    int64_t n = (int64_t)x->plan->keys * x->kv_heads * x->head_dim;
+    if (!s->touched) return AG_OK;
+    AG_LAUNCH(add_slices, ag_cuda_grid(n), THREADS, 0, ag_cuda_of(d)->stream, *x, x->plan->keys, *s);
+    return LAUNCHED("attention_grad");
+}
+
 template <int C> static ag_status backward(ag_device *d, const ag_attention_grad_args *x, ag_error *err)
 {
     cudaStream_t stream = ag_cuda_of(d)->stream;
     const ag_attention_plan *plan = x->plan;
     size_t shared = (4 * tile<C>::SIZE + 2 * ROWS * CHUNK) * sizeof(float);
     float *deltas;
-    slices s;
-    AG_TRY(allow_shared((const void *)backward_queries<C>, shared, err));
-    AG_TRY(allow_shared((const void *)backward_keys<C>, shared, err));
-    AG_TRY(cut_slices(d, x, &deltas, &s, err));
+    ag_slices s;
+    AG_TRY(ag_cuda_allow_shared((const void *)backward_queries<C>, shared, err));
+    AG_TRY(ag_cuda_allow_shared((const void *)backward_keys<C>, shared, err));
+    AG_TRY(ag_cuda_cut_slices(d, x, ROWS, &deltas, &s, err));
     dim3 query_grid((unsigned)((plan->rows + ROWS - 1) / ROWS), (unsigned)x->heads);
     dim3 key_grid((unsigned)((plan->keys + ROWS - 1) / ROWS), (unsigned)x->kv_heads, (unsigned)s.count);
-    backward_queries<C><<<query_grid, THREADS, shared, stream>>>(*x, *plan, deltas);
-    backward_keys<C><<<key_grid, THREADS, shared, stream>>>(*x, *plan, deltas, s);
-    if (s.touched)
-        add_slices<<<ag_cuda_grid((int64_t)plan->keys * x->kv_heads * x->head_dim), THREADS, 0, stream>>>(
-            *x, plan->keys, s);
-    return LAUNCHED("attention_grad");
+    AG_LAUNCH(backward_queries<C>, query_grid, THREADS, shared, stream, *x, *plan, deltas);
+    AG_LAUNCH(backward_keys<C>, key_grid, THREADS, shared, stream, *x, *plan, deltas, s);
+    AG_TRY(LAUNCHED("attention_grad"));
+    return ag_cuda_add_slices(d, x, &s, err);
 }
 
 ag_status ag_cuda_attention_grad(ag_device *d, const ag_attention_grad_args *x, ag_error *err)
 {
     if (x->plan->rows == 0 || x->plan->keys == 0) return AG_OK;
+    if (ag_cuda_attention_grad_bf16_fits(x)) return ag_cuda_attention_grad_bf16(d, x, err);
     AG_TRY(check_heads(x->head_dim, err));
     if (x->head_dim <= 32) return backward<1>(d, x, err);
     if (x->head_dim <= 64) return backward<2>(d, x, err);

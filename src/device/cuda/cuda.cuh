@@ -32,6 +32,13 @@ typedef struct ag_cuda {
         *fault_device; /* host memory that kernels write: a token id outside the vocabulary, + 1 from 0 on */
 } ag_cuda;
 
+/* kernel<<<grid, block, shared, stream>>>(arguments...), and a kernel's dynamic shared memory; tests/emulator has its own. */
+#ifndef AG_LAUNCH
+#define AG_LAUNCH(kernel, grid, block, shared, stream, ...)                                                  \
+    kernel<<<(grid), (block), (shared), (stream)>>>(__VA_ARGS__)
+#define AG_DYNAMIC_SHARED(type, name) extern __shared__ __align__(16) type name[]
+#endif
+
 static inline ag_cuda *ag_cuda_of(ag_device *d)
 {
     return (ag_cuda *)d->impl;

@@ -94,7 +94,7 @@ ag_status ag_cuda_head_logprob(ag_device *d, const ag_head_logprob_args *x, ag_e
     for (int64_t at = 0; at < head->rows; at += step) {
         int64_t n = head->rows - at < step ? head->rows - at : step;
         AG_TRY(chunk_logits(d, head, at, n, (float *)logits, err));
-        logprob<<<(unsigned)n, THREADS, 0, ag_cuda_of(d)->stream>>>(*x, (float *)logits, at);
+        AG_LAUNCH(logprob, (unsigned)n, THREADS, 0, ag_cuda_of(d)->stream, *x, (float *)logits, at);
         AG_TRY(LAUNCHED("head_logprob"));
     }
     return AG_OK;
@@ -169,8 +169,8 @@ ag_status ag_cuda_head_grad(ag_device *d, const ag_head_grad_args *x, ag_error *
     for (int64_t at = 0; at < head->rows; at += step) {
         int64_t n = head->rows - at < step ? head->rows - at : step;
         AG_TRY(chunk_logits(d, head, at, n, (float *)logits, err));
-        dlogits<<<(unsigned)n, THREADS, 0, ag_cuda_of(d)->stream>>>(*x, (float *)logits,
-                                                                    (__nv_bfloat16 *)narrow, at);
+        AG_LAUNCH(dlogits, (unsigned)n, THREADS, 0, ag_cuda_of(d)->stream, *x, (float *)logits,
+                  (__nv_bfloat16 *)narrow, at);
         AG_TRY(LAUNCHED("head_grad"));
         AG_TRY(grad_products(d, x, narrow ? narrow : logits, at, n, err));
     }
@@ -308,7 +308,7 @@ ag_status ag_cuda_sample(ag_device *d, const ag_sample_args *x, ag_error *err)
     for (int64_t at = 0; at < head.rows; at += step) {
         int64_t n = head.rows - at < step ? head.rows - at : step;
         AG_TRY(chunk_logits(d, &head, at, n, (float *)logits, err));
-        sample<<<(unsigned)n, THREADS, 0, ag_cuda_of(d)->stream>>>(*x, greedy, (float *)logits, at);
+        AG_LAUNCH(sample, (unsigned)n, THREADS, 0, ag_cuda_of(d)->stream, *x, greedy, (float *)logits, at);
         AG_TRY(LAUNCHED("sample"));
     }
     return AG_OK;

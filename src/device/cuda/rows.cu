@@ -25,7 +25,7 @@ ag_status ag_cuda_embed(ag_device *d, const ag_embed_args *x, ag_error *err)
 {
     ag_cuda *c = ag_cuda_of(d);
     if (x->rows == 0) return AG_OK;
-    embed<<<ag_cuda_grid(x->rows * x->width), THREADS, 0, c->stream>>>(*x, c->fault_device);
+    AG_LAUNCH(embed, ag_cuda_grid(x->rows * x->width), THREADS, 0, c->stream, *x, c->fault_device);
     return LAUNCHED("embed");
 }
 
@@ -64,8 +64,8 @@ static __global__ void add_rows(float *dst, const float *src, const int32_t *ind
 ag_status ag_cuda_embed_grad(ag_device *d, const ag_embed_grad_args *x, ag_error *err)
 {
     if (x->rows == 0) return AG_OK;
-    add_rows<<<(unsigned)x->rows, THREADS, 0, ag_cuda_of(d)->stream>>>(
-        (float *)x->dtable, (const float *)x->dout, x->ids, x->rows, x->width, x->width, x->width);
+    AG_LAUNCH(add_rows, (unsigned)x->rows, THREADS, 0, ag_cuda_of(d)->stream, (float *)x->dtable,
+              (const float *)x->dout, x->ids, x->rows, x->width, x->width, x->width);
     return LAUNCHED("embed_grad");
 }
 
@@ -85,10 +85,10 @@ ag_status ag_cuda_rows(ag_device *d, const ag_rows_args *x, ag_error *err)
     cudaStream_t stream = ag_cuda_of(d)->stream;
     if (x->rows == 0 || x->width == 0) return AG_OK;
     if (x->kind == AG_ROWS_SCATTER_ADD)
-        add_rows<<<(unsigned)x->rows, THREADS, 0, stream>>>((float *)x->dst, (const float *)x->src, x->index,
-                                                            x->rows, x->width, x->dst_ld, x->src_ld);
+        AG_LAUNCH(add_rows, (unsigned)x->rows, THREADS, 0, stream, (float *)x->dst, (const float *)x->src,
+                  x->index, x->rows, x->width, x->dst_ld, x->src_ld);
     else
-        move_rows<<<ag_cuda_grid(x->rows * x->width), THREADS, 0, stream>>>(*x);
+        AG_LAUNCH(move_rows, ag_cuda_grid(x->rows * x->width), THREADS, 0, stream, *x);
     return LAUNCHED("rows");
 }
 
@@ -119,9 +119,9 @@ ag_status ag_cuda_rmsnorm(ag_device *d, const ag_rmsnorm_args *x, ag_error *err)
     cudaStream_t stream = ag_cuda_of(d)->stream;
     if (groups == 0) return AG_OK;
     if (x->width > NARROW)
-        rmsnorm<true><<<(unsigned)groups, THREADS, 0, stream>>>(*x);
+        AG_LAUNCH(rmsnorm<true>, (unsigned)groups, THREADS, 0, stream, *x);
     else
-        rmsnorm<false><<<(unsigned)((groups + WARPS - 1) / WARPS), THREADS, 0, stream>>>(*x);
+        AG_LAUNCH(rmsnorm<false>, (unsigned)((groups + WARPS - 1) / WARPS), THREADS, 0, stream, *x);
     return LAUNCHED("rmsnorm");
 }
 
@@ -155,7 +155,7 @@ static __device__ void add_parts(float *sum, const float *partial, int parts, in
 template <bool WIDE>
 static __global__ void rmsnorm_grad(ag_rmsnorm_grad_args x, float *partial, unsigned *finished)
 {
-    extern __shared__ float own[];
+    AG_DYNAMIC_SHARED(float, own);
     int64_t groups = x.rows * x.heads, begin = groups * blockIdx.x / gridDim.x,
             end = groups * (blockIdx.x + 1) / gridDim.x;
     int warp = threadIdx.x / 32, me = WIDE ? threadIdx.x : threadIdx.x % 32, step = WIDE ? THREADS : 32;
@@ -202,9 +202,9 @@ ag_status ag_cuda_rmsnorm_grad(ag_device *d, const ag_rmsnorm_grad_args *x, ag_e
         shared = (size_t)x->width * sizeof(float) * (x->width > NARROW ? 1 : WARPS);
     }
     if (x->width > NARROW)
-        rmsnorm_grad<true><<<parts, THREADS, shared, c->stream>>>(*x, (float *)partial, c->finished);
+        AG_LAUNCH(rmsnorm_grad<true>, parts, THREADS, shared, c->stream, *x, (float *)partial, c->finished);
     else
-        rmsnorm_grad<false><<<parts, THREADS, shared, c->stream>>>(*x, (float *)partial, c->finished);
+        AG_LAUNCH(rmsnorm_grad<false>, parts, THREADS, shared, c->stream, *x, (float *)partial, c->finished);
     return LAUNCHED("rmsnorm_grad");
 }
 
@@ -226,7 +226,7 @@ ag_status ag_cuda_rope(ag_device *d, const ag_rope_args *x, ag_error *err)
 {
     int64_t n = x->rows * x->heads * (x->head_dim / 2);
     if (n == 0) return AG_OK;
-    rope<<<ag_cuda_grid(n), THREADS, 0, ag_cuda_of(d)->stream>>>(*x);
+    AG_LAUNCH(rope, ag_cuda_grid(n), THREADS, 0, ag_cuda_of(d)->stream, *x);
     return LAUNCHED("rope");
 }
 
@@ -243,7 +243,7 @@ static __global__ void swiglu(ag_swiglu_args x)
 ag_status ag_cuda_swiglu(ag_device *d, const ag_swiglu_args *x, ag_error *err)
 {
     if (x->rows * x->width == 0) return AG_OK;
-    swiglu<<<ag_cuda_grid(x->rows * x->width), THREADS, 0, ag_cuda_of(d)->stream>>>(*x);
+    AG_LAUNCH(swiglu, ag_cuda_grid(x->rows * x->width), THREADS, 0, ag_cuda_of(d)->stream, *x);
     return LAUNCHED("swiglu");
 }
 
@@ -262,7 +262,7 @@ static __global__ void swiglu_grad(ag_swiglu_grad_args x)
 ag_status ag_cuda_swiglu_grad(ag_device *d, const ag_swiglu_grad_args *x, ag_error *err)
 {
     if (x->rows * x->width == 0) return AG_OK;
-    swiglu_grad<<<ag_cuda_grid(x->rows * x->width), THREADS, 0, ag_cuda_of(d)->stream>>>(*x);
+    AG_LAUNCH(swiglu_grad, ag_cuda_grid(x->rows * x->width), THREADS, 0, ag_cuda_of(d)->stream, *x);
     return LAUNCHED("swiglu_grad");
 }
 
@@ -278,7 +278,7 @@ static __global__ void bias(ag_bias_args x)
 ag_status ag_cuda_bias(ag_device *d, const ag_bias_args *x, ag_error *err)
 {
     if (x->rows * x->width == 0) return AG_OK;
-    bias<<<ag_cuda_grid(x->rows * x->width), THREADS, 0, ag_cuda_of(d)->stream>>>(*x);
+    AG_LAUNCH(bias, ag_cuda_grid(x->rows * x->width), THREADS, 0, ag_cuda_of(d)->stream, *x);
     return LAUNCHED("bias");
 }
 
@@ -301,7 +301,7 @@ ag_status ag_cuda_bias_grad(ag_device *d, const ag_bias_grad_args *x, ag_error *
     unsigned parts = (unsigned)((x->rows + 31) / 32 < MAX_PARTS ? (x->rows + 31) / 32 : MAX_PARTS);
     void *partial;
     AG_TRY(ag_cuda_scratch(d, AG_CUDA_PARTIAL, parts * (size_t)x->width * sizeof(float), &partial, err));
-    bias_grad<<<parts, THREADS, 0, c->stream>>>(*x, (float *)partial, c->finished);
+    AG_LAUNCH(bias_grad, parts, THREADS, 0, c->stream, *x, (float *)partial, c->finished);
     return LAUNCHED("bias_grad");
 }
 
@@ -337,7 +337,7 @@ ag_status ag_cuda_adamw(ag_device *d, const ag_adamw_args *x, ag_error *err)
                        (float)x->grad_scale,
                        (float)(1 - pow(x->beta1, (double)x->step)),
                        (float)(1 - pow(x->beta2, (double)x->step))};
-    adamw<<<ag_cuda_grid(x->n), THREADS, 0, ag_cuda_of(d)->stream>>>(*x, k);
+    AG_LAUNCH(adamw, ag_cuda_grid(x->n), THREADS, 0, ag_cuda_of(d)->stream, *x, k);
     return LAUNCHED("adamw");
 }
 
@@ -364,7 +364,8 @@ ag_status ag_cuda_sum_squares(ag_device *d, const ag_sum_squares_args *x, ag_err
     AG_TRY(ag_cuda_scratch(d, AG_CUDA_PARTIAL, (MAX_BLOCKS + 1) * sizeof(double), &partial, err));
     unsigned blocks = ag_cuda_grid((x->n + 7) / 8);
     if (blocks > MAX_BLOCKS) blocks = MAX_BLOCKS;
-    sum_squares<<<blocks, THREADS, 0, c->stream>>>((const float *)x->x, x->n, (double *)partial, c->finished);
+    AG_LAUNCH(sum_squares, blocks, THREADS, 0, c->stream, (const float *)x->x, x->n, (double *)partial,
+              c->finished);
     AG_TRY(LAUNCHED("sum_squares"));
     return d->download(d, x->result, partial, sizeof *x->result, err);
 }
@@ -377,7 +378,7 @@ static __global__ void cast(ag_cast_args x)
 ag_status ag_cuda_cast(ag_device *d, const ag_cast_args *x, ag_error *err)
 {
     if (x->n == 0) return AG_OK;
-    cast<<<ag_cuda_grid(x->n), THREADS, 0, ag_cuda_of(d)->stream>>>(*x);
+    AG_LAUNCH(cast, ag_cuda_grid(x->n), THREADS, 0, ag_cuda_of(d)->stream, *x);
     return LAUNCHED("cast");
 }
 
@@ -389,7 +390,7 @@ static __global__ void axpy(float *y, const float *x, float alpha, int64_t n)
 ag_status ag_cuda_axpy(ag_device *d, const ag_axpy_args *x, ag_error *err)
 {
     if (x->n == 0) return AG_OK;
-    axpy<<<ag_cuda_grid(x->n), THREADS, 0, ag_cuda_of(d)->stream>>>((float *)x->y, (const float *)x->x,
-                                                                    (float)x->alpha, x->n);
+    AG_LAUNCH(axpy, ag_cuda_grid(x->n), THREADS, 0, ag_cuda_of(d)->stream, (float *)x->y, (const float *)x->x,
+              (float)x->alpha, x->n);
     return LAUNCHED("axpy");
 }

@@ -33,6 +33,8 @@
 /* fp32 keeps 24 bits: a sum of k random terms is off by about sqrt(k) * 6e-8 of its size, 4e-6 for the
  * longest sums here. */
 #define FP32_BOUND 1e-5
+/* Attention whose products may be of bf16: scores of order two are off by some thousandths, and so are softmax weights. */
+#define BF16_BOUND 2e-2
 /* Gradients that are differences of terms of order one may be nothing but rounding: their norm counts as at
  * least this. */
 #define CANCELS 0.3
@@ -185,7 +187,7 @@ static inline void check_rows(rig *r, const char *what, buffer b, int64_t rows, 
         error2 += difference * difference;
         norm2 += x * x;
     }
-    double loose = b.type == AG_BF16 ? 1e-3 : bound, norm = fmax(sqrt(norm2), floor);
+    double loose = b.type == AG_BF16 ? fmax(1e-3, bound) : bound, norm = fmax(sqrt(norm2), floor);
     r->checks++;
     if (norm > 0) r->worst = fmax(r->worst, sqrt(error2) / norm);
     if (sqrt(error2) > loose * norm || worst > 2 * bound * largest)

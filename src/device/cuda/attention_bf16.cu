@@ -1,0 +1,421 @@
+/* attention_bf16.cu: forest attention on tensor cores, forward and backward: q, k, v, softmax weights and their gradients are rounded to
+ * bf16 as they enter a product; sums, softmax and everything else are fp32.
+ *
+ * A block of four warps has 64 query rows of a head (forward, dq) or 64 keys of a key head (dk, dv), 16 a warp, whose operands stay in
+ * registers; what they meet passes by in shared memory, a chunk at a time. The plan's blocks that touch a tile are its only work. Sums of
+ * products stand in registers as the next product wants them, so that softmax weights never leave the lane (Dao 2023).
+ */
+#include "device/cuda/attention.cuh"
+#include "device/cuda/mma.cuh"
+
+enum { WARPS = 4, THREADS = WARPS * 32, ROWS = WARPS * 16 };
+static_assert((int)ROWS == (int)AG_ATTENTION_TILE, "a block has a tile of the plan");
+
+#define LAUNCHED(what) ag_cuda_check(cudaGetLastError(), what, err)
+
+/* Of heads of K * 16: values between rows in shared memory (eight more than a row: eight rows never meet in a bank), and how many keys
+ * or rows pass by at a time. */
+template <int K> struct shape {
+    enum { DIM = K * 16, PITCH = DIM + 8, CHUNK = K <= 4 ? 64 : 32, HALVES = CHUNK / 16 };
+};
+
+static __device__ inline float exp_of_2(float x)
+{
+    return exp2f(x);
+}
+static const float LOG2E = 1.44269504f, LN2 = 0.693147181f;
+
+/* Rows [row, row + n) of a matrix of reals, rounded, into `rows` rows of shared memory; zeros from n on. */
+template <int K>
+static __device__ void stage(__nv_bfloat16 *to, const float *from, int64_t row, int n, int rows, int64_t ld)
+{
+    for (int at = threadIdx.x; at < rows * K * 4; at += THREADS) {
+        int i = at / (K * 4), j = at % (K * 4) * 4;
+        float4 x = {0, 0, 0, 0};
+        if (i < n) x = *(const float4 *)(from + (row + i) * ld + j);
+        *(uint2 *)(to + i * shape<K>::PITCH + j) = make_uint2(ag_pack(x.x, x.y), ag_pack(x.z, x.w));
+    }
+}
+
+/* This warp's 16 rows of what is staged, as left operands. */
+template <int K> static __device__ void take_left(uint32_t (&left)[K][4], const __nv_bfloat16 *from)
+{
+    for (int k = 0; k < K; k++)
+        ag_left(left[k], from + threadIdx.x / 32 * 16 * shape<K>::PITCH + k * 16, shape<K>::PITCH);
+}
+
+/* sum [16, CHUNK] = left [16, DIM] of (staged rows [CHUNK, DIM])'. */
+template <int K>
+static __device__ void product_by_column(float (&sum)[shape<K>::HALVES * 2][4], const uint32_t (&left)[K][4],
+                                         const __nv_bfloat16 *staged)
+{
+#pragma unroll
+    for (int j = 0; j < shape<K>::HALVES; j++) {
+        for (int i = 0; i < 4; i++) sum[2 * j][i] = sum[2 * j + 1][i] = 0;
+#pragma unroll
+        for (int k = 0; k < K; k++) {
+            uint32_t right[4];
+            ag_right_by_column(right, staged + j * 16 * shape<K>::PITCH + k * 16, shape<K>::PITCH);
+            ag_mma(sum[2 * j], left[k], right[0], right[1]);
+            ag_mma(sum[2 * j + 1], left[k], right[2], right[3]);
+        }
+    }
+}
+
+/* sum [16, DIM] += weights [16, CHUNK] of staged rows [CHUNK, DIM]. */
+template <int K>
+static __device__ void product_by_row(float (&sum)[K * 2][4], const float (&weights)[shape<K>::HALVES * 2][4],
+                                      const __nv_bfloat16 *staged)
+{
+#pragma unroll
+    for (int j = 0; j < shape<K>::HALVES; j++) {
+        uint32_t left[4];
+        ag_left_of(left, weights[2 * j], weights[2 * j + 1]);
+#pragma unroll
+        for (int k = 0; k < K; k++) {
+            uint32_t right[4];
+            ag_right_by_row(right, staged + j * 16 * shape<K>::PITCH + k * 16, shape<K>::PITCH);
+            ag_mma(sum[2 * k], left, right[0], right[1]);
+            ag_mma(sum[2 * k + 1], left, right[2], right[3]);
+        }
+    }
+}
+
+/* The largest, or the sum, over the four lanes that share a row. */
+static __device__ inline float row_max(float x)
+{
+    x = fmaxf(x, __shfl_xor_sync(~0u, x, 1));
+    return fmaxf(x, __shfl_xor_sync(~0u, x, 2));
+}
+static __device__ inline float row_sum(float x)
+{
+    x += __shfl_xor_sync(~0u, x, 1);
+    return x + __shfl_xor_sync(~0u, x, 2);
+}
+
+/* How many of the n keys from k0 on the row reads, by block b. */
+static __device__ inline int keys_seen(const ag_attention_block &b, int64_t row, int64_t k0, int n)
+{
+    if (row < b.q0 || row >= b.q1) return 0;
+    int64_t seen = ag_key_end(b, row) - k0;
+    return seen < 0 ? 0 : seen < n ? (int)seen : n;
+}
+
+template <int K>
+static __global__ void __launch_bounds__(THREADS) forward(ag_attention_args x, ag_attention_plan plan)
+{
+    enum { CHUNK = shape<K>::CHUNK, PITCH = shape<K>::PITCH };
+    AG_DYNAMIC_SHARED(__nv_bfloat16, memory);
+    __shared__ ag_attention_block list[THREADS];
+    __nv_bfloat16 *keys = memory, *values = keys + CHUNK * PITCH;
+    int dim = x.head_dim, head = blockIdx.y, kv = head / (x.heads / x.kv_heads), lane = threadIdx.x % 32,
+        warp = threadIdx.x / 32;
+    int64_t first = blockIdx.x * (int64_t)ROWS, end = first + ROWS < plan.rows ? first + ROWS : plan.rows;
+    int64_t row[2] = {first + warp * 16 + lane / 4, first + warp * 16 + lane / 4 + 8};
+    float max[2] = {-INFINITY, -INFINITY}, total[2] = {}, out[K * 2][4] = {}, scale = (float)x.scale * LOG2E;
+    uint32_t query[K][4];
+    stage<K>(memory, (const float *)x.q + head * dim, first, (int)(end - first), ROWS, x.q_ld);
+    __syncthreads();
+    take_left<K>(query, memory);
+    int32_t t = (int32_t)blockIdx.x, last = plan.tile_first[t + 1];
+    for (int32_t entry = plan.tile_first[t]; entry < last; entry += THREADS) {
+        int count = ag_collect(list, plan, plan.tile_block, entry, last, {first, end}, {0, plan.keys});
+        for (int at = 0; at < count; at++) {
+            const ag_attention_block b = list[at];
+            int64_t stop = ag_key_end(b, (b.q1 < end ? b.q1 : end) - 1);
+            for (int64_t k0 = b.k0; k0 < stop; k0 += CHUNK) {
+                int n = (int)(stop - k0 < CHUNK ? stop - k0 : CHUNK);
+                __syncthreads();
+                stage<K>(keys, (const float *)x.k + kv * dim, k0, n, CHUNK, x.kv_ld);
+                stage<K>(values, (const float *)x.v + kv * dim, k0, n, CHUNK, x.kv_ld);
+                __syncthreads();
+                int seen[2] = {keys_seen(b, row[0], k0, n), keys_seen(b, row[1], k0, n)};
+                if (!__ballot_sync(~0u, seen[0] || seen[1])) continue;
+                float score[CHUNK / 8][4], high[2] = {max[0], max[1]}, shrink[2];
+                product_by_column<K>(score, query, keys);
+#pragma unroll
+                for (int j = 0; j < CHUNK / 8; j++)
+#pragma unroll
+                    for (int i = 0; i < 4; i++) {
+                        bool read = j * 8 + lane % 4 * 2 + i % 2 < seen[i / 2];
+                        score[j][i] = read ? score[j][i] * scale : -INFINITY;
+                        high[i / 2] = fmaxf(high[i / 2], score[j][i]);
+                    }
+#pragma unroll
+                for (int h = 0; h < 2; h++) {
+                    high[h] = row_max(high[h]);
+                    shrink[h] = high[h] == -INFINITY ? 1 : exp_of_2(max[h] - high[h]);
+                    max[h] = high[h];
+                    total[h] *= shrink[h];
+                    if (high[h] == -INFINITY) high[h] = 0; /* nothing read yet: weights of zero */
+                }
+#pragma unroll
+                for (int j = 0; j < CHUNK / 8; j++)
+#pragma unroll
+                    for (int i = 0; i < 4; i++) {
+                        score[j][i] = exp_of_2(score[j][i] - high[i / 2]);
+                        total[i / 2] += score[j][i];
+                    }
+#pragma unroll
+                for (int k = 0; k < K * 2; k++)
+#pragma unroll
+                    for (int i = 0; i < 4; i++) out[k][i] *= shrink[i / 2];
+                product_by_row<K>(out, score, values);
+            }
+        }
+    }
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        float sum = row_sum(total[h]), share = sum > 0 ? 1 / sum : 0;
+        if (row[h] >= end) continue;
+        uint32_t *to = (uint32_t *)((__nv_bfloat16 *)x.out + row[h] * x.out_ld + head * dim) + lane % 4;
+#pragma unroll
+        for (int k = 0; k < K * 2; k++) to[k * 4] = ag_pack(out[k][2 * h] * share, out[k][2 * h + 1] * share);
+        if (x.lse && lane % 4 == 0)
+            ((float *)x.lse)[head * (int64_t)plan.rows + row[h]] = sum > 0 ? max[h] * LN2 + logf(sum) : 0;
+    }
+}
+
+/* deltas [heads, rows] = dout . out, a warp a row and head; dout rounded as in the products, so that what cancels there cancels here. */
+static __global__ void row_deltas(ag_attention_grad_args x, int64_t rows, float *deltas)
+{
+    int64_t at = blockIdx.x * (int64_t)WARPS + threadIdx.x / 32, row = at % rows, head = at / rows;
+    int lane = threadIdx.x % 32;
+    if (at >= rows * x.heads) return;
+    const float *dout = (const float *)x.dout + row * x.dout_ld + head * x.head_dim;
+    const __nv_bfloat16 *out = (const __nv_bfloat16 *)x.out + row * x.out_ld + head * x.head_dim;
+    float sum = 0;
+    for (int j = lane; j < x.head_dim; j += 32)
+        sum += __bfloat162float(__float2bfloat16_rn(dout[j])) * __bfloat162float(out[j]);
+    sum = ag_warp_reduce(sum, ag_add());
+    if (lane == 0) deltas[at] = sum;
+}
+
+/* p = softmax(s), s = scale q.k:  dp = do.v,  ds = p (dp - delta) scale,  dq = ds k. */
+template <int K>
+static __global__ void __launch_bounds__(THREADS)
+    backward_queries(ag_attention_grad_args x, ag_attention_plan plan, const float *deltas)
+{
+    enum { CHUNK = shape<K>::CHUNK, PITCH = shape<K>::PITCH };
+    AG_DYNAMIC_SHARED(__nv_bfloat16, memory);
+    __shared__ ag_attention_block list[THREADS];
+    __nv_bfloat16 *keys = memory, *values = keys + CHUNK * PITCH;
+    int dim = x.head_dim, head = blockIdx.y, kv = head / (x.heads / x.kv_heads), lane = threadIdx.x % 32,
+        warp = threadIdx.x / 32;
+    int64_t first = blockIdx.x * (int64_t)ROWS, end = first + ROWS < plan.rows ? first + ROWS : plan.rows;
+    int64_t row[2] = {first + warp * 16 + lane / 4, first + warp * 16 + lane / 4 + 8};
+    float scale = (float)x.scale, dq[K * 2][4] = {}, lse[2], delta[2];
+    uint32_t query[K][4], dout[K][4];
+    stage<K>(memory, (const float *)x.q + head * dim, first, (int)(end - first), ROWS, x.q_ld);
+    __syncthreads();
+    take_left<K>(query, memory);
+    __syncthreads();
+    stage<K>(memory, (const float *)x.dout + head * dim, first, (int)(end - first), ROWS, x.dout_ld);
+    __syncthreads();
+    take_left<K>(dout, memory);
+    for (int h = 0; h < 2; h++) {
+        bool is = row[h] < end;
+        lse[h] = is ? ((const float *)x.lse)[head * (int64_t)plan.rows + row[h]] * LOG2E : 0;
+        delta[h] = is ? deltas[head * (int64_t)plan.rows + row[h]] : 0;
+    }
+    int32_t t = (int32_t)blockIdx.x, last = plan.tile_first[t + 1];
+    for (int32_t entry = plan.tile_first[t]; entry < last; entry += THREADS) {
+        int count = ag_collect(list, plan, plan.tile_block, entry, last, {first, end}, {0, plan.keys});
+        for (int at = 0; at < count; at++) {
+            const ag_attention_block b = list[at];
+            int64_t stop = ag_key_end(b, (b.q1 < end ? b.q1 : end) - 1);
+            for (int64_t k0 = b.k0; k0 < stop; k0 += CHUNK) {
+                int n = (int)(stop - k0 < CHUNK ? stop - k0 : CHUNK);
+                __syncthreads();
+                stage<K>(keys, (const float *)x.k + kv * dim, k0, n, CHUNK, x.kv_ld);
+                stage<K>(values, (const float *)x.v + kv * dim, k0, n, CHUNK, x.kv_ld);
+                __syncthreads();
+                int seen[2] = {keys_seen(b, row[0], k0, n), keys_seen(b, row[1], k0, n)};
+                if (!__ballot_sync(~0u, seen[0] || seen[1])) continue;
+                float score[CHUNK / 8][4], dp[CHUNK / 8][4];
+                product_by_column<K>(score, query, keys);
+                product_by_column<K>(dp, dout, values);
+#pragma unroll
+                for (int j = 0; j < CHUNK / 8; j++)
+#pragma unroll
+                    for (int i = 0; i < 4; i++) {
+                        bool read = j * 8 + lane % 4 * 2 + i % 2 < seen[i / 2];
+                        float p = exp_of_2(score[j][i] * scale * LOG2E - lse[i / 2]);
+                        score[j][i] = read ? p * (dp[j][i] - delta[i / 2]) * scale : 0;
+                    }
+                product_by_row<K>(dq, score, keys);
+            }
+        }
+    }
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        if (row[h] >= end) continue;
+        float2 *to = (float2 *)((float *)x.dq + row[h] * x.q_ld + head * dim) + lane % 4;
+#pragma unroll
+        for (int k = 0; k < K * 2; k++) to[k * 4] = make_float2(dq[k][2 * h], dq[k][2 * h + 1]);
+    }
+}
+
+/* dv = p do,  dk = ds q  over the query rows of a slice and the heads that share the key head; rows of a product are keys here. */
+template <int K>
+static __global__ void __launch_bounds__(THREADS)
+    backward_keys(ag_attention_grad_args x, ag_attention_plan plan, const float *deltas, ag_slices s)
+{
+    enum { CHUNK = shape<K>::CHUNK, PITCH = shape<K>::PITCH };
+    AG_DYNAMIC_SHARED(__nv_bfloat16, memory);
+    __shared__ ag_attention_block list[THREADS];
+    __shared__ float lse[CHUNK], delta[CHUNK];
+    __nv_bfloat16 *query = memory, *dout = query + CHUNK * PITCH;
+    int dim = x.head_dim, kv = blockIdx.y, group = x.heads / x.kv_heads, lane = threadIdx.x % 32,
+        warp = threadIdx.x / 32;
+    int64_t first = blockIdx.x * (int64_t)ROWS, end = first + ROWS < plan.keys ? first + ROWS : plan.keys;
+    int64_t key[2] = {first + warp * 16 + lane / 4, first + warp * 16 + lane / 4 + 8};
+    ag_range rows = {blockIdx.z * s.rows, (blockIdx.z + 1) * s.rows};
+    if (rows.end > plan.rows) rows.end = plan.rows;
+    float scale = (float)x.scale, dk[K * 2][4] = {}, dv[K * 2][4] = {};
+    uint32_t keys[K][4], values[K][4];
+    bool any = false;
+    stage<K>(memory, (const float *)x.k + kv * dim, first, (int)(end - first), ROWS, x.kv_ld);
+    __syncthreads();
+    take_left<K>(keys, memory);
+    __syncthreads();
+    stage<K>(memory, (const float *)x.v + kv * dim, first, (int)(end - first), ROWS, x.kv_ld);
+    __syncthreads();
+    take_left<K>(values, memory);
+    for (int64_t entry = 0; entry < plan.block_count; entry += THREADS) {
+        int count = ag_collect(list, plan, NULL, entry, plan.block_count, rows, {first, end});
+        for (int at = 0; at < count; at++) {
+            const ag_attention_block b = list[at];
+            int64_t low = b.k0 > first ? b.k0 : first, sees = b.q0 + low - b.k0 - b.diagonal;
+            int64_t r0 = b.q0 > rows.begin ? b.q0 : rows.begin, r1 = b.q1 < rows.end ? b.q1 : rows.end;
+            if (sees > r0) r0 = sees; /* the first row that reaches the first of these keys */
+            for (int64_t q0 = r0; q0 < r1; q0 += CHUNK) {
+                int n = (int)(r1 - q0 < CHUNK ? r1 - q0 : CHUNK);
+                any = true;
+                for (int head = kv * group; head < (kv + 1) * group; head++) {
+                    int64_t row = head * (int64_t)plan.rows + q0 + threadIdx.x;
+                    __syncthreads();
+                    stage<K>(query, (const float *)x.q + head * dim, q0, n, CHUNK, x.q_ld);
+                    stage<K>(dout, (const float *)x.dout + head * dim, q0, n, CHUNK, x.dout_ld);
+                    if (threadIdx.x < CHUNK) {
+                        lse[threadIdx.x] = threadIdx.x < n ? ((const float *)x.lse)[row] * LOG2E : 0;
+                        delta[threadIdx.x] = threadIdx.x < n ? deltas[row] : 0;
+                    }
+                    __syncthreads();
+                    float p[CHUNK / 8][4], ds[CHUNK / 8][4];
+                    product_by_column<K>(p, keys, query);
+                    product_by_column<K>(ds, values, dout);
+#pragma unroll
+                    for (int j = 0; j < CHUNK / 8; j++)
+#pragma unroll
+                        for (int i = 0; i < 4; i++) {
+                            int q = j * 8 + lane % 4 * 2 + i % 2;
+                            int64_t k = key[i / 2];
+                            bool read = q < n && k >= b.k0 && k < ag_key_end(b, q0 + q);
+                            float weight = exp_of_2(p[j][i] * scale * LOG2E - lse[q]);
+                            p[j][i] = read ? weight : 0;
+                            ds[j][i] = read ? weight * (ds[j][i] - delta[q]) * scale : 0;
+                        }
+                    product_by_row<K>(dv, p, dout);
+                    product_by_row<K>(dk, ds, query);
+                }
+            }
+        }
+    }
+    if (s.touched && threadIdx.x == 0)
+        s.touched[((int64_t)blockIdx.z * gridDim.x + blockIdx.x) * gridDim.y + kv] = any;
+    if (s.touched && !any) return;
+    int64_t ld = s.touched ? (int64_t)x.kv_heads * dim : x.kv_ld,
+            at = s.touched ? blockIdx.z * plan.keys * ld : 0;
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        if (key[h] >= end) continue;
+        int64_t to = at + key[h] * ld + kv * dim + lane % 4 * 2;
+#pragma unroll
+        for (int k = 0; k < K * 2; k++) {
+            *(float2 *)(s.dk + to + k * 8) = make_float2(dk[k][2 * h], dk[k][2 * h + 1]);
+            *(float2 *)(s.dv + to + k * 8) = make_float2(dv[k][2 * h], dv[k][2 * h + 1]);
+        }
+    }
+}
+
+/* --- which calls come here ------------------------------------------------------------------------------------------- */
+
+static bool known_head(int dim)
+{
+    return dim == 16 || dim == 32 || dim == 64 || dim == 96 || dim == 128;
+}
+
+static bool whole_pieces(const void *p, int64_t ld, int bytes)
+{
+    return (uintptr_t)p % 16 == 0 && ld * bytes % 16 == 0;
+}
+
+bool ag_cuda_attention_bf16_fits(const ag_attention_args *x)
+{
+    bool decodes = (int64_t)x->plan->block_count * 4 > x->plan->rows; /* a row has blocks of its own */
+    return x->out_type == AG_BF16 && !decodes && known_head(x->head_dim) && whole_pieces(x->q, x->q_ld, 4) &&
+           whole_pieces(x->k, x->kv_ld, 4) && whole_pieces(x->v, x->kv_ld, 4) &&
+           whole_pieces(x->out, x->out_ld, 2);
+}
+
+bool ag_cuda_attention_grad_bf16_fits(const ag_attention_grad_args *x)
+{
+    return x->out_type == AG_BF16 && known_head(x->head_dim) && whole_pieces(x->q, x->q_ld, 4) &&
+           whole_pieces(x->k, x->kv_ld, 4) && whole_pieces(x->v, x->kv_ld, 4) &&
+           whole_pieces(x->dout, x->dout_ld, 4) && whole_pieces(x->dq, x->q_ld, 4) &&
+           whole_pieces(x->dk, x->kv_ld, 4) && whole_pieces(x->dv, x->kv_ld, 4);
+}
+
+/* Of two staged chunks, and of the 64 rows that are staged before them. */
+template <int K> static size_t shared_bytes(void)
+{
+    int rows = 2 * shape<K>::CHUNK > ROWS ? 2 * shape<K>::CHUNK : ROWS;
+    return (size_t)rows * shape<K>::PITCH * sizeof(__nv_bfloat16);
+}
+
+template <int K> static ag_status run_forward(ag_device *d, const ag_attention_args *x, ag_error *err)
+{
+    const ag_attention_plan *plan = x->plan;
+    dim3 grid((unsigned)((plan->rows + ROWS - 1) / ROWS), (unsigned)x->heads);
+    AG_TRY(ag_cuda_allow_shared((const void *)forward<K>, shared_bytes<K>(), err));
+    AG_LAUNCH(forward<K>, grid, THREADS, shared_bytes<K>(), ag_cuda_of(d)->stream, *x, *plan);
+    return LAUNCHED("attention");
+}
+
+template <int K> static ag_status run_backward(ag_device *d, const ag_attention_grad_args *x, ag_error *err)
+{
+    cudaStream_t stream = ag_cuda_of(d)->stream;
+    const ag_attention_plan *plan = x->plan;
+    size_t shared = shared_bytes<K>();
+    int64_t rows = (int64_t)plan->rows * x->heads;
+    float *deltas;
+    ag_slices s;
+    AG_TRY(ag_cuda_allow_shared((const void *)backward_queries<K>, shared, err));
+    AG_TRY(ag_cuda_allow_shared((const void *)backward_keys<K>, shared, err));
+    AG_TRY(ag_cuda_cut_slices(d, x, ROWS, &deltas, &s, err));
+    dim3 query_grid((unsigned)((plan->rows + ROWS - 1) / ROWS), (unsigned)x->heads);
+    dim3 key_grid((unsigned)((plan->keys + ROWS - 1) / ROWS), (unsigned)x->kv_heads, (unsigned)s.count);
+    AG_LAUNCH(row_deltas, (unsigned)((rows + WARPS - 1) / WARPS), THREADS, 0, stream, *x, plan->rows, deltas);
+    AG_LAUNCH(backward_queries<K>, query_grid, THREADS, shared, stream, *x, *plan, deltas);
+    AG_LAUNCH(backward_keys<K>, key_grid, THREADS, shared, stream, *x, *plan, deltas, s);
+    AG_TRY(LAUNCHED("attention_grad"));
+    return ag_cuda_add_slices(d, x, &s, err);
+}
+
+#define BY_HEAD(run, d, x, err)                                                                              \
+    ((x)->head_dim == 16   ? run<1>(d, x, err)                                                               \
+     : (x)->head_dim == 32 ? run<2>(d, x, err)                                                               \
+     : (x)->head_dim == 64 ? run<4>(d, x, err)                                                               \
+     : (x)->head_dim == 96 ? run<6>(d, x, err)                                                               \
+                           : run<8>(d, x, err))
+
+ag_status ag_cuda_attention_bf16(ag_device *d, const ag_attention_args *x, ag_error *err)
+{
+    return BY_HEAD(run_forward, d, x, err);
+}
+
+ag_status ag_cuda_attention_grad_bf16(ag_device *d, const ag_attention_grad_args *x, ag_error *err)
+{
+    return BY_HEAD(run_backward, d, x, err);
+}

@@ -1,0 +1,273 @@
+/* emulator.cpp: fibers, barriers and shuffles; memory; matrix products. One host thread. */
+#include "cublas_v2.h"
+
+#include <vector>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#else
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+namespace {
+
+enum { STACK = SANITIZED ? 256 << 10 : 64 << 10, WARP = 32, MAX_THREADS = 1024 };
+
+/* --- switching stacks --------------------------------------------------------------------------------------------- */
+
+#if defined(__x86_64__)
+typedef void *context; /* a stack pointer, callee-saved registers pushed below it */
+extern "C" void emulator_switch(context *from, context to);
+__asm__(".text\n.globl emulator_switch\n.hidden emulator_switch\n.type emulator_switch, @function\nemulator_switch:\n"
+        "pushq %rbp\npushq %rbx\npushq %r12\npushq %r13\npushq %r14\npushq %r15\n"
+        "movq %rsp, (%rdi)\nmovq %rsi, %rsp\n"
+        "popq %r15\npopq %r14\npopq %r13\npopq %r12\npopq %rbx\npopq %rbp\nret\n");
+void make_context(context *c, char *stack, void (*start)())
+{
+    void **top = (void **)((uintptr_t)(stack + STACK) & ~(uintptr_t)15);
+    *--top = NULL; /* where a call would have put its return address: keeps the alignment */
+    *--top = (void *)start;
+    for (int i = 0; i < 6; i++) *--top = NULL;
+    *c = top;
+}
+#else
+#include <ucontext.h>
+typedef ucontext_t context;
+void emulator_switch(context *from, context &to) { swapcontext(from, &to); }
+void make_context(context *c, char *stack, void (*start)())
+{
+    getcontext(c);
+    c->uc_stack.ss_sp = stack;
+    c->uc_stack.ss_size = STACK;
+    c->uc_link = NULL;
+    makecontext(c, start, 0);
+}
+#endif
+
+/* --- a block ------------------------------------------------------------------------------------------------------ */
+
+enum state { READY, AT_BLOCK, AT_WARP, ENDED };
+
+struct fiber {
+    context at;
+    state where;
+    char *stack;
+    void *fake; /* of the sanitizer */
+};
+
+struct warp {
+    char lanes[2][WARP * EMULATOR_LANE_BYTES]; /* of this meeting and of the last one, which some may still read */
+    int turn;
+};
+
+fiber fibers[MAX_THREADS];
+warp warps[MAX_THREADS / WARP];
+context scheduler;
+#if SANITIZED
+void *scheduler_fake;
+const void *scheduler_stack;
+size_t scheduler_size;
+#endif
+unsigned threads, current;
+const std::function<void()> *body;
+bool block_vote, vote_result;
+std::vector<char> shared_memory;
+
+[[noreturn]] void stop(const char *what)
+{
+    fprintf(stderr, "emulator: block (%u, %u, %u), thread %u: %s\n", blockIdx.x, blockIdx.y, blockIdx.z, current, what);
+    abort();
+}
+
+void to_fiber(unsigned i)
+{
+    current = i;
+    threadIdx = dim3(i, 0, 0);
+#if SANITIZED
+    __sanitizer_start_switch_fiber(&scheduler_fake, fibers[i].stack, STACK);
+#endif
+    emulator_switch(&scheduler, fibers[i].at);
+#if SANITIZED
+    __sanitizer_finish_switch_fiber(scheduler_fake, NULL, NULL);
+#endif
+}
+
+void to_scheduler(bool for_good)
+{
+    fiber *f = &fibers[current];
+    (void)for_good;
+#if SANITIZED
+    __sanitizer_start_switch_fiber(for_good ? NULL : &f->fake, scheduler_stack, scheduler_size);
+#endif
+    emulator_switch(&f->at, scheduler);
+#if SANITIZED
+    __sanitizer_finish_switch_fiber(f->fake, &scheduler_stack, &scheduler_size);
+#endif
+}
+
+void run_fiber()
+{
+#if SANITIZED
+    __sanitizer_finish_switch_fiber(NULL, &scheduler_stack, &scheduler_size);
+#endif
+    (*body)();
+    fibers[current].where = ENDED;
+    to_scheduler(true);
+    abort();
+}
+
+/* True when a warp's lanes have met and go on. Lanes that ended cannot meet the others: on a card that would be undefined. */
+bool warp_meets(unsigned w)
+{
+    unsigned first = w * WARP, waiting = 0, ended = 0;
+    for (unsigned i = first; i < first + WARP; i++) {
+        waiting += fibers[i].where == AT_WARP;
+        ended += fibers[i].where == ENDED;
+    }
+    if (waiting == 0 || waiting + ended < WARP) return false;
+    if (ended) stop("a shuffle or vote of a whole warp that some lanes have left");
+    warps[w].turn ^= 1;
+    for (unsigned i = first; i < first + WARP; i++) fibers[i].where = READY;
+    return true;
+}
+
+bool block_meets()
+{
+    unsigned waiting = 0, ended = 0;
+    for (unsigned i = 0; i < threads; i++) {
+        waiting += fibers[i].where == AT_BLOCK;
+        ended += fibers[i].where == ENDED;
+    }
+    if (waiting == 0 || waiting + ended < threads) return false;
+    vote_result = block_vote;
+    block_vote = false;
+    for (unsigned i = 0; i < threads; i++)
+        if (fibers[i].where == AT_BLOCK) fibers[i].where = READY;
+    return true;
+}
+
+void run_block(bool falling)
+{
+    memset(shared_memory.data(), 0xff, shared_memory.size());
+    for (unsigned i = 0; i < threads; i++) {
+        if (!fibers[i].stack) fibers[i].stack = (char *)malloc(STACK);
+        fibers[i].where = READY;
+        fibers[i].fake = NULL;
+        make_context(&fibers[i].at, fibers[i].stack, run_fiber);
+    }
+    for (;;) {
+        bool moved = false;
+        for (unsigned k = 0; k < threads / WARP; k++) {
+            unsigned w = falling ? threads / WARP - 1 - k : k;
+            do { /* a warp goes on until it waits for others */
+                for (unsigned j = 0; j < WARP; j++) {
+                    unsigned i = w * WARP + (falling ? WARP - 1 - j : j);
+                    if (fibers[i].where != READY) continue;
+                    to_fiber(i);
+                    moved = true;
+                }
+            } while (warp_meets(w));
+        }
+        if (block_meets()) continue;
+        if (moved) continue;
+        for (unsigned i = 0; i < threads; i++)
+            if (fibers[i].where != ENDED) {
+                current = i;
+                stop("waits for threads that never come");
+            }
+        return;
+    }
+}
+
+} // namespace
+
+void *emulator_shared(void)
+{
+    return shared_memory.data();
+}
+
+bool emulator_block(bool vote)
+{
+    block_vote = block_vote || vote;
+    fibers[current].where = AT_BLOCK;
+    to_scheduler(false);
+    return vote_result;
+}
+
+const char *emulator_warp(const void *mine, size_t n)
+{
+    warp *w = &warps[current / WARP];
+    int turn = w->turn; /* flips when all have come */
+    if (n > EMULATOR_LANE_BYTES) stop("too much for a lane");
+    memcpy(w->lanes[turn] + current % WARP * EMULATOR_LANE_BYTES, mine, n);
+    fibers[current].where = AT_WARP;
+    to_scheduler(false);
+    return w->lanes[turn];
+}
+
+void emulator_launch(dim3 grid, dim3 block, size_t shared, const std::function<void()> &kernel)
+{
+    const char *order = getenv("AGRL_EMULATOR_ORDER");
+    threads = block.x * block.y * block.z;
+    if (block.y != 1 || block.z != 1 || threads % WARP || threads > MAX_THREADS) stop("blocks of whole warps in one row only");
+    gridDim = grid;
+    blockDim = block;
+    body = &kernel;
+    shared_memory.resize(shared + 16);
+    for (unsigned z = 0; z < grid.z; z++)
+        for (unsigned y = 0; y < grid.y; y++)
+            for (unsigned x = 0; x < grid.x; x++) {
+                blockIdx = dim3(x, y, z);
+                run_block(order && strcmp(order, "falling") == 0);
+            }
+}
+
+cudaError_t emulator_get(void **memory, size_t bytes)
+{
+    if (posix_memalign(memory, 256, bytes ? bytes : 1) != 0) return *memory = NULL, cudaErrorMemoryAllocation;
+    memset(*memory, 0xff, bytes);
+    return cudaSuccess;
+}
+
+static float element(const void *x, cudaDataType type, size_t at)
+{
+    return type == CUDA_R_16BF ? __bfloat162float(((const __nv_bfloat16 *)x)[at]) : ((const float *)x)[at];
+}
+
+cublasStatus_t cublasGemmEx(cublasHandle_t, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k,
+                            const float *alpha, const void *a, cudaDataType a_type, int lda, const void *b,
+                            cudaDataType b_type, int ldb, const float *beta, void *c, cudaDataType, int ldc,
+                            cublasComputeType_t, cublasGemmAlgo_t)
+{
+    std::vector<float> left((size_t)m * k); /* by rows of op(a) */
+    for (int i = 0; i < m; i++)
+        for (int p = 0; p < k; p++)
+            left[(size_t)i * k + p] = element(a, a_type, ta == CUBLAS_OP_T ? (size_t)i * lda + p : (size_t)p * lda + i);
+    std::vector<float> column(k);
+    for (int j = 0; j < n; j++) {
+        for (int p = 0; p < k; p++)
+            column[p] = element(b, b_type, tb == CUBLAS_OP_T ? (size_t)p * ldb + j : (size_t)j * ldb + p);
+        float *to = (float *)c + (size_t)j * ldc;
+        for (int i = 0; i < m; i++) {
+            float sum[8] = {};
+            const float *row = &left[(size_t)i * k];
+            int p = 0;
+            for (; p + 8 <= k; p += 8)
+                for (int l = 0; l < 8; l++) sum[l] += row[p + l] * column[p + l];
+            for (; p < k; p++) sum[0] += row[p] * column[p];
+            float all = ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+            to[i] = *alpha * all + (*beta != 0 ? *beta * to[i] : 0);
+        }
+    }
+    return CUBLAS_STATUS_SUCCESS;
+}
