@@ -1,0 +1,89 @@
+#!/bin/sh
+# test_cuda.sh: device: cuda in whole runs against the processor: the same losses in fp32 (SFT, and AGRL on rollouts that the processor
+# recorded), near ones in bf16, sampling and training of one policy, the same bytes on repeat and after a kill. Runs the emulated plugin
+# (tests/emulator), slowly; on a card:
+#   AGRL_CUDA=build/release/agrl AGRL_CUDA_STEPS=50 AGRL_CUDA_UPDATES=20 tests/e2e/test_cuda.sh
+# shellcheck source=tests/e2e/lib.sh
+. "$(dirname "$0")/lib.sh"
+cuda=${AGRL_CUDA:-$(dirname "$AGRL")/emulated/agrl}
+case $cuda in /*) ;; *) cuda=$SRC/$cuda ;; esac
+if ! [ -x "$cuda" ]; then
+    echo "skipped: no $cuda"
+    exit 77
+fi
+steps=${AGRL_CUDA_STEPS:-6} updates=${AGRL_CUDA_UPDATES:-3}
+book=$SRC/rules/shop-brief.yaml
+"$AGRL" synth --rules "$book" --out d --pairs 2600 --products 400 --seed 3 --withhold R5 --quiet > out 2> err || cat err
+grep '"rule":"R5"' d/rl.jsonl > pool.jsonl
+grep -v '"rule":"R5"' d/rl.jsonl | head -n 60 >> pool.jsonl
+cat > sft.yaml << YAML
+scratch: {preset: nano, vocab: 700}
+rules: $book
+data: {train: d/sft.jsonl, lexicon: d/lexicon.json}
+prompt: {rules: false, item_tokens: 60, repeat_query: false, mark_matches: true}
+out: sft
+threads: 1
+dtype: fp32
+hints: {share: 0.5, counterfactual: 0.7}
+stages:
+  - {method: sft, steps: $steps, batch: 8, lr: 2.0e-3, warmup: 0.2, checkpoint_every: 2}
+YAML
+sed -e 's/^scratch.*/model: start/; /^hints/d; /^stages/,$d; s/lexicon/pool: pool.jsonl, lexicon/' sft.yaml > rl.yaml
+cat >> rl.yaml << YAML
+stages:
+  - {method: agrl, steps: $updates, batch: 6, group: 4, lr: 5.0e-4, refills: 0, beta: 0.02, replay_warmup: 0, hint_answers: 4}
+YAML
+
+# KEY RUN RUN BOUND: the values of all steps agree to that, of the largest.
+near() {
+    for r in "$2" "$3"; do grep -o "\"$1\":[^,}]*" "$r/metrics.jsonl" | sed 's/.*://' > "$r.values"; done
+    paste -d ' ' "$2.values" "$3.values" > pairs.txt
+    [ -s pairs.txt ] || wrong "no $1"
+    awk -v bound="$4" 'NF != 2 { bad = 1 } { d = $1 - $2; if (d < 0) d = -d; if (d > worst) worst = d; a = $1 < 0 ? -$1 : $1; if (a > most) most = a }
+        END { printf "%s: %.3g of %.3g\n", "largest difference", worst, most; exit bad || worst > bound * most }' pairs.txt > far.txt ||
+        wrong "$1 of $2 and $3: $(cat far.txt)"
+    echo "  $1, $2 and $3: $(cat far.txt)"
+}
+
+t "SFT: the losses and gradients of the processor, in fp32"
+run 0 "$AGRL" train sft.yaml --set out=cpu
+run 0 "$cuda" train sft.yaml --set out=card --set device=cuda
+near loss cpu card 1e-4
+near grad_norm cpu card 1e-3
+
+t "and near them in bf16"
+run 0 "$cuda" train sft.yaml --set out=card16 --set device=cuda --set dtype=bf16 --set stages.0.steps=4
+run 0 "$AGRL" train sft.yaml --set out=cpu4 --set stages.0.steps=4
+near loss cpu4 card16 1e-2
+
+t "the same bytes again, and after a kill"
+"$cuda" train sft.yaml --set out=again --set device=cuda > out 2> err &
+pid=$!
+i=0
+while [ $i -lt 600 ] && kill -0 $pid 2> /dev/null && ! [ -e again/checkpoints/last ]; do
+    sleep 0.1
+    i=$((i + 1))
+done
+kill -9 $pid 2> /dev/null || wrong "not killed"
+wait $pid 2> /dev/null
+[ -e again/checkpoints/last ] && ! [ -e "again/checkpoints/step-$steps" ] || wrong "no checkpoint: $(ls again/checkpoints 2>&1)"
+run 0 "$cuda" train sft.yaml --set out=again --set device=cuda --resume
+[ "$(digest card)" = "$(digest again)" ] || wrong "other bytes: $(diff -rq card again | head -5)"
+
+t "AGRL on rollouts that the processor recorded: its losses"
+run 0 "$AGRL" train sft.yaml --set out=start --set stages.0.steps=500 --set stages.0.batch=12 --set stages.0.optimizer=muon \
+    --set stages.0.lr=1e-2 --set stages.0.beta2=0.99 --set stages.0.choice_weight=3 --set stages.0.checkpoint_every=0
+run 0 "$AGRL" train rl.yaml --set out=live
+run 0 "$AGRL" train rl.yaml --set out=cpu-rl --set stages.0.rollouts=live/rollouts
+run 0 "$cuda" train rl.yaml --set out=card-rl --set device=cuda --set stages.0.rollouts=live/rollouts
+near loss cpu-rl card-rl 1e-4
+near grad_norm cpu-rl card-rl 1e-3
+grep -o '"guided_share":[^,}]*' cpu-rl/metrics.jsonl | awk -F: '$2 > 0 { n++ } END { exit !n }' || wrong "no guided answer among them"
+
+t "sampling there: the policy that is trained, and the same bytes again"
+run 0 "$cuda" train rl.yaml --set out=own --set device=cuda --set stages.0.steps=1
+run 0 "$cuda" train rl.yaml --set out=own2 --set device=cuda --set stages.0.steps=1
+[ "$(digest own)" = "$(digest own2)" ] || wrong "other bytes: $(diff -rq own own2 | head -5)"
+grep -o '"mismatch":[^,}]*' own/metrics.jsonl | awk -F: '{ n++; if ($2 > 1e-4) exit 1 } END { exit !n }' || wrong "mismatch: $(grep -o '"mismatch":[^,}]*' own/metrics.jsonl)"
+
+finish
