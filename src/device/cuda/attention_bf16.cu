@@ -4,6 +4,10 @@
  * A block of four warps has 64 query rows of a head (forward, dq) or 64 keys of a key head (dk, dv), 16 a warp, whose operands stay in
  * registers; what they meet passes by in shared memory, a chunk at a time. The plan's blocks that touch a tile are its only work. Sums of
  * products stand in registers as the next product wants them, so that softmax weights never leave the lane (Dao 2023).
+ *
+ * Decode, where nearly every row has blocks of its own, is bound by reading keys and values: a block has eight rows, which mostly share a
+ * prompt, and the heads that share a key head, as the rows of its products; its warps take turns at chunks of keys, read straight into
+ * operands, and merge at the end.
  */
 #include "device/cuda/attention.cuh"
 #include "device/cuda/mma.cuh"
@@ -175,6 +179,203 @@ static __global__ void __launch_bounds__(THREADS) forward(ag_attention_args x, a
             ((float *)x.lse)[head * (int64_t)plan.rows + row[h]] = sum > 0 ? max[h] * LN2 + logf(sum) : 0;
     }
 }
+
+/* --- decode ------------------------------------------------------------------------------------------------------------ */
+
+enum {
+    DECODE_ROWS = 8,
+    DECODE_WARPS = 8,
+    DECODE_THREADS = DECODE_WARPS * 32,
+    DECODE_CHUNK = 32,
+    DECODE_HEADS = 4
+};
+
+/* Softmax sums of T * 2 heads by 8 rows, a warp's share of the keys. A lane has row lane / 4 of all heads. */
+template <int K, int T> struct sums {
+    float max[T * 2], total[T * 2], out[T][K * 2][4];
+};
+
+/* Adds what another warp left at `from` (laid out by lane) to mine. */
+template <int K, int T> static __device__ void leave(float *to, const sums<K, T> &s)
+{
+    int lane = threadIdx.x % 32;
+    for (int h = 0; h < T * 2; h++) to[h * 32 + lane] = s.max[h], to[(T * 2 + h) * 32 + lane] = s.total[h];
+    to += T * 4 * 32;
+#pragma unroll
+    for (int i = 0; i < T; i++)
+#pragma unroll
+        for (int k = 0; k < K * 2; k++)
+#pragma unroll
+            for (int e = 0; e < 4; e++) to[((i * K * 2 + k) * 4 + e) * 32 + lane] = s.out[i][k][e];
+}
+template <int K, int T> static __device__ void merge(sums<K, T> &s, const float *from)
+{
+    int lane = threadIdx.x % 32;
+    const float *out = from + T * 4 * 32;
+#pragma unroll
+    for (int i = 0; i < T; i++)
+#pragma unroll
+        for (int h = 0; h < 2; h++) {
+            int head = i * 2 + h;
+            float other = from[head * 32 + lane], high = fmaxf(s.max[head], other);
+            float mine = high == -INFINITY ? 0 : exp_of_2(s.max[head] - high),
+                  theirs = high == -INFINITY ? 0 : exp_of_2(other - high);
+            s.max[head] = high;
+            s.total[head] = s.total[head] * mine + from[(T * 2 + head) * 32 + lane] * theirs;
+#pragma unroll
+            for (int k = 0; k < K * 2; k++)
+#pragma unroll
+                for (int e = 2 * h; e < 2 * h + 2; e++)
+                    s.out[i][k][e] = s.out[i][k][e] * mine +
+                                     out[((i * K * 2 + k) * 4 + e) * 32 + lane] * theirs;
+        }
+}
+template <int K, int T> struct decode_shape {
+    enum { PART = T * 4 * 32 + T * K * 2 * 4 * 32, BYTES = DECODE_WARPS / 2 * PART * 4 };
+};
+
+/* Two reals at p, rounded; zeros where there are none. */
+static __device__ inline uint32_t pack_pair(const float *p, bool is)
+{
+    float2 x = make_float2(0, 0);
+    if (is) x = *(const float2 *)p;
+    return ag_pack(x.x, x.y);
+}
+
+/* Heads h0 .. h0 + heads of 8 rows over n keys from k0 on. */
+template <int K, int T>
+static __device__ void decode_chunk(sums<K, T> &s, const uint32_t (&query)[T][K][4], const float *keys,
+                                    const float *values, int64_t ld, int n, int seen, float scale)
+{
+    int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
+    float score[T][DECODE_CHUNK / 8][4] = {};
+#pragma unroll
+    for (int j = 0; j < DECODE_CHUNK / 8; j++) {
+        const float *key = keys + (j * 8 + g) * ld + 2 * t;
+        bool is = j * 8 + g < n;
+#pragma unroll
+        for (int k = 0; k < K; k++) {
+            uint32_t low = pack_pair(key + k * 16, is), high = pack_pair(key + k * 16 + 8, is);
+#pragma unroll
+            for (int i = 0; i < T; i++) ag_mma(score[i][j], query[i][k], low, high);
+        }
+    }
+#pragma unroll
+    for (int i = 0; i < T; i++)
+#pragma unroll
+        for (int h = 0; h < 2; h++) {
+            float high = s.max[i * 2 + h], total = 0;
+#pragma unroll
+            for (int j = 0; j < DECODE_CHUNK / 8; j++)
+#pragma unroll
+                for (int e = 2 * h; e < 2 * h + 2; e++) {
+                    score[i][j][e] = j * 8 + 2 * t + e % 2 < seen ? score[i][j][e] * scale : -INFINITY;
+                    high = fmaxf(high, score[i][j][e]);
+                }
+            high = row_max(high);
+            float shrink = high == -INFINITY ? 1 : exp_of_2(s.max[i * 2 + h] - high);
+            s.max[i * 2 + h] = high;
+            if (high == -INFINITY) high = 0; /* nothing read yet: weights of zero */
+#pragma unroll
+            for (int j = 0; j < DECODE_CHUNK / 8; j++)
+#pragma unroll
+                for (int e = 2 * h; e < 2 * h + 2; e++)
+                    total += score[i][j][e] = exp_of_2(score[i][j][e] - high);
+            s.total[i * 2 + h] = s.total[i * 2 + h] * shrink + total;
+#pragma unroll
+            for (int k = 0; k < K * 2; k++)
+#pragma unroll
+                for (int e = 2 * h; e < 2 * h + 2; e++) s.out[i][k][e] *= shrink;
+        }
+#pragma unroll
+    for (int half = 0; half < DECODE_CHUNK / 16; half++) {
+        uint32_t weights[T][4];
+        for (int i = 0; i < T; i++) ag_left_of(weights[i], score[i][2 * half], score[i][2 * half + 1]);
+        int at = half * 16 + 2 * t;
+        const float *value = values + at * ld + g;
+#pragma unroll
+        for (int k = 0; k < K * 2; k++) {
+            uint32_t low = ag_pack(at < n ? value[k * 8] : 0, at + 1 < n ? value[ld + k * 8] : 0),
+                     high = ag_pack(at + 8 < n ? value[8 * ld + k * 8] : 0,
+                                    at + 9 < n ? value[9 * ld + k * 8] : 0);
+#pragma unroll
+            for (int i = 0; i < T; i++) ag_mma(s.out[i][k], weights[i], low, high);
+        }
+    }
+}
+
+/* Heads of a key head come `each` to a block. */
+template <int K, int T>
+static __global__ void __launch_bounds__(DECODE_THREADS)
+    decode(ag_attention_args x, ag_attention_plan plan, int each)
+{
+    AG_DYNAMIC_SHARED(float, parts_of_sums);
+    __shared__ ag_attention_block list[DECODE_THREADS];
+    int dim = x.head_dim, group = x.heads / x.kv_heads, parts = (group + each - 1) / each,
+        kv = blockIdx.y / parts, h0 = kv * group + blockIdx.y % parts * each, h1 = h0 + each,
+        lane = threadIdx.x % 32, warp = threadIdx.x / 32, turn = 0;
+    if (h1 > (kv + 1) * group) h1 = (kv + 1) * group;
+    int64_t first = blockIdx.x * (int64_t)DECODE_ROWS,
+            end = first + DECODE_ROWS < plan.rows ? first + DECODE_ROWS : plan.rows, row = first + lane / 4;
+    const float *q = (const float *)x.q + row * x.q_ld + lane % 4 * 2;
+    const float *keys = (const float *)x.k + kv * dim, *values = (const float *)x.v + kv * dim;
+    uint32_t query[T][K][4];
+    sums<K, T> s;
+    for (int h = 0; h < T * 2; h++) s.max[h] = -INFINITY, s.total[h] = 0;
+#pragma unroll
+    for (int i = 0; i < T; i++) {
+#pragma unroll
+        for (int k = 0; k < K * 2; k++) s.out[i][k][0] = s.out[i][k][1] = s.out[i][k][2] = s.out[i][k][3] = 0;
+#pragma unroll
+        for (int k = 0; k < K; k++)
+#pragma unroll
+            for (int e = 0; e < 4; e++) {
+                int head = h0 + i * 2 + e % 2;
+                query[i][k][e] = pack_pair(q + head * dim + k * 16 + e / 2 * 8, row < end && head < h1);
+            }
+    }
+    int32_t t = (int32_t)(first / AG_ATTENTION_TILE), last = plan.tile_first[t + 1];
+    for (int32_t entry = plan.tile_first[t]; entry < last; entry += DECODE_THREADS) {
+        int count = ag_collect(list, plan, plan.tile_block, entry, last, {first, end}, {0, plan.keys});
+        for (int at = 0; at < count; at++) {
+            const ag_attention_block b = list[at];
+            int64_t stop = ag_key_end(b, (b.q1 < end ? b.q1 : end) - 1);
+            for (int64_t k0 = b.k0; k0 < stop; k0 += DECODE_CHUNK) {
+                if (turn++ % DECODE_WARPS != warp) continue;
+                int n = (int)(stop - k0 < DECODE_CHUNK ? stop - k0 : DECODE_CHUNK);
+                decode_chunk<K, T>(s, query, keys + k0 * x.kv_ld, values + k0 * x.kv_ld, x.kv_ld, n,
+                                   keys_seen(b, row, k0, n), (float)x.scale * LOG2E);
+            }
+        }
+    }
+    for (int h = 0; h < T * 2; h++) s.total[h] = row_sum(s.total[h]);
+    for (int half = DECODE_WARPS / 2; half; half /= 2) {
+        float *part = parts_of_sums + warp % half * decode_shape<K, T>::PART;
+        __syncthreads();
+        if (warp >= half && warp < 2 * half) leave<K, T>(part, s);
+        __syncthreads();
+        if (warp < half) merge<K, T>(s, part);
+    }
+    if (warp > 0 || row >= end) return;
+#pragma unroll
+    for (int i = 0; i < T; i++)
+#pragma unroll
+        for (int h = 0; h < 2; h++) {
+            int head = h0 + i * 2 + h;
+            float total = s.total[i * 2 + h], share = total > 0 ? 1 / total : 0;
+            if (head >= h1) continue;
+            uint32_t *to = (uint32_t *)((__nv_bfloat16 *)x.out + row * x.out_ld + head * dim) + lane % 4;
+#pragma unroll
+            for (int k = 0; k < K * 2; k++)
+                to[k * 4] = ag_pack(s.out[i][k][2 * h] * share, s.out[i][k][2 * h + 1] * share);
+            if (x.lse && lane % 4 == 0)
+                ((float *)x.lse)[head * (int64_t)plan.rows + row] = total > 0
+                                                                        ? s.max[i * 2 + h] * LN2 + logf(total)
+                                                                        : 0;
+        }
+}
+
+/* --- backward ---------------------------------------------------------------------------------------------------------- */
 
 /* deltas [heads, rows] = dout . out, a warp a row and head; dout rounded as in the products, so that what cancels there cancels here. */
 static __global__ void row_deltas(ag_attention_grad_args x, int64_t rows, float *deltas)
@@ -353,8 +554,7 @@ static bool whole_pieces(const void *p, int64_t ld, int bytes)
 
 bool ag_cuda_attention_bf16_fits(const ag_attention_args *x)
 {
-    bool decodes = (int64_t)x->plan->block_count * 4 > x->plan->rows; /* a row has blocks of its own */
-    return x->out_type == AG_BF16 && !decodes && known_head(x->head_dim) && whole_pieces(x->q, x->q_ld, 4) &&
+    return x->out_type == AG_BF16 && known_head(x->head_dim) && whole_pieces(x->q, x->q_ld, 4) &&
            whole_pieces(x->k, x->kv_ld, 4) && whole_pieces(x->v, x->kv_ld, 4) &&
            whole_pieces(x->out, x->out_ld, 2);
 }
@@ -374,9 +574,26 @@ template <int K> static size_t shared_bytes(void)
     return (size_t)rows * shape<K>::PITCH * sizeof(__nv_bfloat16);
 }
 
+template <int K, int T>
+static ag_status run_decode(ag_device *d, const ag_attention_args *x, int each, ag_error *err)
+{
+    const ag_attention_plan *plan = x->plan;
+    int group = x->heads / x->kv_heads;
+    size_t shared = decode_shape<K, T>::BYTES;
+    dim3 grid((unsigned)((plan->rows + DECODE_ROWS - 1) / DECODE_ROWS),
+              (unsigned)(x->kv_heads * ((group + each - 1) / each)));
+    AG_TRY(ag_cuda_allow_shared((const void *)decode<K, T>, shared, err));
+    AG_LAUNCH((decode<K, T>), grid, DECODE_THREADS, shared, ag_cuda_of(d)->stream, *x, *plan, each);
+    return LAUNCHED("attention");
+}
+
 template <int K> static ag_status run_forward(ag_device *d, const ag_attention_args *x, ag_error *err)
 {
     const ag_attention_plan *plan = x->plan;
+    int group = x->heads / x->kv_heads;
+    if ((int64_t)plan->block_count * 4 > plan->rows) /* a row has blocks of its own */
+        return group > 2 ? run_decode<K, 2>(d, x, group < DECODE_HEADS ? group : DECODE_HEADS, err)
+                         : run_decode<K, 1>(d, x, group, err);
     dim3 grid((unsigned)((plan->rows + ROWS - 1) / ROWS), (unsigned)x->heads);
     AG_TRY(ag_cuda_allow_shared((const void *)forward<K>, shared_bytes<K>(), err));
     AG_LAUNCH(forward<K>, grid, THREADS, shared_bytes<K>(), ag_cuda_of(d)->stream, *x, *plan);
