@@ -286,6 +286,14 @@ struct ag_device {
     ag_status (*sync)(ag_device *d, ag_error *err);
     void (*close)(ag_device *d);
 
+    /* Sequences of operations that come again with the same arguments, launched as one; NULL where a backend gains nothing by it. `key` says
+     * all that the arguments depend on. begin: *replayed: the sequence of that key has been issued, and the caller leaves it out; otherwise
+     * the caller issues it, without uploads, downloads, sync or memory among it, and calls end (keep: all of it succeeded). forget: of all
+     * keys, before memory that a sequence uses goes. */
+    ag_status (*graph_begin)(ag_device *d, const void *key, size_t bytes, bool *replayed, ag_error *err);
+    ag_status (*graph_end)(ag_device *d, bool keep, ag_error *err);
+    void (*graph_forget)(ag_device *d);
+
 #define AG_DECLARE(op) ag_status (*op)(ag_device * d, const ag_##op##_args *args, ag_error *err);
     AG_DEVICE_OPS(AG_DECLARE)
 #undef AG_DECLARE

@@ -210,12 +210,13 @@ ag_status ag_plan_upload(ag_plan *plan, ag_device *device, ag_error *err)
         if (plan->blocks[i].q1 > plan->blocks[i].q0)
             touches += (size_t)((plan->blocks[i].q1 - 1) / AG_ATTENTION_TILE -
                                 plan->blocks[i].q0 / AG_ATTENTION_TILE + 1);
-    size_t block_bytes = plan->count * sizeof *plan->blocks,
+    size_t room = (plan->count + AG_PLAN_ROOM - 1) / AG_PLAN_ROOM * AG_PLAN_ROOM; /* the others are empty */
+    size_t block_bytes = room * sizeof *plan->blocks,
            bytes = block_bytes + ((size_t)tiles + 1 + touches) * sizeof(int32_t);
     char *host = ag_calloc(bytes, 1);
     if (!host) return ag_fail_memory(err, "attention plan");
     int32_t *first = (int32_t *)(host + block_bytes), *list = first + tiles + 1;
-    if (block_bytes) memcpy(host, plan->blocks, block_bytes);
+    if (plan->count) memcpy(host, plan->blocks, plan->count * sizeof *plan->blocks);
     for (int pass = 0; pass < 2; pass++) { /* count, then place: first[t + 1] runs along while placing */
         for (size_t i = 0; i < plan->count; i++) {
             const ag_attention_block *b = &plan->blocks[i];

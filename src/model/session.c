@@ -16,6 +16,10 @@ typedef struct piece {
     int32_t node, row, count;
 } piece;
 
+/* Where a device records a step of decoding (device.h), its rows are made up to a multiple of this, so that the recording serves while
+ * samples end; the made-up rows have slots of their own behind the store, attend nothing, and are not looked at. */
+enum { STEP_ROWS = 16 };
+
 struct ag_session {
     ag_model *model;
     int32_t slots, max_rows, used, kept, kept_cap;
@@ -54,7 +58,8 @@ static ag_status session_alloc(ag_session *s, ag_error *err)
     if (!s->store || !s->host || !s->pieces) return ag_fail_memory(err, "session");
     size_t slot = 2 * (size_t)m->config.kv_heads * (size_t)m->config.head_dim * real;
     for (int i = 0; i < m->config.layers; i++)
-        AG_TRY(d->alloc(d, &s->store[i], (size_t)s->slots * slot, "keys and values", err));
+        AG_TRY(d->alloc(d, &s->store[i], ((size_t)s->slots + (d->graph_begin ? STEP_ROWS : 0)) * slot,
+                        "keys and values", err));
     AG_TRY(ag_layer_buffers_alloc(&s->buffers, m, s->max_rows, false, err));
     AG_TRY(ag_lora_scratch_alloc(&s->lora, m, s->max_rows, false, err));
     AG_TRY(d->alloc(d, &s->x, rows * (size_t)m->config.width * real, "activations (residual)", err));
@@ -120,6 +125,7 @@ void ag_session_free(ag_session *s)
 {
     if (!s) return;
     ag_device *d = s->model->device;
+    if (d->graph_forget) d->graph_forget(d);
     for (int i = 0; s->store && i < s->model->config.layers; i++) d->release(d, s->store[i]);
     ag_layer_buffers_release(&s->buffers, d);
     ag_lora_scratch_release(&s->lora, d);
@@ -193,7 +199,7 @@ static ag_status close_path(ag_session *s, size_t *open, size_t depth, int32_t r
 
 /* Blocks of a chunk: each piece attends itself causally and each ancestor whole. Ancestors stay open while consecutive pieces
  * share them. Lengths of nodes already include this chunk; a piece's own block reaches back over what its node held before. */
-static ag_status plan_chunk(ag_session *s, int32_t pieces, int32_t rows, ag_error *err)
+static ag_status plan_chunk(ag_session *s, int32_t pieces, int32_t live, int32_t rows, ag_error *err)
 {
     size_t open = 0;
     ag_plan_begin(&s->plan, rows, s->slots);
@@ -225,20 +231,28 @@ static ag_status plan_chunk(ag_session *s, int32_t pieces, int32_t rows, ag_erro
             (ag_attention_block){now->row, now->row + now->count, own->slot, own->slot + own->length, before},
             err));
     }
-    AG_TRY(close_path(s, &open, 0, rows, err));
+    AG_TRY(close_path(s, &open, 0, live, err));
     return ag_plan_upload(&s->plan, s->model->device, err);
 }
 
-/* Computes the rows of a chunk and keeps those in wanted[0..n). */
-static ag_status compute_chunk(ag_session *s, int32_t rows, const int32_t *wanted, int32_t n, ag_error *err)
+/* Puts a chunk's rows on the device: tokens, positions, slots, and which of them are wanted. */
+static ag_status upload_chunk(ag_session *s, int32_t rows, const int32_t *wanted, int32_t n, ag_error *err)
 {
-    const ag_model *m = s->model;
-    ag_device *d = m->device;
+    ag_device *d = s->model->device;
     size_t bytes = (size_t)rows * sizeof *s->host;
-    int64_t width = m->config.width;
     AG_TRY(d->upload(d, s->ids, s->host, bytes, err));
     AG_TRY(d->upload(d, s->positions, s->host + s->max_rows, bytes, err));
     AG_TRY(d->upload(d, s->slot_of, s->host + 2 * s->max_rows, bytes, err));
+    AG_TRY(alloc_kept(s, s->kept + n, err));
+    return d->upload(d, s->row_index, wanted, (size_t)n * sizeof *wanted, err);
+}
+
+/* Computes an uploaded chunk and puts its n wanted rows behind those that are kept. */
+static ag_status compute_chunk(ag_session *s, int32_t rows, int32_t n, ag_error *err)
+{
+    const ag_model *m = s->model;
+    ag_device *d = m->device;
+    int64_t width = m->config.width;
     AG_TRY(d->embed(
         d, &(ag_embed_args){s->x, ag_param_value(m, m->embed), m->type, s->ids, rows, width, m->config.vocab},
         err));
@@ -246,9 +260,7 @@ static ag_status compute_chunk(ag_session *s, int32_t rows, const int32_t *wante
         AG_TRY(ag_layer_forward(m, &m->layers[i], rows, s->x, s->x, s->positions, &s->plan.view,
                                 &(ag_keys){s->store[i], s->slot_of}, &s->buffers, &s->lora, err));
     if (n == 0) return AG_OK;
-    AG_TRY(alloc_kept(s, s->kept + n, err));
-    AG_TRY(d->upload(d, s->row_index, wanted, (size_t)n * sizeof *wanted, err));
-    AG_TRY(d->rows(
+    return d->rows(
         d,
         &(ag_rows_args){.kind = AG_ROWS_GATHER,
                         .dst = (char *)s->kept_x + (size_t)s->kept * (size_t)width * ag_dtype_size(d->real),
@@ -260,9 +272,43 @@ static ag_status compute_chunk(ag_session *s, int32_t rows, const int32_t *wante
                         .width = width,
                         .dst_ld = width,
                         .src_ld = width},
-        err));
-    s->kept += n;
-    return AG_OK;
+        err);
+}
+
+/* The same for a step of decoding, of which every row is wanted, through the device's recording of such a step. */
+static ag_status compute_step(ag_session *s, int32_t rows, ag_error *err)
+{
+    struct { /* what the arguments depend on, besides what lives as long as the session */
+        const void *session, *model, *kept_x, *blocks;
+        int32_t rows, kept, block_count, tiles;
+    } key;
+    ag_device *d = s->model->device;
+    bool replayed;
+    s->plan.view.block_count = (s->plan.view.block_count + AG_PLAN_ROOM - 1) / AG_PLAN_ROOM * AG_PLAN_ROOM;
+    memset(&key, 0, sizeof key);
+    key.session = s, key.model = s->model, key.kept_x = s->kept_x, key.blocks = s->plan.view.blocks;
+    key.rows = rows, key.kept = s->kept;
+    key.block_count = s->plan.view.block_count, key.tiles = s->plan.view.tiles;
+    AG_TRY(d->graph_begin(d, &key, sizeof key, &replayed, err));
+    if (replayed) return AG_OK;
+    ag_status status = compute_chunk(s, rows, rows, err);
+    ag_error end = {0};
+    ag_status ended = d->graph_end(d, status == AG_OK, &end);
+    if (status == AG_OK && ended != AG_OK) *err = end;
+    return status == AG_OK ? ended : status;
+}
+
+/* Rows up to a multiple of STEP_ROWS behind those of a step; returns their number. */
+static int32_t fill_step(ag_session *s, int32_t rows)
+{
+    int32_t all = (rows + STEP_ROWS - 1) / STEP_ROWS * STEP_ROWS;
+    if (all > s->max_rows) return rows;
+    for (int32_t i = rows; i < all; i++) {
+        s->host[i] = s->host[s->max_rows + i] = 0;
+        s->host[2 * s->max_rows + i] = s->slots + i - rows;
+        s->host[3 * s->max_rows + i] = i;
+    }
+    return all;
 }
 
 static ag_status norm_kept(ag_session *s, ag_error *err)
@@ -341,8 +387,12 @@ ag_status ag_session_run(ag_session *s, const ag_run *runs, int32_t n, int32_t *
     while (run < n) {
         AG_TRY(take_chunk(s, runs, n, &run, &done, &rows, &pieces, &wanted, err));
         if (rows == 0) continue;
-        AG_TRY(plan_chunk(s, pieces, rows, err));
-        AG_TRY(compute_chunk(s, rows, s->host + 3 * s->max_rows, wanted, err));
+        bool step = s->model->device->graph_begin && pieces == rows && wanted == rows;
+        int32_t all = step ? fill_step(s, rows) : rows;
+        AG_TRY(plan_chunk(s, pieces, rows, all, err));
+        AG_TRY(upload_chunk(s, all, s->host + 3 * s->max_rows, step ? all : wanted, err));
+        AG_TRY(step ? compute_step(s, all, err) : compute_chunk(s, rows, wanted, err));
+        s->kept += wanted;
     }
     if (rows_out) *rows_out = s->kept;
     return norm_kept(s, err);

@@ -25,6 +25,10 @@ static inline cublasStatus_t cublasSetStream(cublasHandle_t, cudaStream_t)
 {
     return CUBLAS_STATUS_SUCCESS;
 }
+static inline cublasStatus_t cublasSetWorkspace(cublasHandle_t, void *, size_t)
+{
+    return CUBLAS_STATUS_SUCCESS;
+}
 static inline cublasStatus_t cublasSetMathMode(cublasHandle_t, cublasMath_t)
 {
     return CUBLAS_STATUS_SUCCESS;

@@ -52,8 +52,15 @@ static inline uint2 make_uint2(unsigned x, unsigned y)
 extern dim3 threadIdx, blockIdx, blockDim, gridDim;
 void *emulator_shared(void); /* of the block */
 void emulator_launch(dim3 grid, dim3 block, size_t shared, const std::function<void()> &kernel);
+template <typename F, typename... A>
+static inline std::function<void()> emulator_bind(F kernel, A... arguments)
+{
+    return [=] { kernel(arguments...); };
+}
 #define AG_LAUNCH(kernel, grid, block, shared, stream, ...)                                                  \
-    (void)(stream), emulator_launch(grid, block, shared, [&] { kernel(__VA_ARGS__); })
+    (void)(stream), emulator_launch(grid, block, shared, emulator_bind(kernel, __VA_ARGS__))
+/* While a stream records, what is issued to it runs later: true when it was taken. */
+bool emulator_record(const std::function<void()> &work);
 #define AG_DYNAMIC_SHARED(type, name) type *name = (type *)emulator_shared()
 
 /* Every live thread of the block; returns whether any said so. */
@@ -176,10 +183,7 @@ static inline cudaError_t cudaStreamCreateWithFlags(cudaStream_t *s, unsigned)
 {
     return *s = (cudaStream_t)8, cudaSuccess;
 }
-static inline cudaError_t cudaStreamSynchronize(cudaStream_t)
-{
-    return cudaSuccess;
-}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream); /* not while it records */
 static inline cudaError_t cudaStreamDestroy(cudaStream_t)
 {
     return cudaSuccess;
@@ -226,12 +230,24 @@ static inline cudaError_t cudaFreeHost(void *memory)
 }
 static inline cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n, cudaMemcpyKind, cudaStream_t)
 {
-    return memmove(to, from, n), cudaSuccess;
+    if (!emulator_record([=] { memmove(to, from, n); })) memmove(to, from, n);
+    return cudaSuccess;
 }
 static inline cudaError_t cudaMemsetAsync(void *to, int value, size_t n, cudaStream_t)
 {
-    return memset(to, value, n), cudaSuccess;
+    if (!emulator_record([=] { memset(to, value, n); })) memset(to, value, n);
+    return cudaSuccess;
 }
+
+typedef struct emulator_graph *cudaGraph_t;
+typedef struct emulator_graph *cudaGraphExec_t;
+enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 };
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *launch, cudaGraph_t graph, unsigned long long flags);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t launch, cudaStream_t stream);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t launch);
 template <typename F> static inline cudaError_t cudaFuncSetAttribute(F, cudaFuncAttribute, int)
 {
     return cudaSuccess;

@@ -33,7 +33,7 @@ add_custom_command(OUTPUT ${emulator_plugin}
                            -Wl,--exclude-libs,ALL
                    DEPENDS ${emulator_objects} agrl_base COMMENT "Linking the emulated libagrl_cuda.so" VERBATIM)
 set(emulator_programs)
-foreach(target agrl device_test_ops)
+foreach(target agrl device_test_ops device_test_graph)
   add_custom_command(OUTPUT ${emulator_folder}/${target}
                      COMMAND ${CMAKE_COMMAND} -E copy $<TARGET_FILE:${target}> ${emulator_folder}/${target}
                      DEPENDS ${target} VERBATIM)
@@ -50,3 +50,5 @@ foreach(order ${emulator_orders})
   set_tests_properties(emulated/test_ops_${order} PROPERTIES LABELS unit TIMEOUT 900 FAIL_REGULAR_EXPRESSION "left out"
                        ENVIRONMENT "AGRL_EMULATOR_ORDER=${order};OMP_WAIT_POLICY=passive")
 endforeach()
+add_test(NAME emulated/test_graph COMMAND ${emulator_folder}/device_test_graph)
+set_tests_properties(emulated/test_graph PROPERTIES LABELS unit FAIL_REGULAR_EXPRESSION "left out")

@@ -215,8 +215,68 @@ const char *emulator_warp(const void *mine, size_t n)
     return w->lanes[turn];
 }
 
+/* --- recording ------------------------------------------------------------------------------------------------------ */
+
+struct emulator_graph {
+    std::vector<std::function<void()>> work;
+};
+
+static emulator_graph *recorded;
+
+bool emulator_record(const std::function<void()> &work)
+{
+    if (recorded) recorded->work.push_back(work);
+    return recorded != NULL;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode)
+{
+    recorded = new emulator_graph;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t *graph)
+{
+    *graph = recorded;
+    recorded = NULL;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *launch, cudaGraph_t graph, unsigned long long)
+{
+    *launch = new emulator_graph(*graph);
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphLaunch(cudaGraphExec_t launch, cudaStream_t)
+{
+    for (const auto &work : launch->work) work();
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphDestroy(cudaGraph_t graph)
+{
+    delete graph;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t launch)
+{
+    delete launch;
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamSynchronize(cudaStream_t)
+{
+    if (recorded) stop("waiting for a stream that records");
+    return cudaSuccess;
+}
+
+/* --- launches ------------------------------------------------------------------------------------------------------- */
+
 void emulator_launch(dim3 grid, dim3 block, size_t shared, const std::function<void()> &kernel)
 {
+    if (emulator_record([=] { emulator_launch(grid, block, shared, kernel); })) return;
     const char *order = getenv("AGRL_EMULATOR_ORDER");
     threads = block.x * block.y * block.z;
     if (block.y != 1 || block.z != 1 || threads % WARP || threads > MAX_THREADS) stop("blocks of whole warps in one row only");
@@ -234,6 +294,7 @@ void emulator_launch(dim3 grid, dim3 block, size_t shared, const std::function<v
 
 cudaError_t emulator_get(void **memory, size_t bytes)
 {
+    if (recorded) stop("memory for a stream that records");
     if (posix_memalign(memory, 256, bytes ? bytes : 1) != 0) return *memory = NULL, cudaErrorMemoryAllocation;
     memset(*memory, 0xff, bytes);
     return cudaSuccess;
@@ -244,10 +305,8 @@ static float element(const void *x, cudaDataType type, size_t at)
     return type == CUDA_R_16BF ? __bfloat162float(((const __nv_bfloat16 *)x)[at]) : ((const float *)x)[at];
 }
 
-cublasStatus_t cublasGemmEx(cublasHandle_t, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k,
-                            const float *alpha, const void *a, cudaDataType a_type, int lda, const void *b,
-                            cudaDataType b_type, int ldb, const float *beta, void *c, cudaDataType, int ldc,
-                            cublasComputeType_t, cublasGemmAlgo_t)
+static void product(cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k, float alpha, const void *a,
+                    cudaDataType a_type, int lda, const void *b, cudaDataType b_type, int ldb, float beta, void *c, int ldc)
 {
     std::vector<float> left((size_t)m * k); /* by rows of op(a) */
     for (int i = 0; i < m; i++)
@@ -266,8 +325,18 @@ cublasStatus_t cublasGemmEx(cublasHandle_t, cublasOperation_t ta, cublasOperatio
                 for (int l = 0; l < 8; l++) sum[l] += row[p + l] * column[p + l];
             for (; p < k; p++) sum[0] += row[p] * column[p];
             float all = ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
-            to[i] = *alpha * all + (*beta != 0 ? *beta * to[i] : 0);
+            to[i] = alpha * all + (beta != 0 ? beta * to[i] : 0);
         }
     }
+}
+
+cublasStatus_t cublasGemmEx(cublasHandle_t, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k,
+                            const float *alpha, const void *a, cudaDataType a_type, int lda, const void *b,
+                            cudaDataType b_type, int ldb, const float *beta, void *c, cudaDataType, int ldc,
+                            cublasComputeType_t, cublasGemmAlgo_t)
+{
+    float by = *alpha, keep = *beta;
+    auto work = [=] { product(ta, tb, m, n, k, by, a, a_type, lda, b, b_type, ldb, keep, c, ldc); };
+    if (!emulator_record(work)) work();
     return CUBLAS_STATUS_SUCCESS;
 }

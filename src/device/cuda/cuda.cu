@@ -10,7 +10,7 @@ extern "C" {
 #include "base/mem.h"
 }
 
-enum { RING_BYTES = 8 << 20, RING_PIECE = 1 << 20, BACK_BYTES = 1 << 20, ALIGN = 256 };
+enum { RING_BYTES = 8 << 20, RING_PIECE = 1 << 20, BACK_BYTES = 1 << 20, BLAS_BYTES = 32 << 20, ALIGN = 256 };
 
 ag_status ag_cuda_check(cudaError_t status, const char *what, ag_error *err)
 {
@@ -54,6 +54,10 @@ ag_status ag_cuda_scratch(ag_device *d, ag_cuda_slot slot, size_t bytes, void **
     static const char *const names[] = {"logits", "gradient of logits", "partial sums"};
     ag_cuda *c = ag_cuda_of(d);
     if (bytes > c->scratch_bytes[slot]) {
+        if (c->recording)
+            return ag_fail(err, AG_ERR_INTERNAL,
+                           "device 'cuda': a recorded sequence wants more scratch memory");
+        c->scratch_grown++;
         take_back(c, c->scratch[slot]);
         c->scratch[slot] = NULL;
         c->scratch_bytes[slot] = 0;
@@ -127,6 +131,8 @@ static void cuda_close(ag_device *d)
     ag_cuda *c = ag_cuda_of(d);
     if (c->stream) {
         cudaStreamSynchronize(c->stream);
+        ag_cuda_graph_forget(d);
+        if (c->blas_workspace) take_back(c, c->blas_workspace);
         for (int i = 0; i < AG_CUDA_SLOTS; i++)
             if (c->scratch[i]) take_back(c, c->scratch[i]);
         if (c->finished) take_back(c, c->finished);
@@ -188,7 +194,9 @@ static ag_status open_stream(ag_cuda *c, ag_error *err)
 static ag_status open_blas(ag_cuda *c, ag_error *err)
 {
     cublasStatus_t status = cublasCreate(&c->blas);
+    AG_TRY(get_memory(c, &c->blas_workspace, BLAS_BYTES, "cuBLAS's workspace", err));
     if (status == CUBLAS_STATUS_SUCCESS) status = cublasSetStream(c->blas, c->stream);
+    if (status == CUBLAS_STATUS_SUCCESS) status = cublasSetWorkspace(c->blas, c->blas_workspace, BLAS_BYTES);
     if (status == CUBLAS_STATUS_SUCCESS)
         status = cublasSetMathMode(
             c->blas, (cublasMath_t)(CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION));
@@ -220,6 +228,9 @@ extern "C" ag_status ag_device_cuda_open(ag_device **device, size_t table_bytes,
     d->zero = cuda_zero;
     d->sync = cuda_sync;
     d->close = cuda_close;
+    d->graph_begin = ag_cuda_graph_begin;
+    d->graph_end = ag_cuda_graph_end;
+    d->graph_forget = ag_cuda_graph_forget;
 #define AG_FILL(op) d->op = ag_cuda_##op;
     AG_DEVICE_OPS(AG_FILL)
 #undef AG_FILL

@@ -18,6 +18,15 @@ enum { AG_CUDA_THREADS = 256, AG_CUDA_WARPS = AG_CUDA_THREADS / 32 };
 /* Scratch memory by use: a slot stays valid until somebody asks for more of it. */
 typedef enum ag_cuda_slot { AG_CUDA_LOGITS, AG_CUDA_DLOGITS, AG_CUDA_PARTIAL, AG_CUDA_SLOTS } ag_cuda_slot;
 
+/* A recorded sequence of operations. It runs with the scratch memory of its time; once that grew it is recorded anew. */
+enum { AG_CUDA_GRAPHS = 32, AG_CUDA_KEY = 128 };
+typedef struct ag_cuda_graph {
+    char key[AG_CUDA_KEY];
+    size_t bytes;           /* of the key; 0: a free place */
+    cudaGraphExec_t launch; /* NULL: seen once, and issued as it came */
+    uint64_t used, scratch;
+} ag_cuda_graph;
+
 typedef struct ag_cuda {
     cudaStream_t stream;
     cublasHandle_t blas;
@@ -25,6 +34,10 @@ typedef struct ag_cuda {
     bool pools; /* memory is given and taken in the order of the stream */
     void *scratch[AG_CUDA_SLOTS];
     size_t scratch_bytes[AG_CUDA_SLOTS];
+    uint64_t scratch_grown; /* how often */
+    void *blas_workspace;
+    ag_cuda_graph graphs[AG_CUDA_GRAPHS], *recording;
+    uint64_t graph_clock;
     unsigned *finished;         /* device: blocks that have left their partial sums */
     char *pinned, *pinned_back; /* host: ring of uploads on their way; what a download lands in */
     size_t pinned_used;
@@ -48,6 +61,11 @@ ag_status ag_cuda_check(cudaError_t status, const char *what, ag_error *err);
 ag_status ag_cuda_scratch(ag_device *d, ag_cuda_slot slot, size_t bytes, void **memory, ag_error *err);
 /* Waits for the stream and reports what went wrong on it. */
 ag_status ag_cuda_wait(ag_cuda *c, ag_error *err);
+
+/* graph.cu (device.h says what they do). */
+ag_status ag_cuda_graph_begin(ag_device *d, const void *key, size_t bytes, bool *replayed, ag_error *err);
+ag_status ag_cuda_graph_end(ag_device *d, bool keep, ag_error *err);
+void ag_cuda_graph_forget(ag_device *d);
 
 #define AG_CUDA_DECLARE(op) ag_status ag_cuda_##op(ag_device *d, const ag_##op##_args *args, ag_error *err);
 AG_DEVICE_OPS(AG_CUDA_DECLARE)
