@@ -65,6 +65,9 @@ static json_t *line_of(const judging *j, const ag_pair *p, const ag_judgement *d
         json_object_set_new(probabilities, book->tiers[t].id, json_real(d->probability[t]));
     json_object_set_new(line, "probabilities", probabilities);
     json_object_set_new(line, "gain", json_real(d->gain));
+    if (j->setup.calibrated) json_object_set_new(line, "calibrated", json_true());
+    if (j->setup.decision.by != AG_DECIDE_ARGMAX)
+        json_object_set_new(line, "decided_by", json_string(ag_decide_names[j->setup.decision.by]));
     json_object_set_new(line, "asked_source",
                         json_string(p->asked.source == AG_ASKED_GIVEN ? "given" : "parsed"));
     return line;
@@ -209,8 +212,15 @@ static ag_status write_origin(const judging *j, const ag_model_choice *choice, c
     ag_str_addf(text, "model %s\ndtype %s\nrulebook %s\nexplain %d\ninput %s", choice->model, choice->dtype,
                 j->setup.book->digest, j->explain, in);
     if (stat(in, &st) == 0 && S_ISREG(st.st_mode)) ag_str_addf(text, " of %lld bytes", (long long)st.st_size);
+    ag_str_add(text, "\ncalibration ");
+    ag_calibration_digest(text, j->setup.calibrated ? &j->setup.calibration : NULL);
+    json_t *decision = ag_decision_to_json(&j->setup.decision, j->setup.book);
+    ag_status status = decision ? AG_OK : ag_fail_memory(err, "decision");
+    ag_str_add(text, "\ndecision ");
+    if (status == AG_OK) status = ag_json_dump(text, decision, err);
+    json_decref(decision);
     ag_str_addc(text, '\n');
-    return ag_str_ok(text, err);
+    return status == AG_OK ? ag_str_ok(text, err) : status;
 }
 
 /* Begins the file that names the origin, or compares with the one that an earlier run left. */
@@ -304,13 +314,15 @@ static ag_status judge_into(judging *j, const ag_model_choice *choice, const cha
     return status;
 }
 
-static ag_status run(judging *j, const ag_model_choice *choice, const char *rules, const char *lexicon,
-                     const char *in, const char *out, ag_error *err)
+static ag_status run(judging *j, const ag_model_choice *choice, const ag_decide_choice *decide,
+                     const char *rules, const char *lexicon, const char *in, const char *out, ag_error *err)
 {
-    ag_status status = ag_path_out_ready(out, err);
+    ag_status status = ag_decide_check(decide, err);
+    if (status == AG_OK) status = ag_path_out_ready(out, err);
     if (status == AG_OK) status = ag_path_distinct(out, in, err);
     if (status == AG_OK) status = ag_setup_model(&j->setup, choice, err);
     if (status == AG_OK) status = ag_setup_rules(&j->setup, rules, lexicon, err);
+    if (status == AG_OK) status = ag_setup_calibration(&j->setup, decide, err);
     if (status == AG_OK) status = ag_setup_judge(&j->setup, choice, err);
     if (status == AG_OK) status = judge_into(j, choice, in, out, err);
     ag_setup_close(&j->setup);
@@ -321,6 +333,7 @@ static ag_status run(judging *j, const ag_model_choice *choice, const char *rule
 int ag_cmd_judge(int argc, char **argv)
 {
     ag_model_choice choice = AG_MODEL_CHOICE_DEFAULTS;
+    ag_decide_choice decide = AG_DECIDE_CHOICE_DEFAULTS;
     judging j = {.out = stdout, .out_name = "standard output"};
     const char *rules = NULL, *lexicon = NULL, *out = NULL;
     bool json = false;
@@ -329,6 +342,8 @@ int ag_cmd_judge(int argc, char **argv)
         {"rules", AG_OPT_STRING, &rules, "BOOK", "the rulebook", 0, 0},
         {"lexicon", AG_OPT_STRING, &lexicon, "FILE",
          "what the parser knows of the catalogue (default: the model's own)", 0, 0},
+        AG_CALIBRATION_OPTION(decide),
+        AG_DECIDE_OPTIONS(decide),
         {"explain", AG_OPT_FLAG, &j.explain, NULL, "write verdicts, deciding rule and reason as well", 0, 0},
         {"out", AG_OPT_STRING, &out, "FILE", "write JSONL here; a stopped run goes on where it stopped", 0,
          0},
@@ -348,5 +363,7 @@ int ag_cmd_judge(int argc, char **argv)
         return ag_cli_fail(&err);
     }
     j.pretty = !out && (j.pretty || (!json && isatty(STDOUT_FILENO)));
-    return run(&j, &choice, rules, lexicon, n ? args[0] : "-", out, &err) == AG_OK ? 0 : ag_cli_fail(&err);
+    return run(&j, &choice, &decide, rules, lexicon, n ? args[0] : "-", out, &err) == AG_OK
+               ? 0
+               : ag_cli_fail(&err);
 }

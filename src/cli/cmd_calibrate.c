@@ -1,0 +1,125 @@
+/* cmd_calibrate.c: `agrl calibrate`: makes a judge's probabilities mean what they say, on pairs that people labelled. */
+#include <string.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "cli/commands.h"
+#include "cli/gold.h"
+#include "cli/judge_open.h"
+#include "cli/print.h"
+#include "eval/calibration_report.h"
+
+typedef struct calibrate_options {
+    ag_model_choice choice;
+    ag_decide_choice decide;
+    const char *rules, *lexicon, *data, *aggregate;
+    long limit, draws, seed, thresholds;
+    bool dry_run, json;
+} calibrate_options;
+
+static ag_status save(const ag_judge_setup *s, ag_calibration *c, const calibrate_options *o,
+                      const json_t *report, ag_error *err)
+{
+    static const char *const kept[] = {"pairs", "groups",       "folds", "before",
+                                       "after", "cross_fitted", "ridge", "seed"};
+    char *path = NULL;
+    json_t *about = json_object();
+    bool good = about && ag_json_set(about, "data", json_string(o->data)) &&
+                ag_json_set(about, "aggregate", json_string(o->aggregate));
+    for (size_t i = 0; good && i < sizeof kept / sizeof *kept; i++) {
+        json_t *value = json_object_get(report, kept[i]);
+        if (value) good = ag_json_set(about, kept[i], json_incref(value));
+    }
+    ag_status status = good ? ag_setup_calibration_path(&path, s, err) : ag_fail_memory(err, "calibration");
+    if (status == AG_OK) status = ag_calibration_save(c, s->book, about, path, err);
+    if (status == AG_OK) ag_say("stored in %s", path);
+    json_decref(about);
+    ag_free(path);
+    return status;
+}
+
+static void print_warnings(const json_t *report)
+{
+    const json_t *list = json_object_get(report, "warnings");
+    for (size_t i = 0; i < json_array_size(list); i++)
+        ag_warn("%s", json_string_value(json_array_get(list, i)));
+}
+
+static ag_status calibrate(const calibrate_options *o, ag_error *err)
+{
+    ag_judge_setup s = {0};
+    ag_pair_list pairs = {0};
+    ag_judgement *judged = NULL;
+    json_t *report = NULL;
+    ag_calibration c;
+    ag_status status = o->data ? ag_decide_check(&o->decide, err)
+                               : ag_fail(err, AG_ERR_USAGE,
+                                         "--data is missing: development pairs with gold tiers");
+    if (status == AG_OK) status = ag_setup_model(&s, &o->choice, err);
+    if (status == AG_OK) status = ag_setup_rules(&s, o->rules, o->lexicon, err);
+    if (status == AG_OK)
+        status = ag_setup_judge(&s, &o->choice, err); /* as the model is: no calibration, argmax */
+    if (status == AG_OK) status = ag_setup_decision(&s, &o->decide, err);
+    if (status == AG_OK)
+        status = ag_gold_load(&pairs, s.book, s.lexicon, o->data, o->aggregate, o->limit, err);
+    if (status == AG_OK) status = ag_gold_judge(&judged, s.judge, &pairs, 0, err);
+    ag_calibration_input input = {
+        s.book, &pairs, judged, &s.decision, (int)o->draws, (int)o->thresholds, (uint64_t)o->seed};
+    if (status == AG_OK) status = ag_calibration_report(&c, &report, &input, err);
+    if (status == AG_OK) status = ag_setup_digest(&s, err);
+    if (status == AG_OK) {
+        memcpy(c.model, s.model_digest, sizeof c.model);
+        memcpy(c.rulebook, s.book->digest, sizeof c.rulebook);
+        print_warnings(report);
+        if (!o->dry_run) status = save(&s, &c, o, report, err);
+    }
+    if (status == AG_OK) status = ag_print_result(report, o->json, ag_calibration_table, err);
+    json_decref(report);
+    ag_judgements_free(judged, judged ? pairs.count : 0);
+    ag_pair_list_free(&pairs);
+    ag_setup_close(&s);
+    return status;
+}
+
+int ag_cmd_calibrate(int argc, char **argv)
+{
+    calibrate_options o = {.choice = AG_MODEL_CHOICE_DEFAULTS,
+                           .decide = AG_DECIDE_CHOICE_DEFAULTS,
+                           .aggregate = "given",
+                           .draws = 1000,
+                           .seed = 1,
+                           .thresholds = 9};
+    const ag_option options[] = {
+        AG_MODEL_OPTIONS(o.choice),
+        {"rules", AG_OPT_STRING, &o.rules, "BOOK", "the rulebook", 0, 0},
+        {"lexicon", AG_OPT_STRING, &o.lexicon, "FILE",
+         "what the parser knows of the catalogue (default: the model's own)", 0, 0},
+        {"data", AG_OPT_STRING, &o.data, "PAIRS",
+         "development pairs with gold tiers, in the mix that the judge will meet", 0, 0},
+        {"aggregate", AG_OPT_CHOICE, &o.aggregate, "given|majority|median|soft",
+         "how ratings become gold; soft: the raters' shares (default given)", 0, 0},
+        {"limit", AG_OPT_INT, &o.limit, "N", "only the first N pairs; 0: all", 0, 1e12},
+        AG_DECIDE_OPTIONS(o.decide),
+        {"thresholds", AG_OPT_INT, &o.thresholds, "N", "points of the curve of thresholds", 0, 999},
+        {"draws", AG_OPT_INT, &o.draws, "N", "bootstrap draws; 0: no intervals", 0, 100000},
+        {"seed", AG_OPT_INT, &o.seed, "N", "of the parts of the cross-fit and of the bootstrap", 0, 9e15},
+        {"dry-run", AG_OPT_FLAG, &o.dry_run, NULL, "print, and store nothing", 0, 0},
+        {"json", AG_OPT_FLAG, &o.json, NULL, "one JSON object", 0, 0},
+        {NULL, AG_OPT_FLAG, NULL, NULL, NULL, 0, 0}};
+    const ag_usage usage = {"agrl calibrate --model M --rules BOOK --data PAIRS [options]",
+                            "Fits a temperature and a bias for each tier, so that the judge's probabilities "
+                            "mean what they say, and stores them with the "
+                            "model: agrl judge and agrl eval use them from then on (--calibration off: not). "
+                            "--decide, --threshold and --costs "
+                            "are stored as the decision that judge takes by itself. Figures before and "
+                            "after, also on queries that the fit did not see, "
+                            "and what each decision and threshold makes of precision and recall. "
+                            "docs/CALIBRATION.md explains it.",
+                            0, 0};
+    char **args;
+    int n, code = ag_options_parse(&usage, options, argc, argv, &args, &n);
+    if (code >= 0) return code;
+    ag_error err = {0};
+    return calibrate(&o, &err) == AG_OK ? 0 : ag_cli_fail(&err);
+}
