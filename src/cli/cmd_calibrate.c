@@ -18,20 +18,44 @@ typedef struct calibrate_options {
     bool dry_run, json;
 } calibrate_options;
 
-static ag_status save(const ag_judge_setup *s, ag_calibration *c, const calibrate_options *o,
-                      const json_t *report, ag_error *err)
+/* {metric: value} of {metric: estimate}; null stays null. New reference; NULL when out of memory. */
+static json_t *values_of(json_t *estimates)
 {
-    static const char *const kept[] = {"pairs", "groups",       "folds", "before",
-                                       "after", "cross_fitted", "ridge", "seed"};
-    char *path = NULL;
+    json_t *values = json_is_object(estimates) ? json_object() : json_null(), *estimate;
+    const char *name;
+    bool good = values != NULL;
+    json_object_foreach(estimates, name, estimate)
+    {
+        good = good && ag_json_set(values, name, json_incref(json_object_get(estimate, "value")));
+    }
+    if (good) return values;
+    json_decref(values);
+    return NULL;
+}
+
+/* What the file says of itself, for people. */
+static json_t *about_fit(const calibrate_options *o, const json_t *report)
+{
+    static const char *const kept[] = {"pairs", "groups", "folds", "soft", "ridge", "seed"},
+                             *const figures[] = {"before", "after", "cross_fitted"};
     json_t *about = json_object();
     bool good = about && ag_json_set(about, "data", json_string(o->data)) &&
                 ag_json_set(about, "aggregate", json_string(o->aggregate));
-    for (size_t i = 0; good && i < sizeof kept / sizeof *kept; i++) {
-        json_t *value = json_object_get(report, kept[i]);
-        if (value) good = ag_json_set(about, kept[i], json_incref(value));
-    }
-    ag_status status = good ? ag_setup_calibration_path(&path, s, err) : ag_fail_memory(err, "calibration");
+    for (size_t i = 0; good && i < sizeof kept / sizeof *kept; i++)
+        good = ag_json_set(about, kept[i], json_incref(json_object_get(report, kept[i])));
+    for (size_t i = 0; good && i < sizeof figures / sizeof *figures; i++)
+        good = ag_json_set(about, figures[i], values_of(json_object_get(report, figures[i])));
+    if (good) return about;
+    json_decref(about);
+    return NULL;
+}
+
+static ag_status save(const ag_judge_setup *s, const ag_calibration *c, const calibrate_options *o,
+                      const json_t *report, ag_error *err)
+{
+    char *path = NULL;
+    json_t *about = about_fit(o, report);
+    ag_status status = about ? ag_setup_calibration_path(&path, s, err) : ag_fail_memory(err, "calibration");
     if (status == AG_OK) status = ag_calibration_save(c, s->book, about, path, err);
     if (status == AG_OK) ag_say("stored in %s", path);
     json_decref(about);

@@ -204,6 +204,20 @@ static double cross_entropy(const work *w, int version)
     return sum / (double)w->n;
 }
 
+/* A calibration that does not help where it was not fitted should not pass in silence. */
+static ag_status check_gain(work *w, ag_error *err)
+{
+    double before = cross_entropy(w, BEFORE), unseen = cross_entropy(w, CROSS);
+    if (w->folds < 2 || unseen < before) return AG_OK;
+    return warn(w,
+                "on queries that it was not fitted on the calibration does not lower the loss (%.4f, before "
+                "%.4f): "
+                "give it more queries, or leave it out",
+                unseen, before) == AG_OK
+               ? AG_OK
+               : ag_fail_memory(err, "calibration report");
+}
+
 static ag_status add_cross_entropy(work *w, ag_error *err)
 {
     json_t *json = w->soft ? json_object() : json_null();
@@ -329,6 +343,7 @@ ag_status ag_calibration_report(ag_calibration *c, json_t **report, const ag_cal
                                            : add_metrics(&w, v, err);
     }
     if (status == AG_OK) status = add_change(&w, err);
+    if (status == AG_OK) status = check_gain(&w, err);
     if (status == AG_OK) status = add_cross_entropy(&w, err);
     if (status == AG_OK) status = add_decisions(&w, err);
     if (status == AG_OK) status = add_curve(&w, err);

@@ -31,7 +31,7 @@ static void fit(ag_str *out, const json_t *json)
         most = f == 0 || t > most ? t : most;
     }
     if (json_array_size(folds))
-        ag_str_addf(out, "  (%.3f to %.3f when a fifth or more is left out)", least, most);
+        ag_str_addf(out, "  (%.3f to %.3f with one part of the queries left out)", least, most);
     ag_str_add(out, "\n\ntier                       pairs    bias\n");
     json_object_foreach(bias, tier, value)
     {
