@@ -13,7 +13,8 @@ enum {
     VERSION = 1,
     BUSY_MILLISECONDS = 2000,
     RETRY_SECONDS = 60,
-    EVICT_ROWS = 256 /* removed at a time */
+    EVICT_ROWS = 256, /* removed at a time */
+    FOREIGN = -1      /* beside SQLite's codes: somebody else's database */
 };
 
 typedef enum query { GET, TOUCH, KEEP, CLOCK, EVICT, QUERIES } query;
@@ -31,8 +32,8 @@ struct ag_cache {
     int64_t max_bytes;
     sqlite3 *db; /* NULL while it could not be opened */
     sqlite3_stmt *queries[QUERIES];
-    double retry; /* when to try again; 0: there is no trouble */
-    bool told;    /* of this trouble */
+    double retry, retry_writing; /* when to try again; 0: there is no trouble */
+    bool told;                   /* of the trouble */
     ag_error trouble;
 };
 
@@ -48,6 +49,7 @@ static double now(void)
 /* May the next minute be better? Else the file is not what it should be. */
 static bool passes(int code)
 {
+    if (code == FOREIGN) return false;
     switch (code & 0xFF) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
@@ -62,16 +64,19 @@ static bool passes(int code)
 }
 
 /* A failed call of SQLite: AG_OK with trouble noted where the cache may be left out, else an error. */
-static ag_status failed(ag_cache *c, int code, ag_error *err)
+static ag_status failed(ag_cache *c, int code, bool writing, ag_error *err)
 {
-    const char *text = c->db ? sqlite3_errmsg(c->db) : sqlite3_errstr(code);
-    if ((code & 0xFF) == SQLITE_NOMEM) return ag_fail_memory(err, "cache");
+    const char *text = c->db && sqlite3_errcode(c->db) != SQLITE_OK ? sqlite3_errmsg(c->db)
+                       : code == FOREIGN ? "another program or another version wrote it"
+                                         : sqlite3_errstr(code);
+    if (code != FOREIGN && (code & 0xFF) == SQLITE_NOMEM) return ag_fail_memory(err, "cache");
     if (!passes(code))
         return ag_fail(err, AG_ERR_INPUT,
                        "%s: not a cache of judgements, or damaged (%s); remove it or name another", c->path,
                        text);
-    ag_fail(&c->trouble, AG_ERR_IO, "%s: %s; judging without the cache", c->path, text);
-    c->retry = now() + RETRY_SECONDS;
+    ag_fail(&c->trouble, AG_ERR_IO, "%s: %s; %s", c->path, text,
+            writing ? "new judgements are not kept for now" : "judging without the cache for now");
+    *(writing ? &c->retry_writing : &c->retry) = now() + RETRY_SECONDS;
     return AG_OK;
 }
 
@@ -118,7 +123,7 @@ static void close_file(ag_cache *c)
     c->db = NULL;
 }
 
-/* Whose file is it? *empty: nobody's yet. SQLITE_NOTADB for one of somebody else. */
+/* Whose file is it? *empty: nobody's yet. FOREIGN: of somebody else. */
 static int identify(sqlite3 *db, bool *empty)
 {
     int64_t application = 0, version = 0, tables = 0;
@@ -126,8 +131,7 @@ static int identify(sqlite3 *db, bool *empty)
     if (code == SQLITE_OK) code = number_of(db, "PRAGMA user_version", &version);
     if (code == SQLITE_OK) code = number_of(db, "SELECT count(*) FROM sqlite_master", &tables);
     *empty = application == 0 && version == 0 && tables == 0;
-    if (code == SQLITE_OK && !*empty && (application != APPLICATION || version != VERSION))
-        code = SQLITE_NOTADB;
+    if (code == SQLITE_OK && !*empty && (application != APPLICATION || version != VERSION)) code = FOREIGN;
     return code;
 }
 
@@ -151,6 +155,17 @@ static int make_tables(sqlite3 *db)
     return roll_back(db, code);
 }
 
+/* The change to WAL needs the file alone, and SQLite does not wait for that by itself. */
+static int use_log(sqlite3 *db)
+{
+    int code = SQLITE_BUSY;
+    for (int waited = 0; code == SQLITE_BUSY && waited < BUSY_MILLISECONDS; waited += 20) {
+        if (waited) sqlite3_sleep(20);
+        code = execute(db, "PRAGMA journal_mode = WAL");
+    }
+    return code == SQLITE_OK ? execute(db, "PRAGMA synchronous = NORMAL") : code;
+}
+
 static ag_status open_file(ag_cache *c, ag_error *err)
 {
     bool empty = false;
@@ -159,11 +174,11 @@ static ag_status open_file(ag_cache *c, ag_error *err)
     if (code == SQLITE_OK) code = sqlite3_busy_timeout(c->db, BUSY_MILLISECONDS);
     if (code == SQLITE_OK) code = identify(c->db, &empty);
     if (code == SQLITE_OK && empty) code = make_tables(c->db);
-    if (code == SQLITE_OK) code = execute(c->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL");
+    if (code == SQLITE_OK) code = use_log(c->db);
     for (int q = 0; q < QUERIES && code == SQLITE_OK; q++)
         code = sqlite3_prepare_v3(c->db, texts[q], -1, SQLITE_PREPARE_PERSISTENT, &c->queries[q], NULL);
     if (code == SQLITE_OK) return AG_OK;
-    ag_status status = failed(c, code, err);
+    ag_status status = failed(c, code, false, err);
     close_file(c);
     return status;
 }
@@ -304,7 +319,7 @@ static ag_status get_one(ag_cache *c, const ag_cache_key *key, int tiers, ag_jud
                        : damaged(c, err);
         *hit = status == AG_OK;
     } else if (code != SQLITE_DONE)
-        status = failed(c, code, err);
+        status = failed(c, code, false, err);
     sqlite3_reset(s);
     return status;
 }
@@ -385,9 +400,11 @@ ag_status ag_cache_put(ag_cache *c, const ag_cache_key *keys, size_t n, int tier
     ag_str value = {0};
     pthread_mutex_lock(&c->lock);
     ag_status status = ready(c, &usable, err);
+    usable = usable && (c->retry_writing <= 0 || now() >= c->retry_writing);
     if (status == AG_OK && usable) {
         int code = write_all(c, keys, n, tiers, out, hit, &value);
-        if (code != SQLITE_OK) status = failed(c, code, err);
+        c->retry_writing = 0;
+        if (code != SQLITE_OK) status = failed(c, code, true, err);
     }
     pthread_mutex_unlock(&c->lock);
     ag_str_free(&value);

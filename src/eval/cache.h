@@ -36,7 +36,8 @@ bool ag_cache_trouble(ag_cache *cache, ag_error *what);
 /* What of a judge goes into its keys, hex: model_digest is ag_judge_model_digest, arithmetic what numbers are computed with ("cpu bf16"). */
 ag_status ag_cache_identity(char hex[65], const ag_judge *judge, const char *model_digest,
                             const char *arithmetic, ag_error *err);
-void ag_cache_key_of(ag_cache_key *key, const char *identity, const ag_judge *judge,
+/* decision (NULL: argmax) counts for explained answers only. */
+void ag_cache_key_of(ag_cache_key *key, const char *identity, const ag_decision *decision, int tiers,
                      const ag_judge_input *input, ag_judge_answer answer);
 
 /* Looks n keys up: hit[i], and out[i] (zeroed by the call) with probabilities, answer, finished and loss; tier and gain are left to

@@ -97,15 +97,14 @@ static void add_decision(ag_sha256 *s, const ag_decision *d, int tiers)
         for (int said = 0; said < tiers; said++) add_number(s, d->cost[t][said]);
 }
 
-void ag_cache_key_of(ag_cache_key *key, const char *identity, const ag_judge *judge,
+void ag_cache_key_of(ag_cache_key *key, const char *identity, const ag_decision *decision, int tiers,
                      const ag_judge_input *input, ag_judge_answer answer)
 {
     ag_sha256 s;
     ag_sha256_begin(&s);
     add_text(&s, identity);
     add_number(&s, answer);
-    if (answer == AG_ANSWER_EXPLAIN)
-        add_decision(&s, ag_judge_options_of(judge)->decision, ag_judge_book(judge)->tier_count);
+    if (answer == AG_ANSWER_EXPLAIN) add_decision(&s, decision, tiers);
     add_text(&s, input->query);
     add_text(&s, input->hint);
     add_item(&s, input->item);
@@ -139,17 +138,18 @@ ag_status ag_cache_judge(ag_cache *cache, const char *identity, ag_judge *judge,
 {
     if (!cache) return ag_judge_run(judge, inputs, n, answer, NULL, out, err);
     int tiers = ag_judge_book(judge)->tier_count;
+    const ag_decision *decision = ag_judge_options_of(judge)->decision;
     ag_cache_key *keys = ag_calloc(n, sizeof *keys);
     bool *hit = ag_calloc(n, sizeof *hit);
     ag_status status = keys && hit ? AG_OK : ag_fail_memory(err, "cache");
     memset(out, 0, n * sizeof *out);
     for (size_t i = 0; i < n && status == AG_OK; i++)
-        ag_cache_key_of(&keys[i], identity, judge, &inputs[i], answer);
+        ag_cache_key_of(&keys[i], identity, decision, tiers, &inputs[i], answer);
     if (status == AG_OK) status = ag_cache_get(cache, keys, n, tiers, out, hit, err);
     if (status == AG_OK) status = judge_rest(judge, inputs, n, answer, hit, out, err);
     for (size_t i = 0; i < n && status == AG_OK; i++) {
         if (!hit[i]) continue;
-        ag_judgement_decide(&out[i], ag_judge_book(judge), ag_judge_options_of(judge)->decision);
+        ag_judgement_decide(&out[i], ag_judge_book(judge), decision);
         if (hits) ++*hits;
     }
     if (status == AG_OK) status = ag_cache_put(cache, keys, n, tiers, out, hit, err);

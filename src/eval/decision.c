@@ -49,12 +49,15 @@ static int by_gain(const ag_decision *d, const ag_book *book, const double *p)
     return least(off, book->tier_count);
 }
 
+/* 0.4 + 0.3 + 0.2 reaches 0.9. */
+static const double rounding = 1e-12;
+
 static int by_threshold(const ag_decision *d, const ag_book *book, const double *p)
 {
     double sum = 0;
     int t = 0;
     for (; t < book->tier_count - 1; t++)
-        if ((sum += p[t]) >= d->threshold) break;
+        if ((sum += p[t]) >= d->threshold - rounding) break;
     return t;
 }
 
