@@ -9,13 +9,14 @@
 #include "cli/judge_open.h"
 #include "cli/print.h"
 #include "eval/calibration_report.h"
+#include "eval/judged.h"
 
 typedef struct calibrate_options {
     ag_model_choice choice;
     ag_decide_choice decide;
-    const char *rules, *lexicon, *data, *aggregate;
+    const char *rules, *lexicon, *data, *judged, *aggregate;
     long limit, draws, seed, thresholds;
-    bool dry_run, json;
+    bool temperature_only, dry_run, json;
 } calibrate_options;
 
 /* {metric: value} of {metric: estimate}; null stays null. New reference; NULL when out of memory. */
@@ -70,6 +71,35 @@ static void print_warnings(const json_t *report)
         ag_warn("%s", json_string_value(json_array_get(list, i)));
 }
 
+static ag_status check(const calibrate_options *o, ag_error *err)
+{
+    if (!o->data) return ag_fail(err, AG_ERR_USAGE, "--data is missing: development pairs with gold tiers");
+    if (o->judged && !o->choice.model && !o->dry_run)
+        return ag_fail(err, AG_ERR_USAGE,
+                       "--model is missing: whose judgements these are, and where the calibration is stored "
+                       "(or --dry-run)");
+    AG_TRY(ag_path_distinct(o->judged, o->data, err));
+    return ag_decide_check(&o->decide, err);
+}
+
+/* Model, rulebook and the judge as the model is: no calibration, argmax. */
+static ag_status open_setup(ag_judge_setup *s, const calibrate_options *o, ag_error *err)
+{
+    if (o->choice.model || !o->judged) AG_TRY(ag_setup_model(s, &o->choice, err));
+    AG_TRY(ag_setup_rules(s, o->rules, o->lexicon, err));
+    if (!o->judged) AG_TRY(ag_setup_judge(s, &o->choice, err));
+    return ag_setup_decision(s, &o->decide, err);
+}
+
+static ag_status store(ag_judge_setup *s, ag_calibration *c, const calibrate_options *o, const json_t *report,
+                       ag_error *err)
+{
+    AG_TRY(ag_setup_digest(s, err));
+    memcpy(c->model, s->model_digest, sizeof c->model);
+    memcpy(c->rulebook, s->book->digest, sizeof c->rulebook);
+    return save(s, c, o, report, err);
+}
+
 static ag_status calibrate(const calibrate_options *o, ag_error *err)
 {
     ag_judge_setup s = {0};
@@ -77,27 +107,24 @@ static ag_status calibrate(const calibrate_options *o, ag_error *err)
     ag_judgement *judged = NULL;
     json_t *report = NULL;
     ag_calibration c;
-    ag_status status = o->data ? ag_decide_check(&o->decide, err)
-                               : ag_fail(err, AG_ERR_USAGE,
-                                         "--data is missing: development pairs with gold tiers");
-    if (status == AG_OK) status = ag_setup_model(&s, &o->choice, err);
-    if (status == AG_OK) status = ag_setup_rules(&s, o->rules, o->lexicon, err);
-    if (status == AG_OK)
-        status = ag_setup_judge(&s, &o->choice, err); /* as the model is: no calibration, argmax */
-    if (status == AG_OK) status = ag_setup_decision(&s, &o->decide, err);
+    ag_status status = check(o, err);
+    if (status == AG_OK) status = open_setup(&s, o, err);
     if (status == AG_OK)
         status = ag_gold_load(&pairs, s.book, s.lexicon, o->data, o->aggregate, o->limit, err);
-    if (status == AG_OK) status = ag_gold_judge(&judged, s.judge, &pairs, 0, err);
-    ag_calibration_input input = {
-        s.book, &pairs, judged, &s.decision, (int)o->draws, (int)o->thresholds, (uint64_t)o->seed};
+    if (status == AG_OK)
+        status = o->judged ? ag_judged_load(&judged, &pairs, s.book, o->judged, err)
+                           : ag_gold_judge(&judged, s.judge, &pairs, 0, err);
+    ag_calibration_input input = {.book = s.book,
+                                  .pairs = &pairs,
+                                  .judged = judged,
+                                  .decision = &s.decision,
+                                  .temperature_only = o->temperature_only,
+                                  .draws = (int)o->draws,
+                                  .thresholds = (int)o->thresholds,
+                                  .seed = (uint64_t)o->seed};
     if (status == AG_OK) status = ag_calibration_report(&c, &report, &input, err);
-    if (status == AG_OK) status = ag_setup_digest(&s, err);
-    if (status == AG_OK) {
-        memcpy(c.model, s.model_digest, sizeof c.model);
-        memcpy(c.rulebook, s.book->digest, sizeof c.rulebook);
-        print_warnings(report);
-        if (!o->dry_run) status = save(&s, &c, o, report, err);
-    }
+    if (status == AG_OK) print_warnings(report);
+    if (status == AG_OK && !o->dry_run) status = store(&s, &c, o, report, err);
     if (status == AG_OK) status = ag_print_result(report, o->json, ag_calibration_table, err);
     json_decref(report);
     ag_judgements_free(judged, judged ? pairs.count : 0);
@@ -121,9 +148,15 @@ int ag_cmd_calibrate(int argc, char **argv)
          "what the parser knows of the catalogue (default: the model's own)", 0, 0},
         {"data", AG_OPT_STRING, &o.data, "PAIRS",
          "development pairs with gold tiers, in the mix that the judge will meet", 0, 0},
+        {"judged", AG_OPT_STRING, &o.judged, "FILE",
+         "judgements of these pairs that the model made before (agrl judge --calibration off --out), in "
+         "place of judging",
+         0, 0},
         {"aggregate", AG_OPT_CHOICE, &o.aggregate, "given|majority|median|soft",
          "how ratings become gold; soft: the raters' shares (default given)", 0, 0},
         {"limit", AG_OPT_INT, &o.limit, "N", "only the first N pairs; 0: all", 0, 1e12},
+        {"temperature-only", AG_OPT_FLAG, &o.temperature_only, NULL,
+         "no biases: fewer numbers to fit, for few queries", 0, 0},
         AG_DECIDE_OPTIONS(o.decide),
         {"thresholds", AG_OPT_INT, &o.thresholds, "N", "points of the curve of thresholds", 0, 999},
         {"draws", AG_OPT_INT, &o.draws, "N", "bootstrap draws; 0: no intervals", 0, 100000},

@@ -149,6 +149,7 @@ ag_status ag_cache_judge(ag_cache *cache, const char *identity, ag_judge *judge,
     if (status == AG_OK) status = judge_rest(judge, inputs, n, answer, hit, out, err);
     for (size_t i = 0; i < n && status == AG_OK; i++) {
         if (!hit[i]) continue;
+        out[i].calibrated = ag_judge_options_of(judge)->calibration != NULL;
         ag_judgement_decide(&out[i], ag_judge_book(judge), decision);
         if (hits) ++*hits;
     }

@@ -55,6 +55,7 @@ typedef struct ag_calibration_data {
     size_t n;
     const double *probability; /* [n][tiers], as the judge gives them */
     const double *target;      /* [n][tiers], each row sums to 1: the gold tier, or the raters' shares */
+    bool temperature_only;     /* the biases stay 0 */
 } ag_calibration_data;
 
 /* Minimum of the summed cross-entropy plus the ridge over (1/T, b): convex; damped Newton in double. pick: the rows to take (NULL: all

@@ -20,6 +20,7 @@ typedef struct problem {
     size_t *row;
     double theta[MAX_UNKNOWNS], gradient[MAX_UNKNOWNS], hessian[MAX_UNKNOWNS][MAX_UNKNOWNS];
     bool fixed_slope; /* theta[0] stays: it is at its bound */
+    bool fixed_bias;  /* the others stay */
 } problem;
 
 /* One row's P' and loss. */
@@ -53,6 +54,13 @@ static double loss_at(const problem *p, const double *theta)
     return sum;
 }
 
+/* Takes an unknown out of the step. */
+static void hold(problem *p, int u)
+{
+    p->gradient[u] = 0;
+    for (int s = 0; s < p->unknowns; s++) *(s < u ? &p->hessian[u][s] : &p->hessian[s][u]) = s == u;
+}
+
 /* Loss, gradient and the lower half of the Hessian at theta. */
 static double expand(problem *p)
 {
@@ -78,11 +86,8 @@ static double expand(problem *p)
         }
         p->hessian[0][0] += square;
     }
-    if (p->fixed_slope) {
-        p->gradient[0] = 0;
-        p->hessian[0][0] = 1;
-        for (int t = 0; t < k; t++) p->hessian[1 + t][0] = 0;
-    }
+    for (int u = 0; u < p->unknowns; u++)
+        if (u == 0 ? p->fixed_slope : p->fixed_bias) hold(p, u);
     return sum;
 }
 
@@ -137,7 +142,11 @@ static ag_status problem_open(problem *p, const ag_calibration_data *data, const
                               ag_error *err)
 {
     size_t k = (size_t)data->tiers;
-    *p = (problem){.tiers = data->tiers, .unknowns = data->tiers + 1, .n = n, .q = data->target};
+    *p = (problem){.tiers = data->tiers,
+                   .unknowns = data->tiers + 1,
+                   .n = n,
+                   .q = data->target,
+                   .fixed_bias = data->temperature_only};
     p->theta[0] = 1;
     p->x = ag_calloc(n, k * sizeof *p->x);
     p->row = ag_calloc(n, sizeof *p->row);

@@ -62,6 +62,10 @@ static ag_status prepare(work *w, ag_error *err)
         const ag_gold *gold = &w->in->pairs->items[i]->gold;
         if (gold->tier < 0)
             return ag_fail(err, AG_ERR_INPUT, "%s: no gold tier", w->in->pairs->items[i]->where);
+        if (w->in->judged[i].calibrated)
+            return ag_fail(err, AG_ERR_INPUT,
+                           "%s: the judgement is calibrated already; judge with --calibration off",
+                           w->in->pairs->items[i]->where);
         memcpy(w->probability[BEFORE] + i * k, w->in->judged[i].probability, k * sizeof(double));
         if (gold->soft)
             memcpy(w->target + i * k, gold->soft, k * sizeof(double));
@@ -71,7 +75,8 @@ static ag_status prepare(work *w, ag_error *err)
         AG_TRY(ag_record_fill(&w->records[BEFORE][i], w->in->book, w->in->pairs->items[i], &w->in->judged[i],
                               &w->arena, err));
     }
-    w->data = (ag_calibration_data){w->tiers, w->n, w->probability[BEFORE], w->target};
+    w->data = (ag_calibration_data){w->tiers, w->n, w->probability[BEFORE], w->target,
+                                    w->in->temperature_only};
     return AG_OK;
 }
 
@@ -207,15 +212,22 @@ static double cross_entropy(const work *w, int version)
 /* A calibration that does not help where it was not fitted should not pass in silence. */
 static ag_status check_gain(work *w, ag_error *err)
 {
-    double before = cross_entropy(w, BEFORE), unseen = cross_entropy(w, CROSS);
-    if (w->folds < 2 || unseen < before) return AG_OK;
-    return warn(w,
-                "on queries that it was not fitted on the calibration does not lower the loss (%.4f, before "
-                "%.4f): "
-                "give it more queries, or leave it out",
-                unseen, before) == AG_OK
-               ? AG_OK
-               : ag_fail_memory(err, "calibration report");
+    static const char *const names[] = {"nll", "brier"};
+    for (size_t i = 0; i < sizeof names / sizeof *names && w->folds >= 2; i++) {
+        double value[VERSIONS];
+        for (int v = 0; v < VERSIONS; v++)
+            value[v] = json_number_value(json_object_get(
+                json_object_get(json_object_get(w->json, version_names[v]), names[i]), "value"));
+        if (value[CROSS] < value[BEFORE]) continue;
+        if (warn(w,
+                 "on queries that it was not fitted on the calibration does not lower the %s (%.4f, before "
+                 "%.4f): give it more "
+                 "queries, %sor leave it out",
+                 ag_metric_find(names[i])->title, value[CROSS], value[BEFORE],
+                 w->in->temperature_only ? "" : "try --temperature-only, ") != AG_OK)
+            return ag_fail_memory(err, "calibration report");
+    }
+    return AG_OK;
 }
 
 static ag_status add_cross_entropy(work *w, ag_error *err)

@@ -11,11 +11,12 @@ enum { AG_CALIBRATION_LEAST_PAIRS = 10 }; /* for each tier of the book, on avera
 typedef struct ag_calibration_input {
     const ag_book *book;
     const ag_pair_list *pairs;   /* with gold tiers; those with gold.soft count by their shares */
-    const ag_judgement *judged;  /* one a pair, from a judge without a calibration */
+    const ag_judgement *judged;  /* one a pair; calibrated ones are refused */
     const ag_decision *decision; /* what is stored; stands among the decisions */
-    int draws,
-        thresholds; /* bootstrap draws of the intervals; points of the curve, at i / (thresholds + 1) */
-    uint64_t seed;  /* of the parts and the draws */
+    bool temperature_only;       /* no biases */
+    int draws;                   /* of the bootstrap of the intervals */
+    int thresholds;              /* points of the curve, at i / (thresholds + 1) */
+    uint64_t seed;               /* of the parts and the draws */
 } ag_calibration_input;
 
 /* Fits on all pairs, and by cross-fitting over groups of queries (data/split.h) for honest figures. Sets tiers, temperature, bias and

@@ -113,7 +113,8 @@ static void set_tier(const ag_judge *j, ag_judgement *out, const double *logprob
     for (int t = 0; t < tiers; t++) max = fmax(max, logprob[t]);
     for (int t = 0; t < tiers; t++) total += out->probability[t] = exp(logprob[t] - max);
     for (int t = 0; t < tiers; t++) out->probability[t] /= total;
-    if (j->options.calibration) ag_calibration_apply(j->options.calibration, out->probability);
+    out->calibrated = j->options.calibration != NULL;
+    if (out->calibrated) ag_calibration_apply(j->options.calibration, out->probability);
     ag_judgement_decide(out, j->book, j->options.decision);
 }
 

@@ -55,10 +55,11 @@ typedef struct ag_judge_input {
 } ag_judge_input;
 
 typedef struct ag_judgement {
-    double probability[AG_MAX_TIERS]; /* calibrated where the judge has a calibration */
-    int tier;                         /* by the judge's decision (eval/decision.h) */
-    double gain;                      /* expected */
-    char *answer;                     /* text, or NULL when none was asked for; owned */
+    double probability[AG_MAX_TIERS];
+    bool calibrated; /* the probabilities are */
+    int tier;        /* by the judge's decision (eval/decision.h) */
+    double gain;     /* expected */
+    char *answer;    /* text, or NULL when none was asked for; owned */
     bool finished;
     ag_prompt_loss loss;
 } ag_judgement;

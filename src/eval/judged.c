@@ -32,6 +32,7 @@ static ag_status read_judgement(ag_judgement *j, const ag_book *book, const json
     AG_TRY(ag_judged_probabilities(j, &total, book, line, where, err));
     if (total < 0.999 || total > 1.001)
         return ag_fail(err, AG_ERR_INPUT, "%s: the probabilities sum to %g, not 1", where, total);
+    AG_TRY(ag_json_get_bool(line, "calibrated", &j->calibrated, where, err));
     AG_TRY(ag_json_get_string(line, "tier", &tier, where, err));
     if (!tier) return AG_OK;
     j->tier = ag_book_tier(book, tier);

@@ -157,6 +157,23 @@ run 0 judge --calibration off pairs.jsonl
 cmp -s out raw || wrong "--calibration off keeps the decision"
 run 0 calibrate --data dev.jsonl
 
+t "a fit on judgements made before"
+run 0 judge --calibration off --out before.jsonl dev.jsonl
+rm $FILE
+run 0 calibrate --data dev.jsonl --judged before.jsonl
+cmp -s out dry || wrong "other figures: $(diff out dry | head -n 4)"
+sed 's/"\(temperature\|bias\)".*//' $FILE > a
+sed 's/"\(temperature\|bias\)".*//' first.json > b
+cmp -s a b || wrong "another file"
+run 0 "$AGRL" calibrate --rules "$BOOK" --data dev.jsonl --judged before.jsonl --dry-run
+run 2 "$AGRL" calibrate --rules "$BOOK" --data dev.jsonl --judged before.jsonl
+says 'model is missing'
+run 0 judge --out after.jsonl dev.jsonl
+run 1 calibrate --data dev.jsonl --judged after.jsonl
+last_line
+says 'calibrated already'
+cp first.json $FILE
+
 t "wrong usage"
 run 2 "$AGRL" calibrate --model run --rules "$BOOK"
 says -- '--data'
@@ -195,20 +212,20 @@ hits() { # N of 150 judgements came from the cache
 }
 
 t "hits are the same bytes"
-for want in 0 150 150; do
+for n in 0 150 150; do
     run 0 judge --cache c.db pairs.jsonl
-    cmp -s out calibrated || wrong "other bytes with $want hits"
-    hits $want
+    cmp -s out calibrated || wrong "other bytes with $n hits"
+    hits $n
 done
 run 0 judge --cache c.db --out file.jsonl pairs.jsonl
 cmp -s file.jsonl calibrated || wrong "--out gives something else"
 head -n 64 pairs.jsonl > explained.jsonl
 run 0 judge --explain explained.jsonl
 cp out explained
-for want in 0 64; do
+for n in 0 64; do
     run 0 judge --explain --cache c.db explained.jsonl
-    cmp -s out explained || wrong "other explanations with $want hits"
-    grep -q "^$want of 64 " err || wrong "not $want hits: $(tail -n 1 err)"
+    cmp -s out explained || wrong "other explanations with $n hits"
+    grep -q "^$n of 64 " err || wrong "not $n hits: $(tail -n 1 err)"
 done
 
 t "whatever changes the judgement misses, what does not hits"

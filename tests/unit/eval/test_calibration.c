@@ -45,7 +45,7 @@ static void make(made *m, int tiers, size_t n, double slope, const double *shift
         else
             target[drawn] = 1;
     }
-    m->data = (ag_calibration_data){tiers, n, m->said, m->target};
+    m->data = (ag_calibration_data){tiers, n, m->said, m->target, false};
 }
 
 static void unmake(made *m)
@@ -178,6 +178,35 @@ static void test_recovery(void **state)
         }
 }
 
+/* Without biases: the slope where the derivative by it is 0, found by bisection. */
+static void test_temperature_only(void **state)
+{
+    (void)state;
+    const double shift[] = {1, 0, -1};
+    made m;
+    double low = 0.05, high = 20;
+    make(&m, 3, 200, 1.5, shift, false, 8);
+    m.data.temperature_only = true;
+    ag_calibration c = fit(&m.data);
+    for (int t = 0; t < 3; t++) assert_near(c.bias[t], 0, 0);
+    for (int k = 0; k < 100; k++) {
+        double a = (low + high) / 2, sum = AG_CALIBRATION_RIDGE * (a - 1);
+        for (size_t i = 0; i < 200; i++) {
+            double z = 0, off = 0;
+            for (size_t t = 0; t < 3; t++) z += pow(m.said[3 * i + t], a);
+            for (size_t t = 0; t < 3; t++)
+                off += (pow(m.said[3 * i + t], a) / z - m.target[3 * i + t]) * log(m.said[3 * i + t]);
+            sum += off;
+        }
+        if (sum < 0)
+            low = a;
+        else
+            high = a;
+    }
+    assert_near(1 / c.temperature, low, 1e-8);
+    unmake(&m);
+}
+
 /* All right and sure, all of one tier, a tier that is never gold, probabilities of 0: the ridge holds. */
 static void test_edges(void **state)
 {
@@ -193,7 +222,7 @@ static void test_edges(void **state)
             if (kind == 3) p[i][0] = p[i][1] = p[i][2] = 0, p[i][gold] = 1;
             q[i][gold] = 1;
         }
-        ag_calibration_data d = {K, N, &p[0][0], &q[0][0]};
+        ag_calibration_data d = {K, N, &p[0][0], &q[0][0], false};
         ag_calibration c = fit(&d);
         assert_true(c.temperature > 0.01 && c.temperature <= 1.0001);
         for (int t = 0; t < K; t++) assert_true(fabs(c.bias[t]) < 10);
@@ -223,7 +252,7 @@ static void test_bounded(void **state)
     ag_error err = {0};
     ag_calibration c = {0};
     bool bounded = false;
-    ag_calibration_data d = {K, N, &p[0][0], &q[0][0]};
+    ag_calibration_data d = {K, N, &p[0][0], &q[0][0], false};
     assert_int_equal(ag_calibration_fit(&c, &bounded, &d, NULL, N, &err), AG_OK);
     assert_true(bounded);
     assert_near(c.temperature, AG_CALIBRATION_MAX_TEMPERATURE, 1e-9);
@@ -267,7 +296,7 @@ static void test_cross_fit(void **state)
             memcpy(q + n * K, m.target + i * K, K * sizeof *q);
             n++;
         }
-        ag_calibration_data d = {K, n, p, q};
+        ag_calibration_data d = {K, n, p, q, false};
         ag_calibration c = fit(&d);
         assert_near(c.temperature, temperatures[f], 1e-12);
         for (size_t i = 0; i < N; i++) {
@@ -498,7 +527,7 @@ static void test_report(void **state)
     make(&m, 4, PAIRS, 2.5, NULL, false, 21);
     report_open(&r, &m, QUERIES, false);
     r.decision = (ag_decision){.by = AG_DECIDE_THRESHOLD, .threshold = 0.6};
-    ag_calibration_input in = {&r.f.book, &r.pairs, r.judged, &r.decision, 50, 9, 1};
+    ag_calibration_input in = {&r.f.book, &r.pairs, r.judged, &r.decision, false, 50, 9, 1};
     if (ag_calibration_report(&c, &json, &in, &err)) fail_msg("%s", err.message);
     ag_calibration plain = fit(&m.data);
     assert_near(c.temperature, plain.temperature, 1e-12);
@@ -551,7 +580,7 @@ static void test_curve_by_hand(void **state)
     json_t *json = NULL;
     make(&m, 4, 100, 1, NULL, false, 22);
     report_open(&r, &m, 1, false);
-    ag_calibration_input in = {&r.f.book, &r.pairs, r.judged, &r.decision, 0, 3, 1};
+    ag_calibration_input in = {&r.f.book, &r.pairs, r.judged, &r.decision, false, 0, 3, 1};
     if (ag_calibration_report(&c, &json, &in, &err)) fail_msg("%s", err.message);
     assert_true(json_is_null(json_object_get(json, "cross_fitted")));
     assert_int_equal(json_array_size(json_object_get(json, "warnings")), 1);
@@ -587,7 +616,7 @@ static void test_soft_report(void **state)
     json_t *json = NULL;
     make(&m, 4, PAIRS, 2, NULL, false, 23);
     report_open(&r, &m, QUERIES, true);
-    ag_calibration_input in = {&r.f.book, &r.pairs, r.judged, &r.decision, 0, 0, 1};
+    ag_calibration_input in = {&r.f.book, &r.pairs, r.judged, &r.decision, false, 0, 0, 1};
     if (ag_calibration_report(&c, &json, &in, &err)) fail_msg("%s", err.message);
     assert_near(c.temperature, 2, 0.01); /* the shares are the truth: only the ridge is in the way */
     const json_t *entropy = json_object_get(json, "cross_entropy");
@@ -608,7 +637,7 @@ static void test_refusals(void **state)
     json_t *json = NULL;
     make(&m, 4, 39, 1, NULL, false, 24);
     report_open(&r, &m, 10, false);
-    ag_calibration_input in = {&r.f.book, &r.pairs, r.judged, &r.decision, 0, 0, 1};
+    ag_calibration_input in = {&r.f.book, &r.pairs, r.judged, &r.decision, false, 0, 0, 1};
     assert_int_equal(ag_calibration_report(&c, &json, &in, &err), AG_ERR_INPUT);
     assert_non_null(strstr(err.message, "too few"));
     assert_null(json);
@@ -617,7 +646,7 @@ static void test_refusals(void **state)
     /* A judge that says the opposite of the truth. */
     make(&m, 4, PAIRS, -2, NULL, false, 25);
     report_open(&r, &m, QUERIES, false);
-    in = (ag_calibration_input){&r.f.book, &r.pairs, r.judged, &r.decision, 0, 0, 1};
+    in = (ag_calibration_input){&r.f.book, &r.pairs, r.judged, &r.decision, false, 0, 0, 1};
     assert_int_equal(ag_calibration_report(&c, &json, &in, &err), AG_ERR_INPUT);
     assert_non_null(strstr(err.message, "say nothing"));
     report_close(&r);
@@ -627,7 +656,7 @@ static void test_refusals(void **state)
     for (size_t i = 0; i < 200; i++)
         if (m.target[4 * i + 1] > 0.5) m.target[4 * i + 1] = 0, m.target[4 * i] = 1;
     report_open(&r, &m, QUERIES, false);
-    in = (ag_calibration_input){&r.f.book, &r.pairs, r.judged, &r.decision, 0, 0, 1};
+    in = (ag_calibration_input){&r.f.book, &r.pairs, r.judged, &r.decision, false, 0, 0, 1};
     if (ag_calibration_report(&c, &json, &in, &err)) fail_msg("%s", err.message);
     const char *warning = json_string_value(json_array_get(json_object_get(json, "warnings"), 0));
     assert_non_null(warning);
@@ -641,13 +670,21 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_against_descent), cmocka_unit_test(test_conditions),
-        cmocka_unit_test(test_recovery),        cmocka_unit_test(test_edges),
-        cmocka_unit_test(test_bounded),         cmocka_unit_test(test_apply),
-        cmocka_unit_test(test_cross_fit),       cmocka_unit_test(test_file),
-        cmocka_unit_test(test_damage),          cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_report),          cmocka_unit_test(test_curve_by_hand),
-        cmocka_unit_test(test_soft_report),     cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_against_descent),
+        cmocka_unit_test(test_conditions),
+        cmocka_unit_test(test_recovery),
+        cmocka_unit_test(test_edges),
+        cmocka_unit_test(test_temperature_only),
+        cmocka_unit_test(test_bounded),
+        cmocka_unit_test(test_apply),
+        cmocka_unit_test(test_cross_fit),
+        cmocka_unit_test(test_file),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_report),
+        cmocka_unit_test(test_curve_by_hand),
+        cmocka_unit_test(test_soft_report),
+        cmocka_unit_test(test_refusals),
     };
     if (!mkdtemp(folder)) return 1;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
