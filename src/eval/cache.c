@@ -123,7 +123,7 @@ static void close_file(ag_cache *c)
     c->db = NULL;
 }
 
-/* Whose file is it? *empty: nobody's yet. FOREIGN: of somebody else. */
+/* Whose file is it? *empty: nobody's yet. FOREIGN: of somebody else. Inside a transaction, for the file may be made right now. */
 static int identify(sqlite3 *db, bool *empty)
 {
     int64_t application = 0, version = 0, tables = 0;
@@ -172,7 +172,10 @@ static ag_status open_file(ag_cache *c, ag_error *err)
     int code = sqlite3_open_v2(c->path, &c->db,
                                SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
     if (code == SQLITE_OK) code = sqlite3_busy_timeout(c->db, BUSY_MILLISECONDS);
+    if (code == SQLITE_OK) code = execute(c->db, "BEGIN");
     if (code == SQLITE_OK) code = identify(c->db, &empty);
+    if (code == SQLITE_OK) code = execute(c->db, "COMMIT");
+    if (c->db) code = roll_back(c->db, code);
     if (code == SQLITE_OK && empty) code = make_tables(c->db);
     if (code == SQLITE_OK) code = use_log(c->db);
     for (int q = 0; q < QUERIES && code == SQLITE_OK; q++)
