@@ -45,10 +45,10 @@ void ag_calibration_digest(ag_str *out, const ag_calibration *c)
 ag_status ag_calibration_save(const ag_calibration *c, const ag_book *book, const json_t *about,
                               const char *path, ag_error *err)
 {
-    json_t *json = json_object(), *bias = json_object();
+    json_t *json = json_object(), *bias = NULL;
     bool good = json && ag_json_set(json, "calibration", json_integer(FILE_VERSION)) &&
                 ag_json_set(json, "temperature", json_real(c->temperature)) &&
-                ag_json_set(json, "bias", bias);
+                ag_json_set(json, "bias", bias = json_object());
     for (int t = 0; good && t < c->tiers; t++)
         good = ag_json_set(bias, book->tiers[t].id, json_real(c->bias[t]));
     good = good && ag_json_set(json, "decision", ag_decision_to_json(&c->decision, book)) &&

@@ -317,16 +317,16 @@ static ag_status add_curve(work *w, ag_error *err)
 
 static ag_status add_fit(work *w, const ag_calibration *c, ag_error *err)
 {
-    json_t *bias = json_object(), *folds = json_array();
+    json_t *bias, *folds;
     AG_TRY(put(w->json, "groups", json_integer((json_int_t)w->groups), err));
     AG_TRY(put(w->json, "folds", json_integer(w->folds < 2 ? 0 : w->folds), err));
     AG_TRY(put(w->json, "soft", json_boolean(w->soft), err));
     AG_TRY(put(w->json, "temperature", json_real(c->temperature), err));
-    AG_TRY(put(w->json, "fold_temperatures", folds, err));
+    AG_TRY(put(w->json, "fold_temperatures", folds = json_array(), err));
     for (int f = 0; f < w->folds && w->folds >= 2; f++)
         if (json_array_append_new(folds, json_real(w->fold_temperature[f])) != 0)
             return ag_fail_memory(err, "calibration report");
-    AG_TRY(put(w->json, "bias", bias, err));
+    AG_TRY(put(w->json, "bias", bias = json_object(), err));
     for (int t = 0; t < w->tiers; t++)
         AG_TRY(put(bias, w->in->book->tiers[t].id, json_real(c->bias[t]), err));
     return put(w->json, "ridge", json_real(AG_CALIBRATION_RIDGE), err);

@@ -569,6 +569,31 @@ static void test_report(void **state)
     unmake(&m);
 }
 
+static void test_report_memory(void **state)
+{
+    (void)state;
+    made m;
+    reported r;
+    ag_error err = {0};
+    make(&m, 4, 60, 2, NULL, false, 27);
+    report_open(&r, &m, 3, false);
+    ag_calibration_input in = {&r.f.book, &r.pairs, r.judged, &r.decision, false, 0, 2, 1};
+    for (long n = 1;; n += 1 + n / 50) {
+        ag_calibration c;
+        json_t *json = NULL;
+        ag_mem_fail_at(n, true);
+        ag_status status = ag_calibration_report(&c, &json, &in, &err);
+        ag_mem_fail_at(0, false);
+        json_decref(json);
+        if (status == AG_OK) break;
+        assert_int_equal(status, AG_ERR_MEMORY);
+        assert_null(json);
+        assert_true(n < 1000000);
+    }
+    report_close(&r);
+    unmake(&m);
+}
+
 /* Precision, recall and accuracy of a point of the curve by plain loops; with one group the figures are in sample. */
 static void test_curve_by_hand(void **state)
 {
@@ -667,6 +692,19 @@ static void test_refusals(void **state)
     unmake(&m);
 }
 
+/* The confidence is the likeliest tier's, so whether it was right is, too, whatever was decided. */
+static void test_calibration_error_of_decisions(void **state)
+{
+    (void)state;
+    fixture_book f;
+    fixture_book_make(&f, 3);
+    ag_record r = fixture_record("q", 0, 1);
+    r.probability[0] = 0.6, r.probability[1] = 0.4;
+    ag_records set = {&f.book, &r, 1};
+    assert_near(metric_of(&set, "ece"), 0.4, 1e-15);
+    assert_near(metric_of(&set, "accuracy"), 0, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -685,6 +723,8 @@ int main(void)
         cmocka_unit_test(test_curve_by_hand),
         cmocka_unit_test(test_soft_report),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_report_memory),
+        cmocka_unit_test(test_calibration_error_of_decisions),
     };
     if (!mkdtemp(folder)) return 1;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
