@@ -157,7 +157,7 @@ int ag_cmd_calibrate(int argc, char **argv)
         {"limit", AG_OPT_INT, &o.limit, "N", "only the first N pairs; 0: all", 0, 1e12},
         {"temperature-only", AG_OPT_FLAG, &o.temperature_only, NULL,
          "no biases: fewer numbers to fit, for few queries", 0, 0},
-        AG_DECIDE_OPTIONS(o.decide),
+        AG_DECIDE_OPTIONS(o.decide, "what is stored as the judge's own decision (default argmax)"),
         {"thresholds", AG_OPT_INT, &o.thresholds, "N", "points of the curve of thresholds", 0, 999},
         {"draws", AG_OPT_INT, &o.draws, "N", "bootstrap draws; 0: no intervals", 0, 100000},
         {"seed", AG_OPT_INT, &o.seed, "N", "of the parts of the cross-fit and of the bootstrap", 0, 9e15},

@@ -222,7 +222,7 @@ int ag_cmd_eval(int argc, char **argv)
          "what the parser knows of the catalogue (default: the model's own)", 0, 0},
         {"data", AG_OPT_STRING, &o.data, "PAIRS", "pairs with gold tiers", 0, 0},
         AG_CALIBRATION_OPTION(o.decide),
-        AG_DECIDE_OPTIONS(o.decide),
+        AG_DECIDE_OPTIONS(o.decide, AG_DECIDE_DEFAULT),
         {"judged", AG_OPT_STRING, &o.judged, "FILE",
          "judgements made before (agrl judge --out), in place of a model", 0, 0},
         {"aggregate", AG_OPT_CHOICE, &o.aggregate, "given|majority|median|soft",

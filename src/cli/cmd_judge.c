@@ -393,7 +393,7 @@ int ag_cmd_judge(int argc, char **argv)
         {"lexicon", AG_OPT_STRING, &lexicon, "FILE",
          "what the parser knows of the catalogue (default: the model's own)", 0, 0},
         AG_CALIBRATION_OPTION(decide),
-        AG_DECIDE_OPTIONS(decide),
+        AG_DECIDE_OPTIONS(decide, AG_DECIDE_DEFAULT),
         {"explain", AG_OPT_FLAG, &j.explain, NULL, "write verdicts, deciding rule and reason as well", 0, 0},
         {"out", AG_OPT_STRING, &out, "FILE", "write JSONL here; a stopped run goes on where it stopped", 0,
          0},

@@ -55,14 +55,9 @@ typedef struct ag_decide_choice {
             "the model's calibration.json (agrl calibrate), where it has one; off: without (default auto)",  \
             0, 0                                                                                             \
     }
-#define AG_DECIDE_OPTIONS(choice)                                                                            \
-    {"decide",                                                                                               \
-     AG_OPT_CHOICE,                                                                                          \
-     &(choice).decide,                                                                                       \
-     AG_DECIDE_CHOICES,                                                                                      \
-     "how the tier is chosen (default: as the calibration says, else argmax)",                               \
-     0,                                                                                                      \
-     0},                                                                                                     \
+#define AG_DECIDE_DEFAULT "how the tier is chosen (default: as the calibration says, else argmax)"
+#define AG_DECIDE_OPTIONS(choice, what)                                                                      \
+    {"decide", AG_OPT_CHOICE, &(choice).decide, AG_DECIDE_CHOICES, what, 0, 0},                              \
         {"threshold",                                                                                        \
          AG_OPT_NUMBER,                                                                                      \
          &(choice).threshold,                                                                                \
