@@ -31,6 +31,8 @@ const ag_command ag_commands[] = {
     {"plan", "how much memory a run needs", ag_cmd_plan, "Train and judge"},
     {"compare", "methods against each other, with several seeds", ag_cmd_compare, "Train and judge"},
     {"eval", "measure a judge on labelled pairs, or a ranking against qrels", ag_cmd_eval, "Train and judge"},
+    {"calibrate", "make the probabilities of a judge mean what they say", ag_cmd_calibrate,
+     "Train and judge"},
     {"interleave", "which of two rankings shoppers prefer, from interleaved clicks", ag_cmd_interleave,
      "Train and judge"},
     {"judge", "judge pairs: tier, probabilities, reasons", ag_cmd_judge, "Train and judge"},

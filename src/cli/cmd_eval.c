@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cli/commands.h"
+#include "cli/gold.h"
 #include "cli/judge_open.h"
 #include "cli/print.h"
 #include "eval/judged.h"
@@ -21,53 +22,11 @@ typedef struct evaluation {
     json_t *metrics;
 } evaluation;
 
-static ag_status tick(void *user, size_t done, size_t total, ag_error *err)
+/* Judgements that were made before, by the decision asked for. */
+static void redecide(evaluation *e)
 {
-    (void)total, (void)err;
-    ag_progress_update(user, (double)done, NULL);
-    return AG_OK;
-}
-
-/* Pairs without a gold tier cannot be measured: they are left out and counted. */
-static ag_status load_gold(evaluation *e, const char *data, const char *aggregate, long limit, ag_error *err)
-{
-    size_t kept = 0, without = 0;
-    AG_TRY(ag_pairs_load(&e->pairs, data, e->setup.book, ag_aggregate_find(aggregate), err));
-    for (size_t i = 0; i < e->pairs.count; i++) {
-        ag_pair *p = e->pairs.items[i];
-        bool keep = p->gold.tier >= 0 && (limit == 0 || kept < (size_t)limit);
-        without += p->gold.tier < 0;
-        if (keep)
-            e->pairs.items[kept++] = p;
-        else
-            ag_pair_free(p);
-    }
-    e->pairs.count = kept;
-    if (without) ag_warn("%s: %zu pairs without a gold tier are left out", data, without);
-    if (kept == 0) return ag_fail(err, AG_ERR_INPUT, "%s: no pair has a gold tier", data);
-    for (size_t i = 0; i < kept; i++) AG_TRY(ag_pair_fill_asked(e->pairs.items[i], e->setup.lexicon, err));
-    return AG_OK;
-}
-
-static ag_status judge_all(evaluation *e, long answers, ag_error *err)
-{
-    size_t n = e->pairs.count, with = answers < 0 || (size_t)answers > n ? n : (size_t)answers;
-    ag_judge_input *inputs = ag_arena_alloc(&e->arena, n, sizeof *inputs);
-    e->judged = ag_calloc(n, sizeof *e->judged);
-    if (!inputs || !e->judged) return ag_fail_memory(err, "judgements");
-    for (size_t i = 0; i < n; i++)
-        inputs[i] = (ag_judge_input){e->pairs.items[i]->query, &e->pairs.items[i]->item,
-                                     &e->pairs.items[i]->asked, NULL};
-    ag_progress bar;
-    ag_judge_progress progress = {tick, &bar};
-    ag_progress_begin(&bar, "judging", (double)n, 0);
-    ag_status status = ag_judge_run(e->setup.judge, inputs, with, AG_ANSWER_GREEDY, &progress, e->judged,
-                                    err);
-    if (status == AG_OK)
-        status = ag_judge_run(e->setup.judge, inputs + with, n - with, AG_ANSWER_NONE, &progress,
-                              e->judged + with, err);
-    ag_progress_end(&bar, NULL);
-    return status;
+    for (size_t i = 0; i < e->pairs.count; i++)
+        ag_judgement_decide(&e->judged[i], e->setup.book, &e->setup.decision);
 }
 
 /* What is measured of each judgement. */
@@ -120,6 +79,7 @@ static ag_status write_report(const evaluation *e, const char *title, const char
 
 typedef struct eval_options {
     ag_model_choice choice;
+    ag_decide_choice decide;
     const char *rules, *lexicon, *data, *judged, *report, *out, *aggregate;
     const char *run, *qrels, *measures;
     long limit, answers, draws, seed;
@@ -149,14 +109,21 @@ static ag_status evaluate(const eval_options *o, ag_error *err)
                          "--data is missing: pairs with gold tiers (or --run and --qrels: a ranking)");
     else if (o->judged && o->choice.model)
         status = ag_fail(err, AG_ERR_USAGE, "--judged and --model exclude each other");
+    else if (o->judged && !ag_streq(o->decide.calibration, "auto"))
+        status = ag_fail(err, AG_ERR_USAGE, "--judged and --calibration exclude each other");
+    if (status == AG_OK) status = ag_decide_check(&o->decide, err);
     if (status == AG_OK) status = check_outputs(o, err);
     if (status == AG_OK && !o->judged) status = ag_setup_model(&e.setup, &o->choice, err);
     if (status == AG_OK) status = ag_setup_rules(&e.setup, o->rules, o->lexicon, err);
+    if (status == AG_OK && o->judged) status = ag_setup_decision(&e.setup, &o->decide, err);
+    if (status == AG_OK && !o->judged) status = ag_setup_calibration(&e.setup, &o->decide, err);
     if (status == AG_OK && !o->judged) status = ag_setup_judge(&e.setup, &o->choice, err);
-    if (status == AG_OK) status = load_gold(&e, o->data, o->aggregate, o->limit, err);
+    if (status == AG_OK)
+        status = ag_gold_load(&e.pairs, e.setup.book, e.setup.lexicon, o->data, o->aggregate, o->limit, err);
     if (status == AG_OK)
         status = o->judged ? ag_judged_load(&e.judged, &e.pairs, e.setup.book, o->judged, err)
-                           : judge_all(&e, o->answers, err);
+                           : ag_gold_judge(&e.judged, e.setup.judge, &e.pairs, o->answers, err);
+    if (status == AG_OK && o->judged && o->decide.decide) redecide(&e);
     if (status == AG_OK) status = fill_records(&e, err);
     ag_records set = {e.setup.book, e.records, e.pairs.count};
     if (status == AG_OK) status = ag_metrics_json(&e.metrics, &set, (int)o->draws, (uint64_t)o->seed, err);
@@ -178,6 +145,7 @@ static ag_status evaluate(const eval_options *o, ag_error *err)
 static ag_status check_run(const eval_options *o, ag_error *err)
 {
     const ag_model_choice plain = AG_MODEL_CHOICE_DEFAULTS;
+    const ag_decide_choice undecided = AG_DECIDE_CHOICE_DEFAULTS;
     const struct {
         const char *name, *value;
     } others[] = {{"model", o->choice.model},
@@ -187,6 +155,10 @@ static ag_status check_run(const eval_options *o, ag_error *err)
                   {"kv-slots", o->choice.kv_slots == plain.kv_slots ? NULL : ""},
                   {"max-positions", o->choice.max_positions == plain.max_positions ? NULL : ""},
                   {"aggregate", ag_streq(o->aggregate, "given") ? NULL : ""},
+                  {"calibration", ag_streq(o->decide.calibration, undecided.calibration) ? NULL : ""},
+                  {"decide", o->decide.decide},
+                  {"threshold", o->decide.threshold == undecided.threshold ? NULL : ""},
+                  {"costs", o->decide.costs},
                   {"judged", o->judged},
                   {"rules", o->rules},
                   {"data", o->data},
@@ -231,6 +203,7 @@ static ag_status evaluate_run(const eval_options *o, ag_error *err)
 int ag_cmd_eval(int argc, char **argv)
 {
     eval_options o = {.choice = AG_MODEL_CHOICE_DEFAULTS,
+                      .decide = AG_DECIDE_CHOICE_DEFAULTS,
                       .aggregate = "given",
                       .measures = "nDCG@10,P@10,AP,RR,R@100",
                       .answers = -1,
@@ -248,6 +221,8 @@ int ag_cmd_eval(int argc, char **argv)
         {"lexicon", AG_OPT_STRING, &o.lexicon, "FILE",
          "what the parser knows of the catalogue (default: the model's own)", 0, 0},
         {"data", AG_OPT_STRING, &o.data, "PAIRS", "pairs with gold tiers", 0, 0},
+        AG_CALIBRATION_OPTION(o.decide),
+        AG_DECIDE_OPTIONS(o.decide, AG_DECIDE_DEFAULT),
         {"judged", AG_OPT_STRING, &o.judged, "FILE",
          "judgements made before (agrl judge --out), in place of a model", 0, 0},
         {"aggregate", AG_OPT_CHOICE, &o.aggregate, "given|majority|median|soft",

@@ -14,6 +14,7 @@ int ag_cmd_train(int argc, char **argv);
 int ag_cmd_plan(int argc, char **argv);
 int ag_cmd_compare(int argc, char **argv);
 int ag_cmd_explain(int argc, char **argv);
+int ag_cmd_calibrate(int argc, char **argv);
 int ag_cmd_eval(int argc, char **argv);
 int ag_cmd_interleave(int argc, char **argv);
 int ag_cmd_report(int argc, char **argv);

@@ -44,6 +44,7 @@ static ag_status add_file(ag_str *text, const char *what, const char *path, ag_e
 static int is_weights(const struct dirent *entry)
 {
     const char *dot = strrchr(entry->d_name, '.');
+    if (strcmp(entry->d_name, "calibration.json") == 0) return false; /* no comparison reads it */
     return dot &&
            (strcmp(dot, ".safetensors") == 0 || strcmp(dot, ".gguf") == 0 || strcmp(dot, ".json") == 0);
 }

@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "cli/pull.h"
 
@@ -31,9 +32,84 @@ ag_status ag_setup_rules(ag_judge_setup *s, const char *rules, const char *lexic
     return status;
 }
 
+ag_status ag_setup_digest(ag_judge_setup *s, ag_error *err)
+{
+    char files[65];
+    ag_judge_format format;
+    if (s->model_digest[0]) return AG_OK;
+    AG_TRY(ag_judge_format_load(&format, s->opened.dir, s->opened.tokenizer, err));
+    AG_TRY(ag_opened_digest(files, &s->opened, err));
+    ag_judge_model_digest(s->model_digest, files, &format);
+    return AG_OK;
+}
+
+ag_status ag_setup_calibration_path(char **path, const ag_judge_setup *s, ag_error *err)
+{
+    const char *model = s->opened.path;
+    ag_str file = {0};
+    if (ag_path_is_dir(model))
+        *path = ag_path_join(model, "calibration.json");
+    else {
+        ag_str_addf(&file, "%s.calibration.json", model);
+        *path = ag_str_take(&file);
+    }
+    ag_str_free(&file);
+    return *path ? AG_OK : ag_fail_memory(err, "file name");
+}
+
+ag_status ag_decide_check(const ag_decide_choice *c, ag_error *err)
+{
+    bool threshold = ag_streq(c->decide, "threshold"), cost = ag_streq(c->decide, "cost"),
+         x = c->threshold > 0;
+    if (threshold && !x)
+        return ag_fail(err, AG_ERR_USAGE,
+                       "--decide threshold needs --threshold X (agrl calibrate shows what each buys)");
+    if (x && !threshold) return ag_fail(err, AG_ERR_USAGE, "--threshold needs --decide threshold");
+    if (cost && !c->costs)
+        return ag_fail(err, AG_ERR_USAGE, "--decide cost needs --costs FILE: true tier: {tier said: cost}");
+    if (c->costs && !cost) return ag_fail(err, AG_ERR_USAGE, "--costs needs --decide cost");
+    return AG_OK;
+}
+
+ag_status ag_setup_decision(ag_judge_setup *s, const ag_decide_choice *c, ag_error *err)
+{
+    AG_TRY(ag_decide_check(c, err));
+    s->decision = (ag_decision){0};
+    if (!c->decide) return AG_OK;
+    s->decision.by = ag_decide_find(c->decide);
+    if (s->decision.by == AG_DECIDE_THRESHOLD) s->decision.threshold = c->threshold;
+    return s->decision.by == AG_DECIDE_COST ? ag_decision_read_costs(&s->decision, s->book, c->costs, err)
+                                            : AG_OK;
+}
+
+ag_status ag_setup_calibration(ag_judge_setup *s, const ag_decide_choice *c, ag_error *err)
+{
+    char *path = NULL;
+    ag_str text = {0};
+    AG_TRY(ag_setup_decision(s, c, err));
+    if (strcmp(c->calibration, "off") == 0) return AG_OK;
+    ag_status status = ag_setup_calibration_path(&path, s, err);
+    if (status == AG_OK && ag_path_exists(path)) {
+        status = ag_setup_digest(s, err);
+        if (status == AG_OK)
+            status = ag_calibration_load(&s->calibration, &s->calibrated, s->book, s->model_digest, path,
+                                         err);
+        if (status == AG_OK && !c->decide) s->decision = s->calibration.decision;
+        ag_decision_text(&text, &s->decision);
+        if (status == AG_OK)
+            ag_say("calibrated by %s: temperature %.3g, decision by %s", path, s->calibration.temperature,
+                   ag_str_text(&text));
+    }
+    ag_str_free(&text);
+    ag_free(path);
+    return status;
+}
+
 ag_status ag_setup_judge(ag_judge_setup *s, const ag_model_choice *choice, ag_error *err)
 {
     ag_judge_options options = {.kv_slots = (int32_t)choice->kv_slots, .max_rows = 2048};
+    if (s->calibrated) options.calibration = &s->calibration;
+    options.decision = &s->decision;
     AG_TRY(ag_judge_format_load(&options.format, s->opened.dir, s->opened.tokenizer, err));
     return ag_judge_create(&s->judge, s->opened.model, s->opened.tokenizer, s->book, &options, err);
 }

@@ -2,7 +2,9 @@
 #include "eval/judge.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
+#include "base/digest.h"
 #include "base/mem.h"
 
 enum { PAIR_SLOTS = 128, LEAST_CHUNK = 16 }; /* pairs judged at a time: one for so many slots of the store */
@@ -60,6 +62,16 @@ ag_session *ag_judge_session(const ag_judge *j)
     return j->session;
 }
 
+const ag_judge_options *ag_judge_options_of(const ag_judge *j)
+{
+    return &j->options;
+}
+
+const ag_book *ag_judge_book(const ag_judge *j)
+{
+    return j->book;
+}
+
 /* --- scoring tiers ---------------------------------------------------------------------------------------------- */
 
 /* Prompt tokens of each input, then (think-first orders) the answer up to the tier. */
@@ -87,19 +99,23 @@ static ag_status encode_prompts(const ag_judge *j, const ag_judge_input *inputs,
     return AG_OK;
 }
 
+void ag_judgement_decide(ag_judgement *d, const ag_book *book, const ag_decision *decision)
+{
+    static const ag_decision argmax;
+    d->gain = ag_expected_gain(book, d->probability);
+    d->tier = ag_decide(decision ? decision : &argmax, book, d->probability);
+}
+
 static void set_tier(const ag_judge *j, ag_judgement *out, const double *logprob)
 {
     int tiers = j->book->tier_count;
     double max = -INFINITY, total = 0;
     for (int t = 0; t < tiers; t++) max = fmax(max, logprob[t]);
     for (int t = 0; t < tiers; t++) total += out->probability[t] = exp(logprob[t] - max);
-    out->gain = 0;
-    out->tier = 0;
-    for (int t = 0; t < tiers; t++) {
-        out->probability[t] /= total;
-        out->gain += out->probability[t] * j->book->tiers[t].gain;
-        if (out->probability[t] > out->probability[out->tier]) out->tier = t;
-    }
+    for (int t = 0; t < tiers; t++) out->probability[t] /= total;
+    out->calibrated = j->options.calibration != NULL;
+    if (out->calibrated) ag_calibration_apply(j->options.calibration, out->probability);
+    ag_judgement_decide(out, j->book, j->options.decision);
 }
 
 /* One sequence a tier a prompt, all wanted tokens being the tier's. */
@@ -352,6 +368,20 @@ ag_status ag_judge_format_save(const ag_judge_format *f, const ag_book *book, co
     ag_free(path);
     json_decref(json);
     return status;
+}
+
+void ag_judge_model_digest(char hex[65], const char *files_digest, const ag_judge_format *f)
+{
+    const ag_prompt_options *p = &f->prompt;
+    char text[256];
+    ag_sha256 sha;
+    unsigned char digest[32];
+    int n = snprintf(text, sizeof text, "%.64s %s %d %d %d %d %d", files_digest, ag_chat_name(p->chat),
+                     p->item_tokens, p->max_tokens, p->repeat_query, p->rules, p->mark_matches);
+    ag_sha256_begin(&sha);
+    ag_sha256_add(&sha, text, (size_t)n);
+    ag_sha256_end(&sha, digest);
+    ag_sha256_hex(digest, hex);
 }
 
 static ag_status read_format(ag_judge_format *f, const json_t *json, const char *path,

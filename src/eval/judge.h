@@ -1,12 +1,14 @@
 /* judge.h: a model, a rulebook and a tokenizer as a judge: tier probabilities and whole answers for many pairs at once.
  *
  * The same code serves validation during training, `agrl eval`, `agrl judge` and the server. P(tier) is the product over the
- * tier's tokens (and what ends them where one tier's tokens begin another's), renormalised over the tiers, at temperature 1.
+ * tier's tokens (and what ends them where one tier's tokens begin another's), renormalised over the tiers, at temperature 1; then, where the
+ * judge has one, the calibration.
  * Under think-first orders the answer is decoded up to the tier line first. Not thread safe.
  */
 #ifndef AG_EVAL_JUDGE_H
 #define AG_EVAL_JUDGE_H
 
+#include "eval/calibration.h"
 #include "eval/metrics.h"
 #include "data/pair.h"
 #include "model/generate.h"
@@ -24,11 +26,15 @@ ag_status ag_judge_format_save(const ag_judge_format *format, const ag_book *boo
 /* From dir/agrl.json; a folder without one gets the defaults and the chat template of the tokenizer. */
 ag_status ag_judge_format_load(ag_judge_format *format, const char *dir, const ag_tokenizer *tokenizer,
                                ag_error *err);
+/* Digest of a model as a judge: its files (ag_opened_digest) and the format of its prompts. */
+void ag_judge_model_digest(char hex[65], const char *files_digest, const ag_judge_format *format);
 
 typedef struct ag_judge ag_judge;
 typedef struct ag_judge_options {
     ag_judge_format format;
-    int32_t kv_slots, max_rows; /* 0: 8192 and 2048 */
+    int32_t kv_slots, max_rows;        /* 0: 8192 and 2048 */
+    const ag_calibration *calibration; /* NULL: probabilities as the model gives them; borrowed */
+    const ag_decision *decision;       /* NULL: argmax; borrowed */
 } ag_judge_options;
 /* Model, tokenizer and book are borrowed and must outlive the judge. */
 ag_status ag_judge_create(ag_judge **judge, ag_model *model, const ag_tokenizer *tokenizer,
@@ -36,6 +42,10 @@ ag_status ag_judge_create(ag_judge **judge, ag_model *model, const ag_tokenizer 
 void ag_judge_free(ag_judge *judge);
 /* The session that the judge computes with; between its calls nothing of it is in use (for rollouts during training). */
 ag_session *ag_judge_session(const ag_judge *judge);
+
+/* What the judge was made with. */
+const ag_judge_options *ag_judge_options_of(const ag_judge *judge);
+const ag_book *ag_judge_book(const ag_judge *judge);
 
 typedef struct ag_judge_input {
     const char *query;
@@ -46,13 +56,17 @@ typedef struct ag_judge_input {
 
 typedef struct ag_judgement {
     double probability[AG_MAX_TIERS];
-    int tier;     /* argmax; the better tier among equals */
-    double gain;  /* expected */
-    char *answer; /* text, or NULL when none was asked for; owned */
+    bool calibrated; /* the probabilities are */
+    int tier;        /* by the judge's decision (eval/decision.h) */
+    double gain;     /* expected */
+    char *answer;    /* text, or NULL when none was asked for; owned */
     bool finished;
     ag_prompt_loss loss;
 } ag_judgement;
 void ag_judgements_free(ag_judgement *j, size_t n);
+
+/* Sets tier and gain of a judgement from its probabilities. */
+void ag_judgement_decide(ag_judgement *judgement, const ag_book *book, const ag_decision *decision);
 
 typedef enum ag_judge_answer {
     AG_ANSWER_NONE, /* probabilities only */

@@ -26,11 +26,17 @@ static ag_status read_judgement(ag_judgement *j, const ag_book *book, const json
                                 ag_error *err)
 {
     double total;
+    const char *tier = NULL; /* as it was decided, which need not be the likeliest one */
     if (!json_is_object(json_object_get(line, "probabilities")))
         return ag_fail(err, AG_ERR_INPUT, "%s: a judgement needs 'probabilities'", where);
     AG_TRY(ag_judged_probabilities(j, &total, book, line, where, err));
     if (total < 0.999 || total > 1.001)
         return ag_fail(err, AG_ERR_INPUT, "%s: the probabilities sum to %g, not 1", where, total);
+    AG_TRY(ag_json_get_bool(line, "calibrated", &j->calibrated, where, err));
+    AG_TRY(ag_json_get_string(line, "tier", &tier, where, err));
+    if (!tier) return AG_OK;
+    j->tier = ag_book_tier(book, tier);
+    if (j->tier < 0) return ag_fail(err, AG_ERR_INPUT, "%s: the rulebook has no tier '%.80s'", where, tier);
     return AG_OK;
 }
 

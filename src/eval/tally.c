@@ -58,10 +58,13 @@ static void add_headline(ag_tally *t, const ag_record *r)
     }
     if (!ag_record_probable(r, tiers)) return;
     double brier = 0, confidence = 0;
+    int likeliest =
+        0; /* the headline tier, unless that was decided by something else than the largest probability */
     for (int k = 0; k < tiers; k++) {
         double off = r->probability[k] - (k == r->gold);
         brier += off * off;
         confidence = fmax(confidence, r->probability[k]);
+        if (r->probability[k] > r->probability[likeliest]) likeliest = k;
     }
     t->sum[AG_SUM_PROBABLE]++;
     t->sum[AG_SUM_NLL] -= log(fmax(r->probability[r->gold], least_probability));
@@ -73,7 +76,7 @@ static void add_headline(ag_tally *t, const ag_record *r)
     double *bin = t->bin[ag_calibration_bin(confidence)];
     bin[0]++;
     bin[1] += confidence;
-    bin[2] += r->tier == r->gold;
+    bin[2] += likeliest == r->gold;
 }
 
 static void add_answer(ag_tally *t, const ag_record *r)

@@ -101,9 +101,9 @@ ag_status ag_model_open(ag_opened *o, const char *name, ag_device *device, const
         status = ag_model_read_adapter(o->model, path, err);
     else if (status == AG_OK && options.lora_rank > 0)
         status = ag_model_randomize_lora(o->model, 0, err);
-    ag_free(path);
     ag_free(config);
-    ag_free(base_path);
+    o->path = path;
+    o->base_path = base_path;
     if (status != AG_OK) ag_opened_close(o);
     return status;
 }
@@ -114,5 +114,7 @@ void ag_opened_close(ag_opened *o)
     ag_tokenizer_free(o->tokenizer);
     ag_free(o->dir);
     ag_free(o->base);
+    ag_free(o->path);
+    ag_free(o->base_path);
     *o = (ag_opened){0};
 }

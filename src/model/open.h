@@ -11,7 +11,9 @@ typedef struct ag_opened {
     ag_tokenizer *tokenizer;
     char *
         dir; /* the folder that holds it (of the adapter, if it is one): agrl.json and lexicon.json lie here */
-    char *base; /* what the weights were read from: an adapter's base, else as given */
+    char *base;      /* what the weights were read from: an adapter's base, else as given */
+    char *path;      /* the folder or .gguf file that was opened */
+    char *base_path; /* an adapter's base, as a folder or file; else NULL */
 } ag_opened;
 
 /* The folder or file that a name stands for. *path: ag_free. */
@@ -21,6 +23,10 @@ ag_status ag_model_open(ag_opened *opened, const char *name, ag_device *device,
                         const ag_model_options *options, ag_error *err);
 /* Releases the model before its device is closed. */
 void ag_opened_close(ag_opened *opened);
+
+/* SHA-256 (hex) of the model's files: weights, configuration, tokenizer, and those of an adapter's base. Reads all of them: seconds for
+ * gigabytes. Names of folders, other files in them and times do not count. */
+ag_status ag_opened_digest(char hex[65], const ag_opened *opened, ag_error *err);
 
 /* "auto", "fp32", "bf16" as a type for this device. */
 ag_status ag_dtype_choose(ag_dtype *type, const char *name, const ag_device *device, ag_error *err);

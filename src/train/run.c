@@ -379,7 +379,7 @@ static ag_status open_engine(ag_trainer *t, ag_error *err)
         for (size_t i = 0; i < t->pool->count; i++)
             AG_TRY(ag_grammar_prepare(t->grammar, &t->pool->items[i]->asked, err));
     }
-    ag_judge_options jo = {t->format, (int32_t)s->kv_slots, 1024};
+    ag_judge_options jo = {.format = t->format, .kv_slots = (int32_t)s->kv_slots, .max_rows = 1024};
     return ag_judge_create(&t->judge, t->model, t->opened.tokenizer, t->book, &jo, err);
 }
 
