@@ -8,14 +8,15 @@
  * which also makes up for queries that nobody answered, as if they were like the others of their cell. Queries with equal lists count as
  * "the same" with all their traffic.
  *
- * Intervals are 95 % percentile intervals of a bootstrap in two stages by rescaled weights (Rao and Wu 1988; Rao, Wu and Yue 1992;
- * Preston 2009): in each cell n - 1 of its n queries are drawn with replacement, query q r_q times; in each query J - 1 of its J judges,
- * judge j s_qj times; the answer's weight becomes
- *     1 + sqrt(1 - f) (r_q n / (n - 1) - 1) + sqrt(f) (s_qj J / (J - 1) - 1),
- * with f the cell's sampling fraction. The first stage already holds what judges of a query differ by, as far as queries were sampled; the
- * second adds the rest, which is all of it where every query of the cell was taken. Where some query of a cell has one judge only, f
- * counts as 0, and so it does for a cell that was not drawn out. A cell with one judged query keeps it in every draw and is counted in
- * `lonely`.
+ * Intervals are 95 % percentile intervals of a bootstrap in two stages, rescaled so that its variance is the textbook's for two-stage
+ * samples, (1 - f) s_b^2 / n + f s_w^2 / (n J) (Cochran 1977, chapter 10; Rao and Wu 1988; Rao, Wu and Yue 1992). In each cell n - 1 of its n
+ * queries are drawn with replacement, query q r_q times, and its weight is multiplied by 1 + sqrt(1 - f) (r_q n / (n - 1) - 1), f being
+ * the cell's sampling fraction. Then J judges are drawn for each query: sqrt(f) times the mean of J residuals is added to its mean. A
+ * residual is what a judge's answer differs by from the mean of its query, times sqrt(J / (J - 1)); they are drawn from all queries of
+ * the cell, for two judges of one query tell little of how far judges differ (Davison and Hinkley 1997, section 3.8). The first stage
+ * already holds the judges' differences as far as queries were left to chance; the second adds the rest, which is all of it where every
+ * query of the cell was taken. Where some query of a cell has one judge only, or is not judged yet, f counts as 0. A cell with one judged
+ * query keeps it in every draw and is counted in `lonely_cells`.
  */
 #ifndef AG_EVAL_SXS_H
 #define AG_EVAL_SXS_H

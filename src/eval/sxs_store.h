@@ -43,15 +43,18 @@ ag_status ag_sxs_store_judge(ag_sxs_store *store, const char *token, int64_t *ju
 /* --- tasks --- */
 
 /* What the judge is to do next, as JSON that says nothing of systems, of order, or of why a query is shown:
- *   {"judge": name, "answered": n, "skipped": n, "task": id, "query": text, "k": k, "left": [item...], "right": [item...]}
+ *   {"judge": name, "answered": n, "skipped": n, "remaining": queries that lack judges, "task": id, "query": text, "k": k, "left": [item...], "right": [item...]}
  * with items {"item": number, "title", "brand", "price", "currency", "stock", "image", "description"...}. Without "task" there is
  * nothing left to do. A task that was not answered comes again. New reference. */
 ag_status ag_sxs_store_next(ag_sxs_store *store, int64_t judge, json_t **task, ag_error *err);
+/* The task that the judge answered last in the same form, with "answer" as it came (and "skip"); without "task" there is none. New
+ * reference. */
+ag_status ag_sxs_store_last(ag_sxs_store *store, int64_t judge, json_t **task, ag_error *err);
 /* Stores an answer:
  *   {"task": id, "ratings": {"item number": true (good) or false, ...}, "preference": -2 (left much better) .. 2, "both": "good" or "bad"
  *    (with preference 0 only, and then needed), "comment": text or absent}, or {"task": id, "skip": true, "comment": ...}.
- * All items of the task must be rated. AG_ERR_INPUT says what is wrong; the same answer again is fine, another one to an answered task
- * is AG_ERR_USAGE. */
+ * All items of the task must be rated. AG_ERR_INPUT says what is wrong. The judge's last answer may be replaced; an earlier one stays, and
+ * another answer to its task is AG_ERR_USAGE (the same one again is fine: a page may not have heard of us). */
 ag_status ag_sxs_store_answer(ag_sxs_store *store, int64_t judge, const json_t *answer, ag_error *err);
 
 /* The whole of an item by its number, as the catalogue has it; *item NULL: there is none. New reference. */

@@ -22,9 +22,9 @@ typedef struct work {
     cell_state *cells;
     uint32_t *members; /* queries by cell: cell c has members[start[c] .. start[c] + n) */
     size_t *start;
-    double *factor;  /* of each query in this draw */
-    uint32_t *times; /* of each query; of each judge of a query */
-    size_t most_rows;
+    double *factor;    /* of each query in this draw */
+    uint32_t *times;   /* each query of a cell was drawn */
+    ag_sxs_row *means; /* of each query's answers */
 } work;
 
 static void set_cells(work *w)
@@ -36,7 +36,6 @@ static void set_cells(work *w)
         cell_state *cell = &w->cells[d->clusters[q].cell];
         cell->n++;
         if (d->clusters[q].n < 2) cell->second = 0;
-        if (d->clusters[q].n > w->most_rows) w->most_rows = d->clusters[q].n;
     }
     for (size_t c = 0, at = 0; c < d->cell_count; c++) {
         cell_state *cell = &w->cells[c];
@@ -74,27 +73,46 @@ static void draw_queries(work *w, uint64_t seed, size_t at)
     }
 }
 
-static void add_query(double *values, work *w, size_t q, uint64_t seed, size_t at)
+/* Adds to x, n times, what an answer drawn from a query that is drawn from the cell differs by from that query's mean. */
+static void add_residuals(double *x, const work *w, const cell_state *cell, const uint32_t *members, size_t n,
+                          ag_rng *rng)
+{
+    const ag_sxs_data *d = w->data;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t from = members[ag_rng_below(rng, (uint32_t)cell->n)];
+        const ag_sxs_cluster *source = &d->clusters[from];
+        const double *row = d->rows[source->from + ag_rng_below(rng, (uint32_t)source->n)].x;
+        double scale = sqrt((double)source->n / ((double)source->n - 1));
+        for (int c = 0; c < d->columns; c++) x[c] += scale * (row[c] - w->means[from].x[c]);
+    }
+}
+
+static void add_query(double *values, const work *w, size_t q, uint64_t seed, size_t at)
 {
     const ag_sxs_data *d = w->data;
     const ag_sxs_cluster *cluster = &d->clusters[q];
     const cell_state *cell = &w->cells[cluster->cell];
-    double n = (double)cluster->n, base = cluster->weight * cell->scale / n, sums[AG_SXS_COLUMNS] = {0};
-    bool judges = at > 0 && cluster->n > 1 && cell->second > 0;
-    if (judges) {
+    double weight = cluster->weight * cell->scale, noise[AG_SXS_COLUMNS] = {0};
+    if (at > 0 && cell->second > 0) {
         ag_rng rng = ag_rng_at(seed, AG_RNG_BOOTSTRAP, at, q, 2, 0);
-        memset(w->times, 0, cluster->n * sizeof *w->times);
-        for (size_t j = 1; j < cluster->n; j++) w->times[ag_rng_below(&rng, (uint32_t)cluster->n)]++;
+        add_residuals(noise, w, cell, w->members + w->start[cluster->cell], cluster->n, &rng);
     }
-    for (size_t j = 0; j < cluster->n; j++) {
-        double factor = w->factor[q];
-        if (judges) factor += cell->second * (w->times[j] * n / (n - 1) - 1);
-        for (int x = 0; x < d->columns; x++) sums[x] += base * factor * d->rows[cluster->from + j].x[x];
+    for (int x = 0; x < d->columns; x++) {
+        double sum = weight *
+                     (w->factor[q] * w->means[q].x[x] + cell->second * noise[x] / (double)cluster->n);
+        values[x] += sum;
+        for (int domain = 1; domain < d->domains; domain++)
+            if (cluster->domains >> (domain - 1) & 1) values[domain * d->columns + x] += sum;
     }
-    for (int domain = 0; domain < d->domains; domain++) {
-        if (domain > 0 && !(cluster->domains >> (domain - 1) & 1)) continue;
-        for (int x = 0; x < d->columns; x++) values[domain * d->columns + x] += sums[x];
-    }
+}
+
+static void set_means(work *w)
+{
+    const ag_sxs_data *d = w->data;
+    for (size_t q = 0; q < d->cluster_count; q++)
+        for (size_t j = 0; j < d->clusters[q].n; j++)
+            for (int x = 0; x < d->columns; x++)
+                w->means[q].x[x] += d->rows[d->clusters[q].from + j].x[x] / (double)d->clusters[q].n;
 }
 
 static bool make_room(work *w, ag_sxs_sums *sums)
@@ -104,8 +122,10 @@ static bool make_room(work *w, ag_sxs_sums *sums)
     w->start = ag_calloc(d->cell_count, sizeof *w->start);
     w->members = ag_calloc(d->cluster_count, sizeof *w->members);
     w->factor = ag_calloc(d->cluster_count, sizeof *w->factor);
+    w->times = ag_calloc(d->cluster_count, sizeof *w->times);
+    w->means = ag_calloc(d->cluster_count, sizeof *w->means);
     sums->values = ag_calloc((sums->draws + 1) * (size_t)(d->columns * d->domains), sizeof(double));
-    return w->cells && w->start && w->members && w->factor && sums->values;
+    return w->cells && w->start && w->members && w->factor && w->times && w->means && sums->values;
 }
 
 /* How much there is to draw from. */
@@ -128,11 +148,8 @@ ag_status ag_sxs_sums_make(ag_sxs_sums *sums, const ag_sxs_data *data, int draws
     *sums = (ag_sxs_sums){
         .draws = (size_t)(draws > 0 ? draws : 0), .columns = data->columns, .domains = data->domains};
     ag_status status = make_room(&w, sums) ? AG_OK : ag_fail_memory(err, "bootstrap draws");
-    if (status == AG_OK) {
-        set_cells(&w);
-        size_t room = data->cluster_count > w.most_rows ? data->cluster_count : w.most_rows;
-        if (!(w.times = ag_calloc(room, sizeof *w.times))) status = ag_fail_memory(err, "bootstrap draws");
-    }
+    if (status == AG_OK) set_cells(&w);
+    if (status == AG_OK) set_means(&w);
     if (status == AG_OK) count_queries(sums, &w);
     for (size_t at = 0; at <= sums->draws && status == AG_OK; at++) {
         double *values = sums->values + at * (size_t)(data->columns * data->domains);
@@ -144,6 +161,7 @@ ag_status ag_sxs_sums_make(ag_sxs_sums *sums, const ag_sxs_data *data, int draws
     ag_free(w.members);
     ag_free(w.factor);
     ag_free(w.times);
+    ag_free(w.means);
     return status;
 }
 

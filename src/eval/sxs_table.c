@@ -81,9 +81,11 @@ static void part(ag_str *out, const json_t *json, const json_t *figures)
 static void verdict(ag_str *out, const json_t *json)
 {
     const json_t *net = at(json_object_get(json, "all"), "preference", "net"),
-                 *low = json_object_get(net, "low"), *high = json_object_get(net, "high");
+                 *low = json_object_get(net, "low"), *high = json_object_get(net, "high"),
+                 *q = json_object_get(json, "queries");
+    if (count_of(q, "answered") < count_of(q, "drawn")) ag_str_add(out, "not finished; so far: ");
     if (!json_is_number(low) || !json_is_number(high))
-        ag_str_add(out, "no interval: too few queries were judged\n");
+        ag_str_add(out, "no interval, too few queries were judged\n");
     else if (json_number_value(low) > 0)
         ag_str_addf(out, "%s is preferred\n", json_string_value(at(json, "names", "new")));
     else if (json_number_value(high) < 0)
@@ -181,7 +183,7 @@ static void worst(ag_str *out, const json_t *json)
     size_t i, c;
     json_t *row, *comment;
     if (json_array_size(json_object_get(json, "worst")) == 0) return;
-    ag_str_addf(out, "\nwhere %s loses most                         score  good items  share of the loss\n",
+    ag_str_addf(out, "\nwhere %s loses most                         score  good items  loss, of traffic\n",
                 json_string_value(at(json, "names", "new")));
     json_array_foreach(json_object_get(json, "worst"), i, row)
     {
@@ -190,7 +192,7 @@ static void worst(ag_str *out, const json_t *json)
         ag_cell_number(out, json_object_get(row, "score"), 9);
         ag_str_addf(out, "  %4.1f/%-4.1f", json_number_value(json_object_get(row, "new_good")),
                     json_number_value(json_object_get(row, "old_good")));
-        ag_str_addf(out, "  %.2f%% of traffic\n", 100 * json_number_value(json_object_get(row, "lost")));
+        ag_str_addf(out, "  %15.2f%%\n", 100 * json_number_value(json_object_get(row, "lost")));
         json_array_foreach(json_object_get(row, "comments"), c, comment)
         {
             ag_str_add(out, "      ");

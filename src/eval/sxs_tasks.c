@@ -206,22 +206,25 @@ static ag_status choose_repeat(choice *c, const ag_sxs_store *store, const progr
     return status;
 }
 
-/* A query that lacks judges. Tasks that others have open count, but do not keep a query from being judged when theirs is all that is
- * left: they may never come back. A model judges every query. */
+/* Queries that lack judges and that the judge (?1) has not met, with how many have them or are at it; ?2: judges wanted. Tasks that others
+ * have open count, but do not keep a query from being judged when theirs is all that is left: they may never come back. */
+#define LACKING                                                                                              \
+    "SELECT q.query, count(t.task) FROM query AS q LEFT JOIN (SELECT task.task, task.query, answer.task AS " \
+    "done FROM task LEFT JOIN answer USING(task) JOIN judge USING(judge) WHERE kind = 0 AND NOT model AND "  \
+    "(skipped IS NULL OR NOT skipped) AND judge NOT IN (SELECT judge FROM failed)) AS t ON t.query = "       \
+    "q.query WHERE NOT q.gold AND q.query NOT IN (SELECT query FROM task WHERE judge = ?1 AND kind = 0) "    \
+    "GROUP BY q.query HAVING count(t.done) < ?2"
+
+/* A model judges every query. */
+static sqlite3_int64 judges_wanted(const ag_sxs_store *store, bool model)
+{
+    return model ? INT64_MAX : store->settings.judges;
+}
+
 static ag_status choose_main(choice *c, const ag_sxs_store *store, const progress *p, ag_error *err)
 {
-    static const char sql[] =
-        "SELECT q.query, count(t.task) FROM query AS q LEFT JOIN (SELECT task.task, task.query, answer.task "
-        "AS "
-        "done FROM task LEFT JOIN answer USING(task) JOIN judge USING(judge) WHERE kind = 0 AND NOT model "
-        "AND "
-        "(skipped IS NULL OR NOT skipped) AND judge NOT IN (SELECT judge FROM failed)) AS t ON t.query = "
-        "q.query "
-        "WHERE NOT q.gold AND q.query NOT IN (SELECT query FROM task WHERE judge = ?1 AND kind = 0) "
-        "GROUP BY q.query HAVING count(t.done) < ?2";
     sqlite3_stmt *s = NULL;
-    sqlite3_int64 wanted = p->model ? INT64_MAX : store->settings.judges;
-    AG_TRY(ag_sxs_db_prepare(&store->db, &s, err, sql, "ii", p->judge, wanted));
+    AG_TRY(ag_sxs_db_prepare(&store->db, &s, err, LACKING, "ii", p->judge, judges_wanted(store, p->model)));
     ag_status status = first_of(&c->query, store, s, ORDER, p->judge, err);
     sqlite3_finalize(s);
     c->kind = AG_SXS_MAIN;
@@ -317,45 +320,125 @@ static ag_status put_task(json_t *json, const ag_sxs_store *store, sqlite3_int64
     return status;
 }
 
-static ag_status task_json(json_t **json, ag_sxs_store *store, int64_t judge, ag_error *err)
+/* The judge's name and progress; the same for every task. */
+static ag_status put_judge(json_t **json, const ag_sxs_store *store, progress *p, ag_error *err)
 {
     const ag_sxs_db *db = &store->db;
-    progress p = {.judge = judge};
-    sqlite3_int64 task = 0, skipped = 0;
     sqlite3_stmt *s = NULL;
     bool row = false;
-    ag_status status = ag_sxs_db_prepare(
+    AG_TRY(ag_sxs_db_prepare(
         db, &s, err,
-        "SELECT name, model, (SELECT count(*) FROM task JOIN answer USING(task) WHERE "
-        "judge = ?1), (SELECT sum(skipped) FROM task JOIN answer USING(task) WHERE "
-        "judge = ?1) FROM judge WHERE judge = ?1",
-        "i", p.judge);
-    if (status == AG_OK) status = ag_sxs_db_step(db, s, &row, err);
+        "SELECT name, model, (SELECT count(*) FROM task JOIN answer USING(task) WHERE judge = ?1 "
+        "AND NOT skipped), (SELECT count(*) FROM task JOIN answer USING(task) WHERE judge = ?1 AND "
+        "skipped) FROM judge WHERE judge = ?1",
+        "i", p->judge));
+    ag_status status = ag_sxs_db_step(db, s, &row, err);
     if (status == AG_OK && !row) status = ag_fail(err, AG_ERR_USAGE, "there is no such judge");
     if (status == AG_OK) {
-        p.model = sqlite3_column_int(s, 1) != 0;
-        skipped = sqlite3_column_int64(s, 3);
+        p->model = sqlite3_column_int(s, 1) != 0;
         *json = json_pack("{s:s, s:I, s:I}", "judge", (const char *)sqlite3_column_text(s, 0), "answered",
-                          (json_int_t)(sqlite3_column_int64(s, 2) - skipped), "skipped", (json_int_t)skipped);
+                          (json_int_t)sqlite3_column_int64(s, 2), "skipped",
+                          (json_int_t)sqlite3_column_int64(s, 3));
         if (!*json) status = ag_fail_memory(err, "task");
     }
     sqlite3_finalize(s);
-    if (status == AG_OK) status = next_task(&task, store, &p, err);
-    if (status == AG_OK && task) status = put_task(*json, store, task, err);
+    return status;
+}
+
+static ag_status put_remaining(json_t *json, const ag_sxs_store *store, const progress *p, ag_error *err)
+{
+    sqlite3_int64 left = 0;
+    AG_TRY(ag_sxs_db_int(&store->db, &left, 0, err, "SELECT count(*) FROM (" LACKING ")", "ii", p->judge,
+                         judges_wanted(store, p->model)));
+    return ag_json_set(json, "remaining", json_integer(left)) ? AG_OK : ag_fail_memory(err, "task");
+}
+
+static ag_status task_json(json_t **json, const ag_sxs_store *store, int64_t judge, ag_error *err)
+{
+    progress p = {.judge = judge};
+    sqlite3_int64 task = 0;
+    AG_TRY(put_judge(json, store, &p, err));
+    AG_TRY(next_task(&task, store, &p, err));
+    AG_TRY(put_remaining(*json, store, &p, err));
+    return task ? put_task(*json, store, task, err) : AG_OK;
+}
+
+/* The task that the judge answered last; 0: none. Tasks are shown one after the other, so it is the one with the greatest number. */
+static ag_status last_task(sqlite3_int64 *task, const ag_sxs_db *db, int64_t judge, ag_error *err)
+{
+    return ag_sxs_db_int(
+        db, task, 0, err,
+        "SELECT task FROM task JOIN answer USING(task) WHERE judge = ? ORDER BY task DESC LIMIT 1", "i",
+        (sqlite3_int64)judge);
+}
+
+/* What was answered to a task, in the form in which it came. */
+static ag_status put_stored(json_t *json, const ag_sxs_db *db, sqlite3_int64 task, ag_error *err)
+{
+    sqlite3_stmt *s = NULL;
+    bool row = false;
+    json_t *ratings = json_object(), *answer = NULL;
+    AG_TRY(ag_sxs_db_prepare(
+        db, &s, err, "SELECT skipped, preference, both, comment FROM answer WHERE task = ?", "i", task));
+    ag_status status = ag_sxs_db_step(db, s, &row, err);
+    if (status == AG_OK && row) {
+        int both = sqlite3_column_int(s, 2);
+        const char *comment = (const char *)sqlite3_column_text(s, 3);
+        answer = json_pack("{s:b, s:i, s:s, s:s, s:o}", "skip", sqlite3_column_int(s, 0), "preference",
+                           sqlite3_column_int(s, 1), "both",
+                           ag_sxs_both_names[both < AG_SXS_BOTHS ? both : 0], "comment",
+                           comment ? comment : "", "ratings", ratings);
+    }
+    sqlite3_finalize(s);
+    if (status == AG_OK && !ag_json_set(json, "answer", answer)) status = ag_fail_memory(err, "task");
+    AG_TRY(status);
+    AG_TRY(ag_sxs_db_prepare(db, &s, err, "SELECT item, good FROM rating WHERE task = ?", "i", task));
+    while (status == AG_OK && (status = ag_sxs_db_step(db, s, &row, err)) == AG_OK && row) {
+        char key[32];
+        snprintf(key, sizeof key, "%lld", (long long)sqlite3_column_int64(s, 0));
+        if (json_object_set_new(ratings, key, json_boolean(sqlite3_column_int(s, 1))) != 0)
+            status = ag_fail_memory(err, "task");
+    }
+    sqlite3_finalize(s);
+    return status;
+}
+
+static ag_status last_json(json_t **json, const ag_sxs_store *store, int64_t judge, ag_error *err)
+{
+    progress p = {.judge = judge};
+    sqlite3_int64 task = 0;
+    AG_TRY(put_judge(json, store, &p, err));
+    AG_TRY(put_remaining(*json, store, &p, err));
+    AG_TRY(last_task(&task, &store->db, judge, err));
+    if (!task) return AG_OK;
+    AG_TRY(put_task(*json, store, task, err));
+    return put_stored(*json, &store->db, task, err);
+}
+
+typedef ag_status (*json_maker)(json_t **json, const ag_sxs_store *store, int64_t judge, ag_error *err);
+
+/* JSON made in a transaction of its own; none after a failure. */
+static ag_status make_json(json_t **json, ag_sxs_store *store, int64_t judge, json_maker make, ag_error *err)
+{
+    *json = NULL;
+    pthread_mutex_lock(&store->mutex);
+    ag_status status = ag_sxs_db_script(&store->db, "BEGIN IMMEDIATE", err);
+    if (status == AG_OK) status = ag_sxs_db_end(&store->db, make(json, store, judge, err), err);
+    pthread_mutex_unlock(&store->mutex);
+    if (status == AG_OK) return AG_OK;
+    json_decref(*json);
+    *json = NULL;
     return status;
 }
 
 ag_status ag_sxs_store_next(ag_sxs_store *store, int64_t judge, json_t **task, ag_error *err)
 {
-    *task = NULL;
-    pthread_mutex_lock(&store->mutex);
-    ag_status status = ag_sxs_db_script(&store->db, "BEGIN IMMEDIATE", err);
-    if (status == AG_OK) status = ag_sxs_db_end(&store->db, task_json(task, store, judge, err), err);
-    pthread_mutex_unlock(&store->mutex);
-    if (status == AG_OK) return AG_OK;
-    json_decref(*task);
-    *task = NULL;
-    return status;
+    return make_json(task, store, judge, task_json, err);
+}
+
+ag_status ag_sxs_store_last(ag_sxs_store *store, int64_t judge, json_t **task, ag_error *err)
+{
+    return make_json(task, store, judge, last_json, err);
 }
 
 ag_status ag_sxs_store_item(json_t **item, ag_sxs_store *store, int64_t number, ag_error *err)
@@ -453,18 +536,26 @@ static ag_status compare(const ag_sxs_store *store, const answer *a, ag_error *e
         &store->db, &same, 0, err,
         "SELECT count(*) FROM answer WHERE task = ? AND skipped = ? AND preference = ? AND both = ?", "iiii",
         a->task, (sqlite3_int64)a->skip, (sqlite3_int64)a->preference, (sqlite3_int64)a->both));
-    return same ? AG_OK : ag_fail(err, AG_ERR_USAGE, "task %lld is answered already", (long long)a->task);
+    return same ? AG_OK
+                : ag_fail(err, AG_ERR_USAGE,
+                          "task %lld is answered, and is not the last one: it stays as it is",
+                          (long long)a->task);
 }
 
 static ag_status put_answer(const ag_sxs_store *store, int64_t judge, const answer *a, ag_error *err)
 {
     const ag_sxs_db *db = &store->db;
-    sqlite3_int64 owner, done;
+    sqlite3_int64 owner, done, last;
     AG_TRY(ag_sxs_db_int(db, &owner, 0, err, "SELECT judge FROM task WHERE task = ?", "i", a->task));
     if (owner == 0 || owner != judge)
         return ag_fail(err, AG_ERR_INPUT, "answer: task %lld is not this judge's", (long long)a->task);
     AG_TRY(ag_sxs_db_int(db, &done, 0, err, "SELECT task FROM answer WHERE task = ?", "i", a->task));
-    if (done) return compare(store, a, err);
+    AG_TRY(last_task(&last, db, judge, err));
+    if (done && a->task != last) return compare(store, a, err);
+    if (done) {
+        AG_TRY(ag_sxs_db_run(db, err, "DELETE FROM rating WHERE task = ?", "i", a->task));
+        AG_TRY(ag_sxs_db_run(db, err, "DELETE FROM answer WHERE task = ?", "i", a->task));
+    }
     AG_TRY(ag_sxs_db_run(db, err, "INSERT INTO answer VALUES(?, ?, ?, ?, ?)", "iiiis", a->task,
                          (sqlite3_int64)a->skip, (sqlite3_int64)a->preference, (sqlite3_int64)a->both,
                          a->comment));

@@ -8,7 +8,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 
-enum { ANSWER_BYTES = 64 * 1024, ROUTES = 8, DESCRIPTION = 1500 };
+enum { ANSWER_BYTES = 64 * 1024, ROUTES = 9, DESCRIPTION = 1500 };
 
 extern const char ag_sxs_html[], ag_sxs_css[], ag_sxs_js[];
 extern const size_t ag_sxs_html_len, ag_sxs_css_len, ag_sxs_js_len;
@@ -121,20 +121,30 @@ static void get_js(void *user, const ag_http_request *request, ag_http_response 
     page(response, "text/javascript; charset=utf-8", ag_sxs_js, ag_sxs_js_len);
 }
 
-static void get_task(void *user, const ag_http_request *request, ag_http_response *response)
+static void send_task(ag_sxs_site *site, const ag_http_request *request, ag_http_response *response,
+                      bool last)
 {
-    ag_sxs_site *site = user;
     ag_error err = {0};
     json_t *task = NULL;
     int64_t judge = judge_of(site, request, response);
     if (!judge) return;
-    if (ag_sxs_store_next(site->store, judge, &task, &err) != AG_OK) {
+    if ((last ? ag_sxs_store_last : ag_sxs_store_next)(site->store, judge, &task, &err) != AG_OK) {
         fail(response, &err);
         return;
     }
     clean_items(site, json_object_get(task, "left"));
     clean_items(site, json_object_get(task, "right"));
     send_json(response, task);
+}
+
+static void get_task(void *user, const ag_http_request *request, ag_http_response *response)
+{
+    send_task(user, request, response, false);
+}
+
+static void get_last(void *user, const ag_http_request *request, ag_http_response *response)
+{
+    send_task(user, request, response, true);
 }
 
 static void post_answer(void *user, const ag_http_request *request, ag_http_response *response)
@@ -190,6 +200,7 @@ static const ag_http_route routes[ROUTES] = {
     {"GET", "/sxs.css", get_css, NULL, AG_HTTP_OPEN | AG_HTTP_QUIET, 0, NULL},
     {"GET", "/sxs.js", get_js, NULL, AG_HTTP_OPEN | AG_HTTP_QUIET, 0, NULL},
     {"GET", "/api/task", get_task, NULL, AG_HTTP_OPEN, 0, NULL},
+    {"GET", "/api/last", get_last, NULL, AG_HTTP_OPEN, 0, NULL},
     {"POST", "/api/answer", post_answer, "application/json", AG_HTTP_OPEN, ANSWER_BYTES, NULL},
     {"GET", "/api/open", get_open, NULL, AG_HTTP_OPEN | AG_HTTP_QUIET, 0, NULL},
     {"POST", "/api/enter", post_enter, "application/json", AG_HTTP_OPEN, 4096, NULL},

@@ -2,6 +2,7 @@
  *
  *   GET  /, /sxs.css, /sxs.js   the page
  *   GET  /api/task              what the judge does next (eval/sxs_store.h: ag_sxs_store_next)
+ *   GET  /api/last              what the judge answered last, to change it (ag_sxs_store_last)
  *   POST /api/answer            an answer to it (ag_sxs_store_answer); 200 once it is on the disk
  *   GET  /api/open              {"open": may people come in by name?}
  *   POST /api/enter             {"name"} -> {"token"}, where they may

@@ -76,9 +76,9 @@
     for (const f of [item.brand, stock(item)]) if (f) facts.append(make('span', '', f));
     if (facts.childNodes.length) what.append(facts);
     if (item.description) {
-      const d = make('details'), s = make('summary', '', 'Description');
+      const d = make('details'), s = make('summary', '', 'Details');
       s.tabIndex = -1;
-      d.append(s, make('p', '', item.description));
+      d.append(s, make('p', '', item.title), make('p', '', item.description));
       what.append(d);
     }
     li.append(what);
@@ -152,13 +152,17 @@
 
   function keep() {
     const chosen = document.querySelector('input[name=p]:checked');
-    if (task) kept.set('half', JSON.stringify({ token, task: task.task, ratings, chosen: chosen && chosen.value, comment: $('comment').value }));
+    if (task) kept.set('half-' + task.task, JSON.stringify({ token, ratings, chosen: chosen && chosen.value, comment: $('comment').value }));
   }
 
   function restore() {
     let half = null;
-    try { half = JSON.parse(kept.get('half')); } catch { /* nothing kept */ }
-    if (!half || half.token !== token || half.task !== task.task) return;
+    try { half = JSON.parse(kept.get('half-' + task.task)); } catch { /* nothing kept */ }
+    if (task.answer) {
+      const a = task.answer;
+      half = { token, ratings: a.ratings, chosen: a.skip ? null : a.both || String(a.preference), comment: a.comment };
+    }
+    if (!half || half.token !== token) return;
     ratings = half.ratings || {};
     for (const r of document.querySelectorAll('input[name=p]')) r.checked = r.value === half.chosen;
     $('comment').value = half.comment || '';
@@ -173,8 +177,9 @@
     task = json;
     ratings = {};
     at = null;
-    const n = json.answered || 0, skipped = json.skipped || 0;
-    $('who').textContent = json.judge + ': ' + n + ' judged' + (skipped ? ', ' + skipped + ' skipped' : '');
+    const n = json.answered || 0, skipped = json.skipped || 0, left = json.remaining + (json.task && !json.answer ? 1 : 0);
+    $('who').textContent = json.judge + ': ' + n + ' judged' + (skipped ? ', ' + skipped + ' skipped' : '') + ', about ' + left + ' to go';
+    $('back').disabled = n + skipped === 0 || !!json.answer;
     if (!json.task) {
       tell('Nothing is left to judge. Thank you!');
       return;
@@ -185,7 +190,7 @@
     fill('right', json.right);
     restore();
     paint();
-    say('');
+    say(json.answer ? 'Your last answer. Save it again to change it.' : '');
     show('task');
     scrollTo(0, 0);
     go(unrated()[0] || null, false);
@@ -203,6 +208,11 @@
     }
   }
 
+  async function back() {
+    if (busy || $('back').disabled) return;
+    try { open(await call('api/last')); } catch (e) { say(e.message, true); }
+  }
+
   async function send(body) {
     if (busy) return;
     busy = true;
@@ -210,7 +220,7 @@
     say('Saving …');
     try {
       await call('api/answer', Object.assign({ task: task.task, comment: $('comment').value }, body));
-      kept.set('half', '');
+      kept.set('half-' + task.task, '');
       await next();
     } catch (e) {
       say('Not saved: ' + e.message + '. Nothing is lost; press Save again.', true);
@@ -255,7 +265,7 @@
       return;
     }
     const k = e.key.length === 1 ? e.key.toLowerCase() : e.key;
-    const actions = { g: () => rateHere(true), b: () => rateHere(false), s: () => send({ skip: true }), c: () => $('comment').focus(), '?': help };
+    const actions = { g: () => rateHere(true), b: () => rateHere(false), s: () => send({ skip: true }), z: back, c: () => $('comment').focus(), '?': help };
     if (k.startsWith('Arrow')) move(k);
     else if (k >= '1' && k <= '6' && k.length === 1) {
       document.querySelectorAll('input[name=p]')[Number(k) - 1].checked = true;
@@ -276,6 +286,7 @@
   $('task').addEventListener('submit', e => { e.preventDefault(); save(); });
   $('task').addEventListener('input', keep);
   $('skip').addEventListener('click', () => send({ skip: true }));
+  $('back').addEventListener('click', back);
   $('help').addEventListener('click', help);
   $('enter').addEventListener('submit', async e => {
     e.preventDefault();
