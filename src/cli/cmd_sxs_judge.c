@@ -15,7 +15,6 @@
 typedef struct task_pairs {
     ag_pair *pairs[2 * AG_SXS_K_MOST];
     ag_judge_input inputs[2 * AG_SXS_K_MOST];
-    ag_judgement judged[2 * AG_SXS_K_MOST];
     ag_sxs_opinion opinions[2 * AG_SXS_K_MOST];
     size_t count;
 } task_pairs;
@@ -23,7 +22,6 @@ typedef struct task_pairs {
 static void clear(task_pairs *t)
 {
     for (size_t i = 0; i < t->count; i++) ag_pair_free(t->pairs[i]);
-    ag_judgements_free(t->judged, t->count);
     memset(t, 0, sizeof *t);
 }
 
@@ -59,13 +57,18 @@ static ag_status answer_task(task_pairs *t, ag_judge_setup *setup, ag_sxs_store 
     for (int s = 0; s < 2; s++)
         json_array_foreach(json_object_get(task, sides[s]), i, item)
             AG_TRY(add_item(t, setup, store, task, json_integer_value(json_object_get(item, "item")), err));
-    AG_TRY(ag_judge_run(setup->judge, t->inputs, t->count, AG_ANSWER_NONE, NULL, t->judged, err));
-    for (i = 0; i < t->count; i++) {
-        t->opinions[i].gain = t->judged[i].gain;
-        t->opinions[i].good = setup->book->tiers[t->judged[i].tier].good;
+    ag_judgement *judged = ag_calloc(t->count, sizeof *judged);
+    ag_status status = judged ? AG_OK : ag_fail_memory(err, "judgements");
+    if (status == AG_OK)
+        status = ag_judge_run(setup->judge, t->inputs, t->count, AG_ANSWER_NONE, NULL, judged, err);
+    for (i = 0; i < t->count && status == AG_OK; i++) {
+        t->opinions[i].gain = judged[i].gain;
+        t->opinions[i].good = setup->book->tiers[judged[i].tier].good;
     }
+    ag_judgements_free(judged, t->count);
+    AG_TRY(status);
     AG_TRY(ag_sxs_model_answer(&answer, task, t->opinions, t->count, err));
-    ag_status status = ag_sxs_store_answer(store, judge, answer, err);
+    status = ag_sxs_store_answer(store, judge, answer, err);
     json_decref(answer);
     return status;
 }

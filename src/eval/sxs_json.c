@@ -420,7 +420,7 @@ static ag_status put_worst(json_t *json, const picked *p, const ag_sxs_study *st
 {
     json_t *list = json_array();
     loss *losses = ag_calloc(p->cluster_count, sizeof *losses);
-    bool good = losses && ag_json_set(json, "worst", list);
+    bool good = ag_json_set(json, "worst", list) && losses;
     for (size_t c = 0; c < p->cluster_count && good; c++) {
         const ag_sxs_cluster *cluster = &p->clusters[c];
         losses[c].cluster = c;

@@ -377,7 +377,7 @@ static ag_status put_stored(json_t *json, const ag_sxs_db *db, sqlite3_int64 tas
 {
     sqlite3_stmt *s = NULL;
     bool row = false;
-    json_t *ratings = json_object(), *answer = NULL;
+    json_t *answer = NULL;
     AG_TRY(ag_sxs_db_prepare(
         db, &s, err, "SELECT skipped, preference, both, comment FROM answer WHERE task = ?", "i", task));
     ag_status status = ag_sxs_db_step(db, s, &row, err);
@@ -387,11 +387,12 @@ static ag_status put_stored(json_t *json, const ag_sxs_db *db, sqlite3_int64 tas
         answer = json_pack("{s:b, s:i, s:s, s:s, s:o}", "skip", sqlite3_column_int(s, 0), "preference",
                            sqlite3_column_int(s, 1), "both",
                            ag_sxs_both_names[both < AG_SXS_BOTHS ? both : 0], "comment",
-                           comment ? comment : "", "ratings", ratings);
+                           comment ? comment : "", "ratings", json_object());
     }
     sqlite3_finalize(s);
     if (status == AG_OK && !ag_json_set(json, "answer", answer)) status = ag_fail_memory(err, "task");
     AG_TRY(status);
+    json_t *ratings = json_object_get(answer, "ratings");
     AG_TRY(ag_sxs_db_prepare(db, &s, err, "SELECT item, good FROM rating WHERE task = ?", "i", task));
     while (status == AG_OK && (status = ag_sxs_db_step(db, s, &row, err)) == AG_OK && row) {
         char key[32];

@@ -7,11 +7,9 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "serve/sxs_pages.h"
 
 enum { ANSWER_BYTES = 64 * 1024, ROUTES = 9, DESCRIPTION = 1500 };
-
-extern const char ag_sxs_html[], ag_sxs_css[], ag_sxs_js[];
-extern const size_t ag_sxs_html_len, ag_sxs_css_len, ag_sxs_js_len;
 
 struct ag_sxs_site {
     ag_http *http;
@@ -92,11 +90,12 @@ static void clean_items(const ag_sxs_site *site, const json_t *list)
 
 /* --- routes --------------------------------------------------------------------------------------------- */
 
-static void page(ag_http_response *response, const char *type, const char *bytes, size_t n)
+static void send_file(ag_http_response *response, int which)
 {
-    response->content_type = type;
-    response->fixed = bytes;
-    response->fixed_len = n;
+    const ag_sxs_file *file = &ag_sxs_files[which];
+    response->content_type = file->type;
+    response->fixed = file->bytes;
+    response->fixed_len = (size_t)(file->end - file->bytes);
     ag_http_add_header(response, "Cache-Control", "no-cache");
 }
 
@@ -104,21 +103,21 @@ static void get_html(void *user, const ag_http_request *request, ag_http_respons
 {
     (void)user;
     (void)request;
-    page(response, "text/html; charset=utf-8", ag_sxs_html, ag_sxs_html_len);
+    send_file(response, AG_SXS_HTML);
 }
 
 static void get_css(void *user, const ag_http_request *request, ag_http_response *response)
 {
     (void)user;
     (void)request;
-    page(response, "text/css; charset=utf-8", ag_sxs_css, ag_sxs_css_len);
+    send_file(response, AG_SXS_CSS);
 }
 
 static void get_js(void *user, const ag_http_request *request, ag_http_response *response)
 {
     (void)user;
     (void)request;
-    page(response, "text/javascript; charset=utf-8", ag_sxs_js, ag_sxs_js_len);
+    send_file(response, AG_SXS_JS);
 }
 
 static void send_task(ag_sxs_site *site, const ag_http_request *request, ag_http_response *response,

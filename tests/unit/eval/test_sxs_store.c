@@ -293,7 +293,7 @@ static void test_no_memory(void **state)
     for (long n = 1; status != AG_OK && n < 2000; n++) {
         ag_sxs_store *store = NULL;
         ag_sxs_study study = {.path = NULL};
-        json_t *json = NULL;
+        json_t *json = NULL, *last = NULL;
         int64_t judge = 0;
         char token[AG_SXS_TOKEN];
         bool more;
@@ -301,11 +301,13 @@ static void test_no_memory(void **state)
         status = ag_sxs_store_open(&store, path, &err);
         if (status == AG_OK) status = ag_sxs_store_invite(store, "ann", false, token, &judge, &err);
         if (status == AG_OK) status = answer_next(&more, store, judge, true, false, &err);
+        if (status == AG_OK) status = ag_sxs_store_last(store, judge, &last, &err);
         if (status == AG_OK) status = ag_sxs_store_load(&study, store, &err);
         if (status == AG_OK) status = ag_sxs_json(&json, &study, 5, 1, 5, &err);
         ag_mem_fail_at(0, false);
         if (status != AG_OK) assert_int_equal(status, AG_ERR_MEMORY);
         json_decref(json);
+        json_decref(last);
         ag_sxs_study_free(&study);
         ag_sxs_store_close(store);
     }
