@@ -12,6 +12,7 @@
 
 typedef struct making {
     const char *queries, *runs[AG_SXS_SYSTEMS], *catalogue, *gold, *out;
+    ag_option_list maps;
     long k, good, seed;
     bool as_json;
     ag_sxs_wish wish;
@@ -118,7 +119,8 @@ static ag_status make_study(making *m, ag_sxs_design *design, bool *chosen, ag_e
             AG_TRY(ag_sxs_log_want(log, &log->queries[i].lists[s], err));
     for (size_t c = 0; c < log->check_count; c++)
         for (int s = 0; s < AG_SXS_SYSTEMS; s++) AG_TRY(ag_sxs_log_want(log, &log->checks[c].lists[s], err));
-    AG_TRY(ag_sxs_log_items(log, m->catalogue, err));
+    ag_catalogue_file file = {.path = m->catalogue, .maps = m->maps.items, .map_count = m->maps.count};
+    AG_TRY(ag_sxs_log_items(log, &file, err));
     return ag_sxs_store_create(m->out, log, design, chosen, &m->settings, err);
 }
 
@@ -176,6 +178,8 @@ int ag_cmd_sxs_create(int argc, char **argv)
     const ag_option options[] = {
         INPUT_OPTIONS(m),
         {"catalogue", AG_OPT_STRING, &m.catalogue, "FILE", "items with title, price, stock, image", 0, 0},
+        {"map", AG_OPT_LIST, &m.maps, "COLUMN=FIELD",
+         "a column of the catalogue by another name; may be repeated", 0, 0},
         {"gold", AG_OPT_STRING, &m.gold, "FILE", "checks with a known answer (JSONL)", 0, 0},
         {"gold-share", AG_OPT_NUMBER, &m.settings.checks, "X", "checks for each query shown", 0, 1},
         {"gold-cutoff", AG_OPT_NUMBER, &m.settings.gold_cutoff, "X",

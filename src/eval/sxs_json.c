@@ -172,23 +172,24 @@ static const struct {
     const char *section, *key;
     ag_sxs_figure of;
     unsigned where;
+    double least, most; /* what it can be: an interval ends there */
 } figures[] = {
-    {"preference", "better", better, ALL | DIFFER | TYPES | MODELS},
-    {"preference", "same", neither, ALL | DIFFER | TYPES | MODELS},
-    {"preference", "worse", worse, ALL | DIFFER | TYPES | MODELS},
-    {"preference", "net", net, ALL | DIFFER | TYPES | MODELS},
-    {"preference", "score", score, ALL | DIFFER | TYPES | MODELS},
-    {"preference", "much_better", much_better, DIFFER},
-    {"preference", "much_worse", much_worse, DIFFER},
-    {"preference", "both_good", both_good, DIFFER},
-    {"preference", "both_bad", both_bad, DIFFER},
-    {"preference", "sd", direction_sd, DIFFER},
-    {"query_goodrate", "old", query_old, DIFFER | TYPES | MODELS},
-    {"query_goodrate", "new", query_new, DIFFER | TYPES | MODELS},
-    {"query_goodrate", "gain", query_gain, ALL | DIFFER | TYPES | MODELS},
-    {"item_goodrate", "old", item_old, DIFFER | TYPES | MODELS},
-    {"item_goodrate", "new", item_new, DIFFER | TYPES | MODELS},
-    {"item_goodrate", "gain", item_gain, DIFFER | TYPES | MODELS},
+    {"preference", "better", better, ALL | DIFFER | TYPES | MODELS, 0, 1},
+    {"preference", "same", neither, ALL | DIFFER | TYPES | MODELS, 0, 1},
+    {"preference", "worse", worse, ALL | DIFFER | TYPES | MODELS, 0, 1},
+    {"preference", "net", net, ALL | DIFFER | TYPES | MODELS, -1, 1},
+    {"preference", "score", score, ALL | DIFFER | TYPES | MODELS, -1, 1},
+    {"preference", "much_better", much_better, DIFFER, 0, 1},
+    {"preference", "much_worse", much_worse, DIFFER, 0, 1},
+    {"preference", "both_good", both_good, DIFFER, 0, 1},
+    {"preference", "both_bad", both_bad, DIFFER, 0, 1},
+    {"preference", "sd", direction_sd, DIFFER, 0, 1},
+    {"query_goodrate", "old", query_old, DIFFER | TYPES | MODELS, 0, 1},
+    {"query_goodrate", "new", query_new, DIFFER | TYPES | MODELS, 0, 1},
+    {"query_goodrate", "gain", query_gain, ALL | DIFFER | TYPES | MODELS, -1, 1},
+    {"item_goodrate", "old", item_old, DIFFER | TYPES | MODELS, 0, 1},
+    {"item_goodrate", "new", item_new, DIFFER | TYPES | MODELS, 0, 1},
+    {"item_goodrate", "gain", item_gain, DIFFER | TYPES | MODELS, -1, 1},
 };
 
 /* --- selecting ------------------------------------------------------------------------------------------ */
@@ -293,6 +294,8 @@ static ag_status put_figures(json_t *object, const ag_sxs_sums *sums, int domain
         ag_estimate estimate;
         if (!(figures[f].where & where)) continue;
         AG_TRY(ag_sxs_estimate(&estimate, sums, domain, figures[f].of, same, err));
+        if (isfinite(estimate.low)) estimate.low = fmax(estimate.low, figures[f].least);
+        if (isfinite(estimate.high)) estimate.high = fmin(estimate.high, figures[f].most);
         if (!ag_json_set(member(object, figures[f].section), figures[f].key, ag_sxs_estimate_json(&estimate)))
             return ag_fail_memory(err, "a side-by-side report");
     }

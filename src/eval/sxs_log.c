@@ -397,14 +397,13 @@ static ag_status visit_item(void *context, const json_t *item, const char *path,
     return status;
 }
 
-ag_status ag_sxs_log_items(ag_sxs_log *log, const char *catalogue, ag_error *err)
+ag_status ag_sxs_log_items(ag_sxs_log *log, const ag_catalogue_file *catalogue, ag_error *err)
 {
-    ag_catalogue_file file = {.path = catalogue};
     size_t missing = 0, first = 0;
     log->items = ag_calloc(log->wanted_count, sizeof *log->items);
     log->views = ag_calloc(log->wanted_count, sizeof *log->views);
     if (!log->items || !log->views) return ag_fail_memory(err, "items");
-    AG_TRY(ag_catalogue_scan(&file, visit_item, log, err));
+    AG_TRY(ag_catalogue_scan(catalogue, visit_item, log, err));
     for (size_t i = log->wanted_count; i-- > 0;) {
         if (log->items[i]) continue;
         missing++;
@@ -414,6 +413,6 @@ ag_status ag_sxs_log_items(ag_sxs_log *log, const char *catalogue, ag_error *err
         return ag_fail(
             err, AG_ERR_INPUT,
             "%s: %zu of the %zu items to be shown are not in it, or have no title (the first: '%.80s')",
-            catalogue, missing, log->wanted_count, log->wanted[first]);
+            catalogue->path, missing, log->wanted_count, log->wanted[first]);
     return AG_OK;
 }

@@ -64,6 +64,6 @@ void ag_sxs_log_free(ag_sxs_log *log);
 ag_status ag_sxs_log_want(ag_sxs_log *log, const ag_sxs_list *list, ag_error *err);
 /* Takes title, brand, price, currency, stock and image of wanted items from a catalogue. An item that is wanted and not there is
  * AG_ERR_INPUT: judges cannot rate an id. */
-ag_status ag_sxs_log_items(ag_sxs_log *log, const char *catalogue, ag_error *err);
+ag_status ag_sxs_log_items(ag_sxs_log *log, const ag_catalogue_file *catalogue, ag_error *err);
 
 #endif

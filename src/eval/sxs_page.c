@@ -89,6 +89,7 @@ static void judges(ag_page *page, const json_t *json)
 {
     size_t i;
     json_t *one;
+    ag_str_add(&page->out, "<h3>Each judge</h3>\n");
     ag_page_table_open(page, "People and models",
                        "<th>judge</th><th class=\"num\">answered</th><th class=\"num\">skipped</th><th "
                        "class=\"num\">repeats</th><th class=\"num\">checks passed</th><th></th>");

@@ -183,14 +183,14 @@ static void worst(ag_str *out, const json_t *json)
     size_t i, c;
     json_t *row, *comment;
     if (json_array_size(json_object_get(json, "worst")) == 0) return;
-    ag_str_addf(out, "\nwhere %s loses most                         score  good items  loss, of traffic\n",
+    ag_str_addf(out, "\nwhere %s loses most                         score  good new/old  loss, of traffic\n",
                 json_string_value(at(json, "names", "new")));
     json_array_foreach(json_object_get(json, "worst"), i, row)
     {
         ag_str_add(out, "  ");
         ag_cell_add(out, text_of(row, "query"), 40);
         ag_cell_number(out, json_object_get(row, "score"), 9);
-        ag_str_addf(out, "  %4.1f/%-4.1f", json_number_value(json_object_get(row, "new_good")),
+        ag_str_addf(out, "  %5.1f/%-6.1f", json_number_value(json_object_get(row, "new_good")),
                     json_number_value(json_object_get(row, "old_good")));
         ag_str_addf(out, "  %15.2f%%\n", 100 * json_number_value(json_object_get(row, "lost")));
         json_array_foreach(json_object_get(row, "comments"), c, comment)

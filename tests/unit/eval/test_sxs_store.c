@@ -71,7 +71,7 @@ static ag_status create(const char *path, const files *f, size_t n, const ag_sxs
     for (size_t c = 0; c < log.check_count && status == AG_OK; c++)
         for (int s = 0; s < 2 && status == AG_OK; s++)
             status = ag_sxs_log_want(&log, &log.checks[c].lists[s], err);
-    if (status == AG_OK) status = ag_sxs_log_items(&log, f->items, err);
+    if (status == AG_OK) status = ag_sxs_log_items(&log, &(ag_catalogue_file){.path = f->items}, err);
     if (status == AG_OK) status = ag_sxs_store_create(path, &log, &design, chosen, settings, err);
     ag_sxs_design_free(&design);
     ag_sxs_log_free(&log);
