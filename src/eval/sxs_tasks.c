@@ -192,8 +192,8 @@ static ag_status choose_repeat(choice *c, const ag_sxs_store *store, const progr
                              "SELECT query, 0 FROM task AS t JOIN answer USING(task) WHERE judge = ?1 AND "
                              "kind = 0 AND NOT skipped "
                              "AND query NOT IN (SELECT query FROM task WHERE judge = ?1 AND kind = 1) AND "
-                             "(SELECT count(*) FROM task "
-                             "AS later WHERE later.judge = ?1 AND later.task > t.task) >= ?2",
+                             "t.task <= (SELECT task FROM "
+                             "task WHERE judge = ?1 ORDER BY task DESC LIMIT 1 OFFSET ?2)",
                              "ii", p->judge, (sqlite3_int64)(any ? 1 : REPEAT_GAP)));
     ag_status status = first_of(&c->query, store, s, WHICH, p->judge, err);
     sqlite3_finalize(s);

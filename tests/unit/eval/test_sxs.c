@@ -113,6 +113,10 @@ static void test_half_width(void **state)
     assert_near(ag_sxs_half_width(&d, 0.7, 2), 1.959963984540054 * 0.7 * differ * sqrt((1 - f) / 80), 1e-12);
     assert_near(d.traffic_same / d.traffic, 1 - differ, 1e-12);
     ag_sxs_design_free(&d);
+    design_of(&d, units, N, 1,
+              150); /* three quarters of what differs: now the judges are what is uncertain */
+    assert_near(ag_sxs_half_width(&d, 1, 2), 1.959963984540054 * differ * sqrt(0.5 / 150), 1e-12);
+    ag_sxs_design_free(&d);
     make_units(units, N, 3, false);
     ag_sxs_design_bounds(&least, &most, units, N, 3);
     assert_int_equal(most, 200);
@@ -273,6 +277,12 @@ static void test_by_hand(void **state)
     assert_near(json_number_value(json_object_get(json_array_get(worst, 0), "lost")), 20 * 0.75 / 100, 1e-12);
     assert_string_equal(
         json_string_value(json_array_get(json_object_get(json_array_get(worst, 0), "comments"), 0)), "worse");
+    add_answer(f, 2, 0, AG_SXS_REPEAT, false, -2); /* repeats are for agreement alone */
+    json_t *repeated = report_of(f, 200);
+    assert_true(json_equal(json_object_get(json, "all"), json_object_get(repeated, "all")));
+    assert_true(json_equal(json_object_get(json, "differ"), json_object_get(repeated, "differ")));
+    assert_near(value_of(repeated, "agreement", "self", "share"), 0, 0);
+    json_decref(repeated);
     double low = real_at(json, "all", "preference", "net", "low"),
            high = real_at(json, "all", "preference", "net", "high");
     assert_true(low < -0.05 && -0.05 < high);
