@@ -1,7 +1,7 @@
 #!/bin/sh
 # test_sxs.sh: `agrl sxs`: a study from plan to report: what it prints, hostile files, two judges at once with the server killed under
 # them, nothing that names a system on the wire, and (where there is one) a real browser.
-# shellcheck source=tests/e2e/lib.sh
+# shellcheck source=tests/e2e/lib.sh disable=SC2086,SC2317 # $inputs are words; functions are called by run
 . "$(dirname "$0")/lib.sh"
 PYTHON=$(command -v python3 || true)
 sxs() { "$AGRL" sxs "$@"; }
@@ -29,7 +29,6 @@ awk 'BEGIN {
 inputs="--queries log.jsonl --old zebra.jsonl --new quagga.run --k 2"
 
 t "what a study would tell"
-# shellcheck disable=SC2086 # words
 run 0 sxs plan $inputs --precision 0.2
 prints '^90 queries; the top 2 are equal for 30 of them'
 prints '<- wanted'
@@ -58,7 +57,6 @@ t "files that are none"
 bad() { # FILE TEXT SAYS: with this text in place of the file
     mv "$1" keep
     printf '%b' "$2" > "$1"
-    # shellcheck disable=SC2086
     run 1 sxs create no.db $inputs --catalogue items.jsonl --gold gold.jsonl --n 40
     says "$3"
     absent no.db
@@ -206,14 +204,19 @@ wait $server
 is $? 0
 server=
 
-t "two judges at once, the server killed under them: nothing is lost"
+t "judges at once, the server and one of them killed: nothing is lost"
 serve
-for judge in ann bob careless; do
-    "$PYTHON" "$SRC/tests/e2e/sxs_client.py" 127.0.0.1:"$port" "$(secret $judge)" $judge wire-$judge acked-$judge > client-$judge 2>&1 &
-    eval "client_$judge=\$!"
-done
+begin() { # JUDGE
+    "$PYTHON" "$SRC/tests/e2e/sxs_client.py" 127.0.0.1:"$port" "$(secret "$1")" "$1" "wire-$1" "acked-$1" > "client-$1" 2>&1 &
+    eval "client_$1=\$!"
+}
+for judge in ann bob careless; do begin $judge; done
 for i in 1 2 3 4 5; do
     sleep 0.4
+    if [ $i -eq 2 ]; then # it takes its place again
+        kill -9 $client_bob 2> /dev/null && wait $client_bob 2> /dev/null
+        begin bob
+    fi
     kill -9 $server
     wait $server 2> /dev/null
     serve
