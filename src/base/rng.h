@@ -18,7 +18,8 @@ typedef enum ag_purpose {
     AG_RNG_BOOTSTRAP, /* intervals and tests                         */
     AG_RNG_REPLAY,    /* guided replay                               */
     AG_RNG_CHECK,     /* sampled checks (rules check, self tests)    */
-    AG_RNG_TEST       /* unit tests                                  */
+    AG_RNG_TEST,      /* unit tests                                  */
+    AG_RNG_SXS        /* side-by-side studies                        */
 } ag_purpose;
 
 typedef struct ag_rng {

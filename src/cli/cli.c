@@ -35,6 +35,7 @@ const ag_command ag_commands[] = {
      "Train and judge"},
     {"interleave", "which of two rankings shoppers prefer, from interleaved clicks", ag_cmd_interleave,
      "Train and judge"},
+    {"sxs", "which of two rankings people prefer, side by side and blinded", ag_cmd_sxs, "Train and judge"},
     {"judge", "judge pairs: tier, probabilities, reasons", ag_cmd_judge, "Train and judge"},
     {"export", "judgements or gold as the lists that search tools read", ag_cmd_export, "Train and judge"},
     {"report", "write a run's page", ag_cmd_report, "Train and judge"},
