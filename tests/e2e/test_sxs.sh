@@ -237,7 +237,8 @@ one = lambda sql: db.execute(sql).fetchone()[0]
 acked = {int(line) for line in open("acked")}
 stored = {row[0] for row in db.execute("SELECT task FROM answer")}
 assert acked <= stored, ("lost", acked - stored)
-assert len(stored) <= len(acked) + 2, ("more than was acknowledged, the two by hand apart", stored - acked)
+# a kill may come between storing and saying so: of the server with three clients, or of a client; two answers were given by hand
+assert len(stored) <= len(acked) + 2 + 5 * 3 + 1, ("more than was acknowledged", stored - acked)
 assert one("PRAGMA integrity_check") == "ok"
 # each judged query has ratings of all its items
 assert one("SELECT count(*) FROM answer JOIN task USING(task) WHERE NOT skipped AND (SELECT count(*) FROM rating WHERE rating.task = answer.task) != (SELECT count(DISTINCT item) FROM list WHERE list.query = task.query)") == 0
