@@ -1,15 +1,17 @@
 /* bench_engine.c: how fast the engine is against the matrix products that it cannot do without.
  *
- * For the shape of SmolLM2-135M (random weights) it measures, in one run on the cpu device: the rate of the library's products at
- * the model's own shapes; a training step and a prefill of `rows` tokens without sharing; decoding of 32 samples below a
- * shared prompt of 600 tokens. Each line prints model FLOP/s counted over unique tokens (2 per weight and token, 6 in training,
+ * For the shape of SmolLM2-135M (random weights) it measures, in one run on one device: the rate of the library's products at
+ * the model's own shapes; a training step and a prefill of `rows` tokens without sharing, in sequences of so many; decoding of samples below
+ * prompts of 600 tokens. Each line prints model FLOP/s counted over unique tokens (2 per weight and token, 6 in training,
  * attention not counted) and its share of the products' rate.
  *
- * usage: bench_engine [rows [threads [fp32|bf16]]]
+ * usage: bench_engine [-d cpu|cuda] [-l TOKENS_A_SEQUENCE] [-p PROMPTS] [-s SAMPLES_A_PROMPT] [-h] [rows [threads [fp32|bf16]]]
+ * Defaults: cpu, 256, 1, 32, 2048 rows. -h: every token is trained, not the last tenth of a sequence.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rng.h"
@@ -63,6 +65,7 @@ static double product_rate(ag_device *d, ag_dtype type, const ag_config *c, int6
                 flops += 2.0 * (double)m * (double)shapes[s][0] * (double)shapes[s][1];
             }
         }
+        must(d->sync(d, &err));
         double rate = flops / (ag_clock() - start);
         if (rate > best) best = rate;
     }
@@ -78,23 +81,31 @@ static void line(const char *what, double flops, double tokens, double seconds, 
            flops / seconds / 1e9, 100 * flops / seconds / rate, rate / 1e9);
 }
 
-/* Sequences of 256 random tokens each, nothing shared; the last tenth of each is trained. */
+static struct {
+    const char *device;
+    int32_t length, prompts, samples;
+    bool every; /* token is trained */
+} choice = {"cpu", 256, 1, 32, false};
+
+/* Sequences of random tokens, nothing shared. */
 static void make_forest(ag_forest *f, int32_t rows, int vocab)
 {
     ag_forest_builder b = {0};
     ag_rng r = ag_rng_at(1, AG_RNG_TEST, 0, 0, 0, 0);
-    int32_t tokens[257];
-    uint8_t wanted[257];
+    int32_t n = choice.length, *tokens = ag_calloc((size_t)n + 1, sizeof *tokens);
+    uint8_t *wanted = ag_calloc((size_t)n + 1, 1);
     ag_forest_begin(&b);
-    for (int32_t made = 0; made + 256 <= rows; made += 256) {
-        for (int i = 0; i < 257; i++) {
+    for (int32_t made = 0; made + n <= rows; made += n) {
+        for (int32_t i = 0; i <= n; i++) {
             tokens[i] = (int32_t)ag_rng_below(&r, (uint32_t)vocab);
-            wanted[i] = i > 230;
+            wanted[i] = i > 0 && (choice.every || i > n - n / 10);
         }
-        must(ag_forest_add(&b, tokens, 257, wanted, 0, true, 0, &err));
+        must(ag_forest_add(&b, tokens, n + 1, wanted, 0, true, 0, &err));
     }
     must(ag_forest_finish(f, &b, &err));
     ag_forest_builder_free(&b);
+    ag_free(tokens);
+    ag_free(wanted);
 }
 
 static void bench_training(ag_model *m, int32_t rows, double rate)
@@ -113,6 +124,7 @@ static void bench_training(ag_model *m, int32_t rows, double rate)
         double middle = ag_clock();
         for (int32_t i = 0; i < f.target_count; i++) values[i] = -1e-6;
         must(ag_pass_backward(pass, values, &err));
+        must(m->device->sync(m->device, &err));
         double end = ag_clock();
         if (middle - start < forward) forward = middle - start;
         if (end - start < step) step = end - start;
@@ -126,53 +138,75 @@ static void bench_training(ag_model *m, int32_t rows, double rate)
 
 static void bench_decode(ag_model *m, double rate)
 {
-    enum { SAMPLES = 32, PROMPT = 600, STEPS = 24 };
+    enum { PROMPT = 600, STEPS = 24 };
     ag_session *s;
-    int32_t prompt[PROMPT], node, children[SAMPLES], id[SAMPLES];
-    double uniform[SAMPLES] = {0}, logprob[SAMPLES], best = 1e9;
-    ag_run runs[SAMPLES];
-    for (int i = 0; i < PROMPT; i++) prompt[i] = i * 7 % m->config.vocab;
-    must(ag_session_create(&s, m, PROMPT + SAMPLES * (STEPS + 1), 1024, &err));
-    must(ag_session_node(s, -1, PROMPT, &node, &err));
-    must(ag_session_run(s, &(ag_run){node, prompt, PROMPT, 0}, 1, NULL, &err));
-    for (int i = 0; i < SAMPLES; i++) {
-        must(ag_session_node(s, node, STEPS + 1, &children[i], &err));
-        id[i] = i;
+    size_t n = (size_t)choice.prompts * (size_t)choice.samples;
+    int32_t prompt[PROMPT], node, *children = ag_calloc(n, sizeof *children), *id = ag_calloc(n, sizeof *id);
+    double *uniform = ag_calloc(n, sizeof *uniform), *logprob = ag_calloc(n, sizeof *logprob), best = 1e9;
+    ag_run *runs = ag_calloc(n, sizeof *runs);
+    char what[64];
+    must(ag_session_create(&s, m, choice.prompts * PROMPT + (int32_t)n * (STEPS + 1), 1024, &err));
+    for (int32_t p = 0; p < choice.prompts; p++) {
+        for (int i = 0; i < PROMPT; i++) prompt[i] = (i * 7 + p * 13) % m->config.vocab;
+        must(ag_session_node(s, -1, PROMPT, &node, &err));
+        must(ag_session_run(s, &(ag_run){node, prompt, PROMPT, 0}, 1, NULL, &err));
+        for (size_t i = (size_t)p * (size_t)choice.samples; i < ((size_t)p + 1) * (size_t)choice.samples;
+             i++) {
+            must(ag_session_node(s, node, STEPS + 1, &children[i], &err));
+            id[i] = (int32_t)i;
+        }
     }
     for (int step = 0; step < STEPS; step++) {
         double start = ag_clock();
-        for (int i = 0; i < SAMPLES; i++) runs[i] = (ag_run){children[i], &id[i], 1, 1};
-        must(ag_session_run(s, runs, SAMPLES, NULL, &err));
-        for (int i = 0; i < SAMPLES; i++) uniform[i] = (i + 0.5) / SAMPLES;
+        for (size_t i = 0; i < n; i++) runs[i] = (ag_run){children[i], &id[i], 1, 1};
+        must(ag_session_run(s, runs, (int32_t)n, NULL, &err));
+        for (size_t i = 0; i < n; i++) uniform[i] = ((double)i + 0.5) / (double)n;
         must(ag_session_sample(s, &(ag_draw){.temperature = 1, .top_p = 1, .uniform = uniform}, id, logprob,
                                &err));
         double seconds = ag_clock() - start;
         if (seconds < best) best = seconds;
     }
-    double flops = 2.0 * SAMPLES *
+    double flops = 2.0 * (double)n *
                    (weights_of_layers(&m->config) + (double)m->config.vocab * m->config.width);
-    line("decode, 32 samples below 600", flops, SAMPLES, best, rate);
+    snprintf(what, sizeof what, "decode, %zu samples below %d x 600", n, choice.prompts);
+    line(what, flops, (double)n, best, rate);
+    void *all[] = {children, id, uniform, logprob, runs};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) ag_free(all[i]);
     ag_session_free(s);
 }
 
 int main(int argc, char **argv)
 {
-    int32_t rows = argc > 1 ? atoi(argv[1]) : 2048;
-    if (rows < 1) {
-        fprintf(stderr, "usage: bench_engine [ROWS [THREADS [fp32|bf16]]]\n");
+    int option;
+    bool known = true;
+    while ((option = getopt(argc, argv, "d:l:p:s:h")) != -1) {
+        if (option == 'd') choice.device = optarg;
+        if (option == 'l') choice.length = atoi(optarg);
+        if (option == 'p') choice.prompts = atoi(optarg);
+        if (option == 's') choice.samples = atoi(optarg);
+        if (option == 'h') choice.every = true;
+        if (option == '?') known = false;
+    }
+    argc -= optind, argv += optind;
+    int32_t rows = argc > 0 ? atoi(argv[0]) : 2048;
+    if (!known || rows < choice.length || choice.length < 1 || choice.prompts < 1 || choice.samples < 1) {
+        fprintf(stderr, "usage: bench_engine [-d DEVICE] [-l TOKENS] [-p PROMPTS] [-s SAMPLES] [-h] [ROWS "
+                        "[THREADS [fp32|bf16]]]\n");
         return 2;
     }
     ag_device *d;
     ag_model *m;
     char text[128];
-    must(ag_device_open(&d, "cpu", argc > 2 ? atoi(argv[2]) : 0, &err));
-    ag_dtype type = argc > 3 && strcmp(argv[3], "bf16") == 0 ? AG_BF16 : AG_F32;
+    must(ag_device_open(&d, choice.device, argc > 1 ? atoi(argv[1]) : 0, &err));
+    ag_dtype type = argc > 2 && strcmp(argv[2], "bf16") == 0 ? AG_BF16 : AG_F32;
     must(ag_model_create(&m, &smollm2, d, &(ag_model_options){.type = type, .train = true}, &err));
     must(ag_model_randomize(m, 1, &err));
     ag_device_cpu_describe(text, sizeof text);
-    printf("SmolLM2-135M shape, %s, %s\n", ag_dtype_name(type), text);
-    double large = product_rate(d, type, &smollm2, rows), small = product_rate(d, type, &smollm2, 32);
-    printf("products at %d rows %.1f GFLOP/s, at 32 rows %.1f GFLOP/s\n", rows, large / 1e9, small / 1e9);
+    int32_t live = choice.prompts * choice.samples;
+    printf("SmolLM2-135M shape, %s, %s, %s\n", ag_dtype_name(type), choice.device, text);
+    double large = product_rate(d, type, &smollm2, rows), small = product_rate(d, type, &smollm2, live);
+    printf("products at %d rows %.1f GFLOP/s, at %d rows %.1f GFLOP/s\n", rows, large / 1e9, live,
+           small / 1e9);
     bench_training(m, rows, large);
     bench_decode(m, small);
     ag_model_free(m);

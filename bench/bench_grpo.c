@@ -1,4 +1,4 @@
-/* bench_grpo.c: how long one step of GRPO takes: 2 prompts of 600 tokens, the first 500 of both the same, 8 answers each of 80 free
+/* bench_grpo.c: how long one step of GRPO takes: 2 prompts (or -n) of 600 tokens, the first 500 of all the same, 8 answers each of 80 free
  * tokens (no end token, no grammar), beta 0, one pass, AdamW with the gradient's norm clipped at 1.
  *
  * It is the step of train/policy.c without texts: sampling by ag_generate, forests, forward and backward by ag_passages_run, the loss by
@@ -7,7 +7,8 @@
  * Where the time goes is told by operation of the device (op_clock.h), means over the steps that count.
  * grpo.sh runs this beside grpo_trl.py, the same step in TRL.
  *
- * usage: bench_grpo [MODEL [threads [fp32|bf16 [steps]]]]
+ * usage: bench_grpo [-d cpu|cuda] [-n PROMPTS] [-w] [MODEL [threads [fp32|bf16 [steps]]]]
+ * -w: wait for each operation, so that a card's are told apart (op_clock.h); the whole takes longer then.
  * MODEL: a folder, a GGUF file or a name of `agrl pull` (default smollm2-135m); `random`: SmolLM2-135M's shape with random weights.
  */
 #include <math.h>
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rng.h"
@@ -26,9 +28,17 @@
 #include "train/loss.h"
 #include "train/passage.h"
 
-enum { PROMPTS = 2, GROUP = 8, ANSWERS = PROMPTS * GROUP, PROMPT = 600, SHARED = 500, ANSWER = 80 };
-enum { ROLLOUT, UPDATE, OTHER };                         /* phases of op_clock.h */
-enum { ROWS = 2048, SLOTS = 2048, SESSION_ROWS = 1024 }; /* all answers fit one forest */
+enum { GROUP = 8, PROMPT = 600, SHARED = 500, ANSWER = 80, MOST_PROMPTS = 512 };
+enum { ROLLOUT, UPDATE, OTHER }; /* phases of op_clock.h */
+enum { SESSION_ROWS = 1024 };
+
+static size_t PROMPTS = 2, ANSWERS; /* of a step */
+
+/* Tokens of a step's forest, all answers in it. */
+static int32_t rows_of_step(void)
+{
+    return SHARED + (int32_t)PROMPTS * (PROMPT - SHARED) + (int32_t)ANSWERS * (ANSWER + 1) + 64;
+}
 
 /* Seconds. */
 typedef struct timing {
@@ -41,12 +51,11 @@ typedef struct bench {
     ag_settings settings;
     ag_session *session;
     ag_step_result result;
-    int32_t prompt[PROMPTS][PROMPT];
-    int32_t tokens[ANSWERS][PROMPT + ANSWER];
+    int32_t (*prompt)[PROMPT];
+    int32_t (*tokens)[PROMPT + ANSWER];
     uint8_t wanted[PROMPT + ANSWER];
-    ag_passage passages[ANSWERS];
-    double logprob[ANSWERS][ANSWER], entropy[ANSWERS][ANSWER], slope[ANSWERS][ANSWER];
-    double sampled[ANSWERS][ANSWER], advantage[ANSWERS];
+    ag_passage *passages;
+    double (*logprob)[ANSWER], (*entropy)[ANSWER], (*slope)[ANSWER], (*sampled)[ANSWER], *advantage;
     ag_loss_sums sums;
     double looked;   /* when the log-probabilities stood */
     double mismatch; /* largest difference between log-probabilities at sampling and in training */
@@ -88,7 +97,7 @@ static double peak_mib(void)
 
 static ag_generated *sample(bench *b, int32_t tokens, uint64_t step)
 {
-    ag_generate_prompt prompts[PROMPTS];
+    ag_generate_prompt prompts[MOST_PROMPTS];
     ag_generated *made;
     for (size_t p = 0; p < PROMPTS; p++)
         prompts[p] = (ag_generate_prompt){b->prompt[p], PROMPT, GROUP, step * PROMPTS + p};
@@ -103,7 +112,7 @@ static void set_advantages(bench *b, uint64_t step)
 {
     const ag_advantage_options o = {.norm = AG_NORM_STD, .sd_floor = 0.2, .wrong_cap = 0.5, .clamp = 2};
     ag_rng r = ag_rng_at(2, AG_RNG_TEST, step, 0, 0, 0);
-    for (int p = 0; p < PROMPTS; p++) {
+    for (size_t p = 0; p < PROMPTS; p++) {
         double reward[GROUP];
         bool right[GROUP];
         for (int i = 0; i < GROUP; i++) {
@@ -133,7 +142,7 @@ static ag_status set_slopes(void *user, size_t from, size_t to, ag_error *why)
                                              .advantage = advantage,
                                              .now = b->logprob[i],
                                              .old = b->logprob[i],
-                                             .coefficient = 1.0 / (ANSWERS * ANSWER)},
+                                             .coefficient = 1.0 / (double)(ANSWERS * ANSWER)},
                          b->slope[i], &b->sums);
     }
     return AG_OK;
@@ -187,7 +196,7 @@ static void print_step(const char *what, const timing *t)
     printf("%-8s %6.2f s: rollout %.2f (prefill %.2f, decode %.0f tokens/s), update %.2f (forward %.2f, "
            "backward "
            "%.2f, optimizer %.2f)\n",
-           what, t->total, t->rollout, t->prefill, ANSWERS * (ANSWER - 1) / (t->rollout - t->prefill),
+           what, t->total, t->rollout, t->prefill, (double)ANSWERS * (ANSWER - 1) / (t->rollout - t->prefill),
            t->total - t->rollout, t->forward, t->backward, t->optimizer);
     fflush(stdout);
 }
@@ -198,11 +207,11 @@ static int by_total(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static void open_model(bench *b, const char *name, int threads, const char *type_name)
+static void open_model(bench *b, const char *device, const char *name, int threads, const char *type_name)
 {
     ag_trainer *t = &b->t;
     ag_dtype type;
-    must(ag_device_open(&t->device, "cpu", threads, &err));
+    must(ag_device_open(&t->device, device, threads, &err));
     op_clock_start(t->device);
     op_phase = OTHER;
     must(ag_dtype_choose(&type, type_name, t->device, &err));
@@ -213,11 +222,12 @@ static void open_model(bench *b, const char *name, int threads, const char *type
     } else
         must(ag_model_open(&t->opened, name, t->device, &options, &err));
     t->model = t->opened.model;
-    must(ag_session_create(&b->session, t->model, SLOTS, SESSION_ROWS, &err));
-    t->max_rows = t->max_targets = ROWS;
-    b->settings.micro_tokens = ROWS;
+    int32_t rows = rows_of_step();
+    must(ag_session_create(&b->session, t->model, rows, SESSION_ROWS, &err));
+    t->max_rows = t->max_targets = rows;
+    b->settings.micro_tokens = rows;
     t->settings = &b->settings;
-    must(ag_pass_create(&t->pass, t->model, &(ag_pass_options){ROWS, ROWS, true, false}, &err));
+    must(ag_pass_create(&t->pass, t->model, &(ag_pass_options){rows, rows, true, false}, &err));
     must(ag_optimizer_create(&t->optimizer, t->model, &err));
 }
 
@@ -229,12 +239,29 @@ static void close_model(bench *b)
     ag_forest_builder_free(&b->t.builder);
     ag_opened_close(&b->t.opened);
     ag_device_close(b->t.device);
+    void *all[] = {b->prompt,  b->tokens, b->passages, b->logprob,
+                   b->entropy, b->slope,  b->sampled,  b->advantage};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) ag_free(all[i]);
+}
+
+static bool alloc_step(bench *b)
+{
+    b->prompt = ag_calloc(PROMPTS, sizeof *b->prompt);
+    b->tokens = ag_calloc(ANSWERS, sizeof *b->tokens);
+    b->passages = ag_calloc(ANSWERS, sizeof *b->passages);
+    b->logprob = ag_calloc(ANSWERS, sizeof *b->logprob);
+    b->entropy = ag_calloc(ANSWERS, sizeof *b->entropy);
+    b->slope = ag_calloc(ANSWERS, sizeof *b->slope);
+    b->sampled = ag_calloc(ANSWERS, sizeof *b->sampled);
+    b->advantage = ag_calloc(ANSWERS, sizeof *b->advantage);
+    return b->prompt && b->tokens && b->passages && b->logprob && b->entropy && b->slope && b->sampled &&
+           b->advantage;
 }
 
 static void make_prompts(bench *b)
 {
     ag_rng r = ag_rng_at(1, AG_RNG_TEST, 0, 0, 0, 0);
-    for (int p = 0; p < PROMPTS; p++)
+    for (size_t p = 0; p < PROMPTS; p++)
         for (int k = 0; k < PROMPT; k++)
             b->prompt[p][k] = p > 0 && k < SHARED
                                   ? b->prompt[0][k]
@@ -253,21 +280,32 @@ static void make_prompts(bench *b)
 
 int main(int argc, char **argv)
 {
-    const char *name = argc > 1 ? argv[1] : "smollm2-135m", *type = argc > 3 ? argv[3] : "auto";
-    int threads = argc > 2 ? atoi(argv[2]) : 0, steps = argc > 4 ? atoi(argv[4]) : 3;
-    if (argc > 5 || threads < 0 || steps < 1 || name[0] == '-') {
-        fprintf(stderr, "usage: bench_grpo [MODEL [THREADS [fp32|bf16 [STEPS]]]]\n");
+    const char *device = "cpu";
+    int option;
+    while ((option = getopt(argc, argv, "d:n:w")) != -1) {
+        if (option == 'd') device = optarg;
+        if (option == 'n') PROMPTS = (size_t)atoi(optarg);
+        if (option == 'w') op_clock_waits = true;
+        if (option == '?') PROMPTS = 0;
+    }
+    argc -= optind, argv += optind;
+    const char *name = argc > 0 ? argv[0] : "smollm2-135m", *type = argc > 2 ? argv[2] : "auto";
+    int threads = argc > 1 ? atoi(argv[1]) : 0, steps = argc > 3 ? atoi(argv[3]) : 3;
+    if (argc > 4 || threads < 0 || steps < 1 || PROMPTS < 1 || PROMPTS > MOST_PROMPTS) {
+        fprintf(stderr,
+                "usage: bench_grpo [-d DEVICE] [-n PROMPTS] [-w] [MODEL [THREADS [fp32|bf16 [STEPS]]]]\n");
         return 2;
     }
+    ANSWERS = PROMPTS * GROUP;
     char text[128];
     double rollout = 0, update = 0;
     bench *b = ag_calloc(1, sizeof *b);
     timing *took = ag_calloc((size_t)steps, sizeof *took);
-    if (!b || !took) return 1;
-    open_model(b, name, threads, type);
+    if (!b || !took || !alloc_step(b)) return 1;
+    open_model(b, device, name, threads, type);
     make_prompts(b);
     ag_device_cpu_describe(text, sizeof text);
-    printf("agrl: %s, %s, %s\n", name, ag_dtype_name(b->t.model->type), text);
+    printf("agrl: %s, %s, %s, %s\n", name, ag_dtype_name(b->t.model->type), device, text);
     for (int step = 0; step <= steps; step++) {
         timing now = run_step(b, (uint64_t)step);
         print_step(step > 0 ? "step" : "warm-up", &now);
@@ -281,7 +319,7 @@ int main(int argc, char **argv)
     op_clock_print("rollout:", ROLLOUT, rollout, steps);
     op_clock_print("update:", UPDATE, update, steps);
     print_step("median", median);
-    printf("%d answers of %d tokens; %lld rows for %lld tokens; log-probabilities off by %.2g at most\n",
+    printf("%zu answers of %d tokens; %lld rows for %lld tokens; log-probabilities off by %.2g at most\n",
            ANSWERS, ANSWER, (long long)b->result.tokens, (long long)b->result.unshared, b->mismatch);
     printf("result: seconds %.3f rollout %.3f update %.3f cpu %.3f peak_mib %.0f\n", median->total,
            median->rollout, median->total - median->rollout, median->cpu, peak_mib());

@@ -1,6 +1,7 @@
 /* op_clock.h: how long each operation of a device takes: its table is replaced by one that looks at the clock before and after.
  *
- * One device a program. What lies outside of operations (the host's own work) is the caller's time less the sum.
+ * One device a program. Operations of a card run behind the host's back: with op_clock_waits each is waited for, which tells what it takes
+ * and slows the whole. One device a program. What lies outside of operations (the host's own work) is the caller's time less the sum.
  */
 #ifndef AG_BENCH_OP_CLOCK_H
 #define AG_BENCH_OP_CLOCK_H
@@ -25,13 +26,16 @@ static const char *const op_names[OPS] = {
 };
 
 static ag_device op_timed; /* the table as it was */
-static int op_phase;       /* what operations count for, below OP_PHASES */
+static bool op_clock_waits;
+static int op_phase; /* what operations count for, below OP_PHASES */
 static struct {
     double seconds[OPS], product_flops;
 } op_spent[OP_PHASES];
 
-static inline ag_status op_took(int op, double start, ag_status status)
+static inline ag_status op_took(ag_device *d, int op, double start, ag_status status)
 {
+    ag_error ignored = {0};
+    if (op_clock_waits) op_timed.sync(d, &ignored);
     op_spent[op_phase].seconds[op] += ag_clock() - start;
     return status;
 }
@@ -40,7 +44,7 @@ static inline ag_status op_took(int op, double start, ag_status status)
     static inline ag_status op_clock_##op(ag_device *d, const ag_##op##_args *args, ag_error *err)           \
     {                                                                                                        \
         double start = ag_clock();                                                                           \
-        return op_took(OP_##op, start, op_timed.op(d, args, err));                                           \
+        return op_took(d, OP_##op, start, op_timed.op(d, args, err));                                        \
     }
 AG_DEVICE_OPS(OP_WRAP)
 #undef OP_WRAP
@@ -58,6 +62,7 @@ static inline void op_clock_start(ag_device *d)
     AG_DEVICE_OPS(OP_REPLACE)
 #undef OP_REPLACE
     d->matmul = op_clock_product;
+    if (op_clock_waits) d->graph_begin = NULL; /* nothing is recorded: operations come one by one */
 }
 
 static inline void op_clock_reset(void)
