@@ -31,6 +31,7 @@ struct ag_session {
     ag_plan plan;
     void *x, *ids, *positions, *slot_of, *row_index; /* device */
     void *kept_x, *h, *logprob, *lse, *entropy, *first, *token, *uniform;
+    void *drawn, *drawn_host; /* log-probabilities and then tokens of a draw: one download brings both */
     ag_mask_store masks;
     size_t token_cap;
     int32_t *host; /* [4 * max_rows]: ids, positions, slots, wanted rows */
@@ -89,7 +90,8 @@ ag_status ag_session_create(ag_session **session, ag_model *model, int32_t slots
 static void release_kept(ag_session *s)
 {
     ag_device *d = s->model->device;
-    void **all[] = {&s->kept_x, &s->h, &s->lse, &s->entropy, &s->first, &s->masks.of_row, &s->uniform};
+    void **all[] = {&s->kept_x,       &s->h,       &s->lse,  &s->entropy, &s->first,
+                    &s->masks.of_row, &s->uniform, &s->drawn};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         d->release(d, *all[i]);
         *all[i] = NULL;
@@ -117,6 +119,10 @@ static ag_status alloc_kept(ag_session *s, int32_t rows, ag_error *err)
     if (status == AG_OK) status = d->alloc(d, &s->first, (n + 1) * 4, "kept rows", err);
     if (status == AG_OK) status = d->alloc(d, &s->masks.of_row, n * 4, "kept rows", err);
     if (status == AG_OK) status = d->alloc(d, &s->uniform, n * sizeof(double), "kept rows", err);
+    if (status == AG_OK) status = d->alloc(d, &s->drawn, n * (real + sizeof(int32_t)), "kept rows", err);
+    ag_free(s->drawn_host);
+    s->drawn_host = ag_calloc(n, real + sizeof(int32_t));
+    if (status == AG_OK && !s->drawn_host) status = ag_fail_memory(err, "kept rows");
     s->kept_cap = status == AG_OK ? rows : 0;
     return status;
 }
@@ -133,6 +139,7 @@ void ag_session_free(ag_session *s)
     release_kept(s);
     void *all[] = {s->x, s->ids, s->positions, s->slot_of, s->row_index, s->logprob, s->token, s->masks.bits};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) d->release(d, all[i]);
+    ag_free(s->drawn_host);
     ag_free(s->store);
     ag_free(s->host);
     ag_free(s->pieces);
@@ -451,9 +458,8 @@ ag_status ag_session_logprob(ag_session *s, double temperature, const int32_t *f
 ag_status ag_session_sample(ag_session *s, const ag_draw *draw, int32_t *id, double *logprob, ag_error *err)
 {
     ag_device *d = s->model->device;
-    size_t n = (size_t)s->kept;
+    size_t n = (size_t)s->kept, real = ag_dtype_size(d->real);
     if (n == 0) return AG_OK;
-    AG_TRY(reserve_targets(s, n, err));
     AG_TRY(ag_masks_upload(&s->masks, d, draw->masks, s->kept, s->model->config.vocab, err));
     AG_TRY(d->upload(d, s->uniform, draw->uniform, n * sizeof *draw->uniform, err));
     AG_TRY(d->sample(d,
@@ -462,11 +468,14 @@ ag_status ag_session_sample(ag_session *s, const ag_draw *draw, int32_t *id, dou
                                        .top_k = draw->top_k,
                                        .top_p = draw->top_p,
                                        .min_p = draw->min_p,
-                                       .id = s->token,
-                                       .logprob = s->logprob},
+                                       .id = (int32_t *)((char *)s->drawn + n * real),
+                                       .logprob = s->drawn},
                      err));
-    AG_TRY(d->download(d, id, s->token, n * sizeof *id, err));
-    return ag_device_get(d, logprob, s->logprob, n, err);
+    AG_TRY(d->download(d, s->drawn_host, s->drawn, n * (real + sizeof *id), err));
+    memcpy(id, (char *)s->drawn_host + n * real, n * sizeof *id);
+    for (size_t i = 0; i < n; i++)
+        logprob[i] = d->real == AG_F64 ? ((double *)s->drawn_host)[i] : (double)((float *)s->drawn_host)[i];
+    return AG_OK;
 }
 
 /* The rows of a forest that have targets are wanted; wanting whole segments would keep far more. A segment is cut into runs at

@@ -88,6 +88,20 @@ static inline unsigned ag_cuda_grid(int64_t n)
     for (int64_t i = blockIdx.x * (int64_t)blockDim.x + threadIdx.x; i < (n);                                \
          i += (int64_t)gridDim.x * blockDim.x)
 
+/* Row and column of element `at` of rows of `width`. Divisions of 64 bits take longer than what is computed here, so that one of 32 bits is
+ * used where it does. */
+static __device__ inline void ag_cuda_place(int64_t at, int64_t width, int64_t *row, int64_t *column)
+{
+    if (at <= UINT32_MAX && width <= UINT32_MAX) {
+        uint32_t i = (uint32_t)at / (uint32_t)width;
+        *row = i;
+        *column = (uint32_t)at - i * (uint32_t)width;
+    } else {
+        *row = at / width;
+        *column = at - *row * width;
+    }
+}
+
 /* A real or a bf16 at index i. */
 static __device__ inline float ag_load(const void *p, ag_dtype type, int64_t i)
 {

@@ -13,7 +13,8 @@ static __global__ void embed(ag_embed_args x, int32_t *fault)
 {
     AG_CUDA_EACH(at, x.rows * x.width)
     {
-        int64_t i = at / x.width, j = at % x.width;
+        int64_t i, j;
+        ag_cuda_place(at, x.width, &i, &j);
         int32_t id = x.ids[i];
         bool known = id >= 0 && id < x.vocab;
         if (!known && j == 0) *fault = id < 0 ? id : id + 1;
@@ -74,7 +75,9 @@ static __global__ void move_rows(ag_rows_args x)
     bool gather = x.kind == AG_ROWS_GATHER;
     AG_CUDA_EACH(at, x.rows * x.width)
     {
-        int64_t i = at / x.width, j = at % x.width, other = x.index[i];
+        int64_t i, j;
+        ag_cuda_place(at, x.width, &i, &j);
+        int64_t other = x.index[i];
         ag_store(x.dst, x.dst_type, (gather ? i : other) * x.dst_ld + j,
                  ag_load(x.src, x.src_type, (gather ? other : i) * x.src_ld + j));
     }
@@ -213,7 +216,9 @@ static __global__ void rope(ag_rope_args x)
     int64_t half = x.head_dim / 2;
     AG_CUDA_EACH(at, x.rows * x.heads * half)
     {
-        int64_t j = at % half, h = at / half % x.heads, i = at / half / x.heads;
+        int64_t i, h, j, pair;
+        ag_cuda_place(at, half, &pair, &j);
+        ag_cuda_place(pair, x.heads, &i, &h);
         const float *table = (const float *)x.table + x.positions[i] * x.head_dim;
         float *v = (float *)x.x + i * x.ld + h * x.head_dim + j;
         float a = v[0], b = v[half], cosine = table[j], sine = x.inverse ? -table[j + half] : table[j + half];
@@ -234,7 +239,8 @@ static __global__ void swiglu(ag_swiglu_args x)
 {
     AG_CUDA_EACH(at, x.rows * x.width)
     {
-        int64_t i = at / x.width, j = at % x.width;
+        int64_t i, j;
+        ag_cuda_place(at, x.width, &i, &j);
         const float *gate = (const float *)x.gate_up + i * 2 * x.width + j;
         ag_store(x.out, x.out_type, at, gate[0] / (1 + expf(-gate[0])) * gate[x.width]);
     }
@@ -251,7 +257,9 @@ static __global__ void swiglu_grad(ag_swiglu_grad_args x)
 {
     AG_CUDA_EACH(at, x.rows * x.width)
     {
-        int64_t i = at / x.width, to = i * 2 * x.width + at % x.width;
+        int64_t i, j;
+        ag_cuda_place(at, x.width, &i, &j);
+        int64_t to = i * 2 * x.width + j;
         float gate = ((const float *)x.gate_up)[to], up = ((const float *)x.gate_up)[to + x.width],
               dy = ((const float *)x.dout)[at], s = 1 / (1 + expf(-gate));
         ag_store(x.dgate_up, x.type, to, dy * up * s * (1 + gate * (1 - s)));
@@ -270,7 +278,8 @@ static __global__ void bias(ag_bias_args x)
 {
     AG_CUDA_EACH(at, x.rows * x.width)
     {
-        int64_t i = at / x.width, j = at % x.width;
+        int64_t i, j;
+        ag_cuda_place(at, x.width, &i, &j);
         ((float *)x.x)[i * x.ld + j] += ((const float *)x.bias)[j];
     }
 }
