@@ -1,0 +1,632 @@
+/* http.c: the life of connections and requests: see http.h.
+ *
+ * libmicrohttpd reads, parses and writes; it has no time limits here, because its own count a slow trickle as activity and run on
+ * while a handler works. A reaper thread looks at the list of connections instead and cuts off those that are late.
+ */
+#include "serve/http_parts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+enum {
+    STACK_BYTES = 1 << 20,
+    SWALLOW_BYTES =
+        64 << 20, /* a body that is refused is still read up to here, so that the client reads the answer */
+    ID_MAX = 128
+};
+static const double LAST_CALL =
+    1; /* seconds that an idle connection may still send a request after the stop */
+
+/* A request from its first line to the end of its answer. */
+typedef struct exchange {
+    ag_http *http;
+    ag_http_link *link;
+    struct MHD_Connection *mhd;
+    char *target; /* as sent, still encoded */
+    double start;
+    bool begun; /* its headers are there */
+    const ag_http_route *route;
+    const char *rest;
+    ag_str body;
+    size_t declared, held; /* bytes: Content-Length; our part of body_held */
+    ag_http_response response;
+    bool refused; /* response is the answer, whatever the body says */
+    int status;
+    size_t bytes_out;
+    char method[16], id[ID_MAX + 1], peer[64], *path;
+    ag_http_pair *query, *headers;
+    size_t query_count, query_cap, header_count, header_cap;
+    bool bad_text, out_of_memory;
+} exchange;
+
+/* --- the list of connections -------------------------------------------------------------------------------- */
+
+static void link_state(ag_http *h, ag_http_link *l, ag_http_state state)
+{
+    pthread_mutex_lock(&h->lock);
+    l->state = state;
+    l->since = ag_clock();
+    pthread_mutex_unlock(&h->lock);
+}
+
+static void on_connection(void *user, struct MHD_Connection *mhd, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    ag_http *h = user;
+    ag_http_link *l = *context;
+    pthread_mutex_lock(&h->lock);
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd,
+                                                                       MHD_CONNECTION_INFO_CONNECTION_FD);
+        *context = l = ag_calloc(1, sizeof *l);
+        if (l) {
+            *l = (ag_http_link){.next = h->links, .fd = info ? info->connect_fd : -1, .since = ag_clock()};
+            if (h->links) h->links->prev = l;
+            h->links = l;
+            h->link_count++;
+        }
+    } else if (l) {
+        if (l->prev)
+            l->prev->next = l->next;
+        else
+            h->links = l->next;
+        if (l->next) l->next->prev = l->prev;
+        h->link_count--;
+        *context = NULL;
+        ag_free(l);
+    }
+    pthread_mutex_unlock(&h->lock);
+}
+
+static void say_late(int fd)
+{
+    static const char body[] = "{\"error\":{\"message\":\"the request took too long to arrive\",\"type\":"
+                               "\"invalid_request_error\",\"param\":null,\"code\":\"late\"}}\n";
+    char text[512];
+    int n = snprintf(text, sizeof text,
+                     "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: application/json\r\n"
+                     "X-Content-Type-Options: nosniff\r\nContent-Length: %zu\r\n\r\n%s",
+                     sizeof body - 1, body);
+    ssize_t ignored = send(fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)ignored;
+}
+
+/* Nothing of a request is on its way to us. */
+static bool silent(const ag_http_link *l)
+{
+    int pending = 0;
+    return l->state == AG_HTTP_IDLE && (ioctl(l->fd, FIONREAD, &pending) != 0 || pending == 0);
+}
+
+/* Cuts off what is late. Under the lock a descriptor cannot be closed and given to another. */
+static void reap(ag_http *h, double now, double stop_since)
+{
+    const double limits[] = {h->options.idle_seconds, h->options.read_seconds, 0, h->options.write_seconds};
+    pthread_mutex_lock(&h->lock);
+    for (ag_http_link *l = h->links; l; l = l->next) {
+        double limit = limits[l->state], since = l->since;
+        if (stop_since > 0 && l->state == AG_HTTP_IDLE) {
+            limit = LAST_CALL;
+            if (since < stop_since) since = stop_since;
+            if (!silent(l)) continue;
+        }
+        if (l->cut || limit <= 0 || now - since < limit) continue;
+        if (l->state == AG_HTTP_READING) say_late(l->fd);
+        l->cut = true;
+        shutdown(l->fd, SHUT_RDWR);
+    }
+    pthread_mutex_unlock(&h->lock);
+}
+
+static void *reaper_main(void *user)
+{
+    ag_http *h = user;
+    bool stop = false;
+    while (!stop) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += 200000000;
+        if (until.tv_nsec >= 1000000000) until.tv_sec++, until.tv_nsec -= 1000000000;
+        pthread_mutex_lock(&h->lock);
+        if (!h->reaper_stop) pthread_cond_timedwait(&h->wake, &h->lock, &until);
+        stop = h->reaper_stop;
+        pthread_mutex_unlock(&h->lock);
+        if (!stop && !atomic_load(&h->stopping)) reap(h, ag_clock(), 0);
+    }
+    return NULL;
+}
+
+int ag_http_connections(ag_http *h)
+{
+    pthread_mutex_lock(&h->lock);
+    int n = h->link_count;
+    pthread_mutex_unlock(&h->lock);
+    return n;
+}
+
+/* --- the log ---------------------------------------------------------------------------------------------------- */
+
+static void log_line(exchange *x, double seconds, bool aborted)
+{
+    char when[40];
+    struct timespec now;
+    struct tm utc;
+    ag_str s = {0};
+    const char *path = x->path ? x->path : "";
+    size_t n = strlen(path);
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &utc);
+    ag_str_addf(&s, "{\"time\":\"%s.%03ldZ\",\"id\":", when, now.tv_nsec / 1000000);
+    ag_json_quote(&s, x->id, strlen(x->id));
+    ag_str_addf(&s, ",\"peer\":\"%s\",\"method\":", x->peer);
+    ag_json_quote(&s, x->method, strlen(x->method));
+    ag_str_add(&s, ",\"path\":");
+    ag_json_quote(&s, path, n < 200 ? n : 200);
+    ag_str_addf(&s, ",\"status\":%d,\"bytes_in\":%zu,\"bytes_out\":%zu,\"ms\":%.1f", x->status, x->body.len,
+                x->bytes_out, 1000 * seconds);
+    if (aborted) ag_str_add(&s, ",\"aborted\":true");
+    if (x->response.note[0]) {
+        ag_str_add(&s, ",\"note\":");
+        ag_json_quote(&s, x->response.note, strlen(x->response.note));
+    }
+    ag_str_add(&s, "}\n");
+    if (!s.failed) {
+        pthread_mutex_lock(&x->http->log_lock);
+        ssize_t ignored = write(x->http->log_fd, s.data, s.len);
+        (void)ignored; /* a full disk must not stop the service */
+        pthread_mutex_unlock(&x->http->log_lock);
+    }
+    ag_str_free(&s);
+}
+
+/* --- one request --------------------------------------------------------------------------------------------------- */
+
+static void exchange_free(exchange *x)
+{
+    atomic_fetch_sub(&x->http->body_held, x->held);
+    ag_str_free(&x->body);
+    ag_str_free(&x->response.text);
+    ag_free(x->query);
+    ag_free(x->headers);
+    ag_free(x->path);
+    ag_free(x->target);
+    ag_free(x);
+}
+
+/* The first line of a request is there. */
+static void *on_target(void *user, const char *target, struct MHD_Connection *mhd)
+{
+    ag_http *h = user;
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    ag_http_link *l = info ? info->socket_context : NULL;
+    exchange *x = l ? ag_calloc(1, sizeof *x) : NULL;
+    if (!x) return NULL;
+    *x = (exchange){.http = h, .link = l, .mhd = mhd, .start = ag_clock(), .rest = ""};
+    x->target = ag_strdup(target);
+    info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    if (info && info->client_addr) ag_http_address_text(info->client_addr, false, x->peer, sizeof x->peer);
+    link_state(h, l, AG_HTTP_READING);
+    return x;
+}
+
+static void on_completed(void *user, struct MHD_Connection *mhd, void **context,
+                         enum MHD_RequestTerminationCode code)
+{
+    ag_http *h = user;
+    exchange *x = *context;
+    (void)mhd;
+    if (!x) return;
+    double seconds = ag_clock() - x->start;
+    bool aborted = code != MHD_REQUEST_TERMINATED_COMPLETED_OK;
+    pthread_mutex_lock(&h->lock);
+    if (x->link->cut && x->link->state == AG_HTTP_READING) {
+        x->status = 408;
+        aborted = false;
+    }
+    x->link->state = AG_HTTP_IDLE;
+    x->link->since = ag_clock();
+    pthread_mutex_unlock(&h->lock);
+    if (x->status == 0) x->status = aborted ? 499 : 400; /* it left while sending; the library refused it */
+    if (h->log_fd >= 0 && !(x->route && (x->route->flags & AG_HTTP_QUIET) && x->status < 400))
+        log_line(x, seconds, aborted);
+    if (h->options.observe)
+        h->options.observe(
+            h->options.observe_user,
+            &(ag_http_record){x->route ? x->route->path : "-", x->method, x->status, seconds, aborted});
+    *context = NULL;
+    exchange_free(x);
+}
+
+static enum MHD_Result take_value(void *user, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    exchange *x = user;
+    bool header = kind == MHD_HEADER_KIND;
+    ag_http_pair **list = header ? &x->headers : &x->query;
+    size_t *count = header ? &x->header_count : &x->query_count;
+    if (!value) value = "";
+    if (!ag_utf8_valid(name, strlen(name), NULL) || !ag_utf8_valid(value, strlen(value), NULL))
+        x->bad_text = true;
+    if (!ag_grow(list, header ? &x->header_cap : &x->query_cap, *count + 1, sizeof **list)) {
+        x->out_of_memory = true;
+        return MHD_NO;
+    }
+    (*list)[(*count)++] = (ag_http_pair){name, value};
+    return MHD_YES;
+}
+
+static const char *header_of(exchange *x, const char *name)
+{
+    return ag_http_header(&(ag_http_request){.headers = x->headers, .header_count = x->header_count}, name);
+}
+
+static void choose_id(exchange *x)
+{
+    const char *given = header_of(x, "X-Request-Id");
+    size_t n = given ? strlen(given) : 0;
+    if (n >= 1 && n <= ID_MAX &&
+        strspn(given, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-:") == n)
+        memcpy(x->id, given, n + 1);
+    else
+        snprintf(x->id, sizeof x->id, "%016llx-%llx", x->http->id_salt,
+                 (unsigned long long)atomic_fetch_add(&x->http->next_id, 1));
+}
+
+static void refuse(exchange *x, int status, const char *code, const char *message)
+{
+    if (x->refused) return;
+    x->refused = true;
+    ag_http_fail(&x->response, status, NULL, code, "%s", message);
+}
+
+static size_t body_limit(const exchange *x)
+{
+    return x->route && x->route->body_bytes ? x->route->body_bytes : x->http->options.body_bytes;
+}
+
+/* The checks that need no body, in the order in which a client should hear of them. */
+static void check_head(exchange *x, const char *allow)
+{
+    ag_http *h = x->http;
+    const ag_http_route *r = x->route;
+    const char *length = header_of(x, "Content-Length"), *type = header_of(x, "Content-Type");
+    if (length && ag_number_parse(length, &(double){0})) x->declared = strtoull(length, NULL, 10);
+    if (x->out_of_memory || !x->path || !x->target) refuse(x, 503, NULL, "out of memory");
+    if (x->bad_text || !ag_utf8_valid(x->path, strlen(x->path), NULL))
+        refuse(x, 400, "invalid_utf8", "the request line or a header is not valid UTF-8");
+    if (x->target && strcasestr(x->target, "%00"))
+        refuse(x, 400, "invalid_path", "the request line holds a NUL character");
+    if (!h->token && !ag_http_host_right(header_of(x, "Host"), h->host))
+        refuse(x, 421, "unknown_host",
+               "this server has no token and answers to addresses and localhost only");
+    if (h->token && !(r && (r->flags & AG_HTTP_OPEN)) &&
+        !ag_http_token_right(header_of(x, "Authorization"), h->token)) {
+        refuse(x, 401, "invalid_token", "send the server's token as Authorization: Bearer TOKEN");
+        ag_http_add_header(&x->response, "WWW-Authenticate", "Bearer");
+    }
+    if (!r && *allow) {
+        refuse(x, 405, "method_not_allowed", "this path does not take that method");
+        ag_http_add_header(&x->response, "Allow", allow);
+    }
+    if (!r) refuse(x, 404, "not_found", "there is nothing at this path");
+    if (r && r->accepts && !ag_http_type_right(type ? type : "", r->accepts)) {
+        refuse(x, 415, "unsupported_media_type",
+               "the Content-Type of this request's body is not one it takes");
+        ag_http_add_header(&x->response, "Accept", r->accepts);
+    }
+    if (x->declared > body_limit(x)) refuse(x, 413, "too_large", "the body is larger than this server takes");
+}
+
+static void begin(exchange *x, const char *url, const char *method)
+{
+    char allow[64] = "";
+    x->begun = true;
+    snprintf(x->method, sizeof x->method, "%s", method);
+    x->path = ag_strdup(url);
+    MHD_get_connection_values(x->mhd, MHD_HEADER_KIND, take_value, x);
+    MHD_get_connection_values(x->mhd, MHD_GET_ARGUMENT_KIND, take_value, x);
+    choose_id(x);
+    if (x->path) x->route = ag_http_find_route(x->http->routes, method, x->path, &x->rest, allow);
+    check_head(x, allow);
+}
+
+static void take_body(exchange *x, const char *bytes, size_t n)
+{
+    ag_http *h = x->http;
+    if (x->refused) return;
+    if (x->body.len + n > body_limit(x)) {
+        refuse(x, 413, "too_large", "the body is larger than this server takes");
+    } else if (atomic_fetch_add(&h->body_held, n) + n > h->options.body_total) {
+        atomic_fetch_sub(&h->body_held, n);
+        refuse(x, 503, "busy", "the server holds as many request bodies as it may; try again");
+        ag_http_add_header(&x->response, "Retry-After", "1");
+    } else {
+        x->held += n;
+        ag_str_addn(&x->body, bytes, n);
+        if (x->body.failed) refuse(x, 503, NULL, "out of memory");
+    }
+}
+
+static void safety_headers(const exchange *x, struct MHD_Response *answer)
+{
+    const struct {
+        const char *name, *value;
+    } rows[] = {
+        {"Content-Security-Policy", x->http->policy},
+        {"X-Content-Type-Options", "nosniff"},
+        {"Referrer-Policy", "no-referrer"},
+        {"Cross-Origin-Opener-Policy", "same-origin"},
+        {"Cross-Origin-Resource-Policy", "same-origin"},
+        {"X-Frame-Options", "DENY"},
+        {"X-Request-Id", x->id},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        MHD_add_response_header(answer, rows[i].name, rows[i].value);
+}
+
+/* Queues the answer that x->response holds. */
+static enum MHD_Result answer(exchange *x)
+{
+    ag_http_response *r = &x->response;
+    struct MHD_Response *m;
+    bool cached = false;
+    if (!r->fixed && r->text.failed) ag_http_fail(r, 503, NULL, NULL, "out of memory");
+    x->status = r->status ? r->status : 200;
+    if (r->fixed) {
+        x->bytes_out = r->fixed_len;
+        m = MHD_create_response_from_buffer(r->fixed_len, (void *)(uintptr_t)r->fixed,
+                                            MHD_RESPMEM_PERSISTENT);
+    } else {
+        x->bytes_out = r->text.len;
+        m = MHD_create_response_from_buffer(r->text.len, (void *)(uintptr_t)ag_str_text(&r->text),
+                                            MHD_RESPMEM_PERSISTENT); /* the exchange outlives it */
+    }
+    if (!m) return MHD_NO;
+    MHD_add_response_header(m, "Content-Type", r->content_type ? r->content_type : "application/json");
+    safety_headers(x, m);
+    for (int i = 0; i < r->header_count; i++) {
+        MHD_add_response_header(m, r->headers[i].name, r->headers[i].value);
+        cached = cached || strcasecmp(r->headers[i].name, "Cache-Control") == 0;
+    }
+    if (!cached) MHD_add_response_header(m, "Cache-Control", "no-store");
+    if (atomic_load(&x->http->stopping)) MHD_add_response_header(m, "Connection", "close");
+    link_state(x->http, x->link, AG_HTTP_WRITING);
+    enum MHD_Result result = MHD_queue_response(x->mhd, (unsigned)x->status, m);
+    MHD_destroy_response(m);
+    return result;
+}
+
+static void handle(exchange *x)
+{
+    const char *type = header_of(x, "Content-Type");
+    ag_http_request request = {
+        .method = strcmp(x->method, "HEAD") == 0 ? "GET" : x->method,
+        .path = x->path,
+        .rest = x->rest,
+        .body = ag_str_text(&x->body),
+        .body_len = x->body.len,
+        .content_type = type ? type : "",
+        .query = x->query,
+        .headers = x->headers,
+        .query_count = x->query_count,
+        .header_count = x->header_count,
+        .peer = x->peer,
+        .id = x->id,
+        .start = x->start,
+        .internal = x->link,
+    };
+    link_state(x->http, x->link, AG_HTTP_HANDLING);
+    x->route->handler(x->route->user, &request, &x->response);
+}
+
+/* libmicrohttpd calls it when the headers are there, for each piece of the body, and when all of it is there. */
+static enum MHD_Result on_request(void *user, struct MHD_Connection *mhd, const char *url, const char *method,
+                                  const char *version, const char *piece, size_t *piece_len, void **context)
+{
+    exchange *x = *context;
+    (void)user, (void)mhd, (void)version;
+    if (!x) return MHD_NO; /* no memory for it */
+    if (!x->begun) {
+        begin(x, url, method);
+        /* A client that waits for leave to send, or would send without end, hears at once. */
+        if (x->refused && (x->declared > SWALLOW_BYTES || header_of(x, "Expect"))) return answer(x);
+        return MHD_YES;
+    }
+    if (*piece_len > 0) {
+        take_body(x, piece, *piece_len);
+        *piece_len = 0;
+        return MHD_YES;
+    }
+    if (!x->refused) handle(x);
+    return answer(x);
+}
+
+/* --- start and stop -------------------------------------------------------------------------------------------------- */
+
+static ag_status open_socket(ag_http *h, ag_error *err)
+{
+    struct sockaddr_storage address;
+    socklen_t len;
+    bool loopback;
+    int on = 1;
+    AG_TRY(ag_http_parse_address(h->options.listen, &address, &len, &loopback, err));
+    if (!loopback && !h->token)
+        return ag_fail(
+            err, AG_ERR_USAGE,
+            "refusing to listen on %s without a token: others could reach it; give --token-file, or "
+            "listen on 127.0.0.1 behind a proxy",
+            h->options.listen);
+    h->listen_fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (h->listen_fd < 0) return ag_fail_errno(err, "cannot open a socket for", h->options.listen);
+    setsockopt(h->listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (bind(h->listen_fd, (struct sockaddr *)&address, len) != 0 || listen(h->listen_fd, 511) != 0)
+        return ag_fail_errno(err, "cannot listen on", h->options.listen);
+    if (getsockname(h->listen_fd, (struct sockaddr *)&address, &len) != 0)
+        return ag_fail_errno(err, "cannot listen on", h->options.listen);
+    ag_http_address_text((struct sockaddr *)&address, true, h->address, sizeof h->address);
+    return AG_OK;
+}
+
+static ag_status copy_options(ag_http *h, const ag_http_options *o, ag_error *err)
+{
+    ag_str policy = {0};
+    h->options = *o;
+    if (!o->body_bytes) h->options.body_bytes = 4 << 20;
+    if (!o->body_total) h->options.body_total = 64 << 20;
+    if (!o->header_bytes) h->options.header_bytes = 32 << 10;
+    if (o->connections <= 0) h->options.connections = 256;
+    if (o->idle_seconds <= 0) h->options.idle_seconds = 30;
+    if (o->read_seconds <= 0) h->options.read_seconds = 20;
+    if (o->write_seconds <= 0) h->options.write_seconds = 60;
+    ag_str_addf(&policy,
+                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:%s%s; "
+                "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'",
+                o->images ? " " : "", o->images ? o->images : "");
+    h->policy = ag_str_take(&policy);
+    if (o->token) h->token = ag_strdup(o->token);
+    if (o->host) h->host = ag_strdup(o->host);
+    if (!h->policy || (o->token && !h->token) || (o->host && !h->host)) return ag_fail_memory(err, "server");
+    if (!o->log)
+        h->log_fd = dup(STDERR_FILENO);
+    else if (*o->log && (h->log_fd = open(o->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640)) < 0)
+        return ag_fail_errno(err, "cannot open the log", o->log);
+    return AG_OK;
+}
+
+static void quiet(void *user, const char *format, va_list args)
+{
+    (void)user, (void)format, (void)args;
+}
+
+static ag_status start_daemon(ag_http *h, ag_error *err)
+{
+    h->daemon = MHD_start_daemon(
+        MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC |
+            MHD_USE_ERROR_LOG,
+        0, NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL, MHD_OPTION_LISTEN_SOCKET,
+        h->listen_fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)h->options.connections,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, h->options.header_bytes, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES, MHD_OPTION_URI_LOG_CALLBACK, on_target, h,
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
+        MHD_OPTION_END);
+    return h->daemon ? AG_OK : ag_fail_errno(err, "cannot serve on", h->options.listen);
+}
+
+static ag_status start_reaper(ag_http *h, ag_error *err)
+{
+    int wrong = pthread_create(&h->reaper, NULL, reaper_main, h);
+    h->reaper_runs = wrong == 0;
+    return wrong == 0 ? AG_OK : ag_fail(err, AG_ERR_IO, "cannot start a thread: %s", strerror(wrong));
+}
+
+ag_status ag_http_start(ag_http **http, const ag_http_options *options, const ag_http_route *routes,
+                        ag_error *err)
+{
+    pthread_condattr_t monotonic;
+    ag_http *h = *http = ag_calloc(1, sizeof *h);
+    if (!h) return ag_fail_memory(err, "server");
+    h->listen_fd = h->log_fd = -1;
+    h->routes = routes;
+    pthread_mutex_init(&h->lock, NULL);
+    pthread_mutex_init(&h->log_lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&h->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    if (getrandom(&h->id_salt, sizeof h->id_salt, 0) != (ssize_t)sizeof h->id_salt)
+        h->id_salt = (unsigned long long)(ag_clock() * 1e9);
+    ag_status status = copy_options(h, options, err);
+    if (status == AG_OK) status = open_socket(h, err);
+    if (status == AG_OK) status = start_daemon(h, err);
+    if (status == AG_OK) status = start_reaper(h, err);
+    if (status != AG_OK) {
+        ag_http_stop(h, 0);
+        *http = NULL;
+    }
+    return status;
+}
+
+const char *ag_http_address(const ag_http *h)
+{
+    return h->address;
+}
+
+/* Connections that the system had taken for us before we stopped listening are served as well. False: none is left. */
+static bool take_waiting(ag_http *h, int fd)
+{
+    while (fd >= 0 && ag_http_connections(h) < h->options.connections) {
+        struct sockaddr_storage peer;
+        socklen_t len = sizeof peer;
+        int connection = accept4(fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (connection < 0)
+            return errno != EAGAIN && errno != EWOULDBLOCK && errno != EBADF && errno != EINVAL;
+        MHD_add_connection(h->daemon, connection, (struct sockaddr *)&peer, len);
+    }
+    return fd >= 0;
+}
+
+static int busy(ag_http *h)
+{
+    int n = 0;
+    pthread_mutex_lock(&h->lock);
+    for (ag_http_link *l = h->links; l; l = l->next) n += l->state != AG_HTTP_IDLE;
+    pthread_mutex_unlock(&h->lock);
+    return n;
+}
+
+static int drain(ag_http *h, double grace)
+{
+    double begin = ag_clock();
+    atomic_store(&h->stopping, true);
+    int fd = MHD_quiesce_daemon(h->daemon);
+    bool waiting = true;
+    while (ag_clock() - begin < grace) {
+        if (waiting && !(waiting = take_waiting(h, fd))) {
+            close(fd);
+            fd = -1;
+        }
+        reap(h, ag_clock(), begin);
+        if (!waiting && ag_http_connections(h) == 0) break;
+        nanosleep(&(struct timespec){0, 10000000}, NULL);
+    }
+    if (fd >= 0) close(fd);
+    h->listen_fd = -1; /* it was given back to us and is closed */
+    return busy(h);
+}
+
+int ag_http_stop(ag_http *h, double grace)
+{
+    int lost = 0;
+    if (!h) return 0;
+    if (h->daemon) {
+        lost = drain(h, grace);
+        MHD_stop_daemon(h->daemon);
+    }
+    pthread_mutex_lock(&h->lock);
+    h->reaper_stop = true;
+    pthread_cond_signal(&h->wake);
+    pthread_mutex_unlock(&h->lock);
+    if (h->reaper_runs) pthread_join(h->reaper, NULL);
+    if (h->listen_fd >= 0) close(h->listen_fd);
+    if (h->log_fd >= 0) close(h->log_fd);
+    pthread_mutex_destroy(&h->lock);
+    pthread_mutex_destroy(&h->log_lock);
+    pthread_cond_destroy(&h->wake);
+    ag_free(h->token);
+    ag_free(h->host);
+    ag_free(h->policy);
+    ag_free(h);
+    return lost;
+}

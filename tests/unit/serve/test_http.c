@@ -1,0 +1,501 @@
+/* test_http.c: the HTTP server by raw sockets: routing, checks, limits, late clients, the token, the stop. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <time.h>
+#include "base/file.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "http_help.h"
+#include "serve/http_parts.h"
+
+static atomic_int seen[600];
+static atomic_int aborted;
+
+static void observe(void *user, const ag_http_record *r)
+{
+    (void)user;
+    atomic_fetch_add(&seen[r->status], 1);
+    if (r->aborted) atomic_fetch_add(&aborted, 1);
+}
+
+static void nap(double seconds)
+{
+    nanosleep(&(struct timespec){(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)}, NULL);
+}
+
+static void on_echo(void *user, const ag_http_request *q, ag_http_response *r)
+{
+    (void)user;
+    const char *name = ag_http_query(q, "name"), *agent = ag_http_header(q, "USER-AGENT");
+    r->content_type = "text/plain";
+    ag_str_addf(&r->text, "%s %s rest=%s name=%s agent=%s type=%s body=%zu:", q->method, q->path, q->rest,
+                name ? name : "-", agent ? agent : "-", q->content_type, q->body_len);
+    ag_str_addn(&r->text, q->body, q->body_len);
+}
+
+static void on_slow(void *user, const ag_http_request *q, ag_http_response *r)
+{
+    (void)user, (void)q;
+    nap(0.5);
+    ag_str_add(&r->text, "slow");
+}
+
+static void on_gone(void *user, const ag_http_request *q, ag_http_response *r)
+{
+    int *told = user;
+    for (int i = 0; i < 300 && !*told; i++) {
+        nap(0.01);
+        *told = ag_http_gone(q);
+    }
+    ag_str_add(&r->text, "gone");
+}
+
+static char big[8 << 20];
+
+static void on_big(void *user, const ag_http_request *q, ag_http_response *r)
+{
+    (void)user, (void)q;
+    r->fixed = big;
+    r->fixed_len = sizeof big;
+    ag_http_add_header(r, "Cache-Control", "max-age=60");
+    ag_http_add_header(r, "X-Bad", "a\r\nX-Worse: b");
+}
+
+static int told_gone;
+static const ag_http_route routes[] = {
+    {"GET", "/echo", on_echo, NULL, 0, 0, NULL},
+    {"POST", "/echo", on_echo, "application/json|text/csv", 0, 0, NULL},
+    {"GET", "/items/*", on_echo, NULL, 0, 0, NULL},
+    {"POST", "/small", on_echo, NULL, 0, 10, NULL},
+    {"GET", "/open", on_echo, NULL, AG_HTTP_OPEN | AG_HTTP_QUIET, 0, NULL},
+    {"GET", "/slow", on_slow, NULL, 0, 0, NULL},
+    {"GET", "/gone", on_gone, NULL, 0, 0, &told_gone},
+    {"GET", "/big", on_big, NULL, 0, 0, NULL},
+    {0},
+};
+
+static ag_http *start(ag_http_options o)
+{
+    ag_error err = {0};
+    ag_http *http = NULL;
+    if (!o.listen) o.listen = "127.0.0.1:0";
+    if (!o.log) o.log = "";
+    o.observe = observe;
+    if (ag_http_start(&http, &o, routes, &err) != AG_OK) fail_msg("%s", err.message);
+    return http;
+}
+
+#define HEAD "Host: localhost\r\nConnection: close\r\n"
+
+static void test_routes(void **state)
+{
+    (void)state;
+    ag_http *h = start((ag_http_options){0});
+    ag_str out = {0};
+    assert_int_equal(ask(h, "GET /echo?name=J%C3%BCrg HTTP/1.1\r\nUser-Agent: x\r\n" HEAD "\r\n", &out), 200);
+    assert_non_null(strstr(out.data, "GET /echo rest= name=J\xC3\xBCrg agent=x type= body=0:"));
+    assert_int_equal(ask(h, "GET /items/a%20b/c HTTP/1.1\r\n" HEAD "\r\n", &out), 200);
+    assert_non_null(strstr(out.data, "rest=a b/c "));
+    assert_int_equal(ask(h,
+                         "POST /echo HTTP/1.1\r\nContent-Type: Application/JSON; charset=utf-8\r\n"
+                         "Content-Length: 4\r\n" HEAD "\r\nbody",
+                         &out),
+                     200);
+    assert_non_null(strstr(out.data, "body=4:body"));
+    assert_int_equal(
+        ask(h,
+            "POST /echo HTTP/1.1\r\nContent-Type: text/csv\r\nTransfer-Encoding: chunked\r\n" HEAD
+            "\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n",
+            &out),
+        200);
+    assert_non_null(strstr(out.data, "body=5:abcde"));
+    assert_int_equal(ask(h, "HEAD /echo HTTP/1.1\r\n" HEAD "\r\n", &out), 200);
+    assert_null(strstr(out.data, "rest="));
+    assert_int_equal(ask(h, "GET /nothing HTTP/1.1\r\n" HEAD "\r\n", &out), 404);
+    assert_non_null(strstr(out.data, "{\"error\":{\"message\":"));
+    assert_int_equal(ask(h, "GET /../../etc/passwd HTTP/1.1\r\n" HEAD "\r\n", &out), 404);
+    assert_int_equal(ask(h, "DELETE /echo HTTP/1.1\r\n" HEAD "\r\n", &out), 405);
+    assert_non_null(strstr(out.data, "Allow: GET, HEAD, POST\r\n"));
+    assert_int_equal(
+        ask(h, "POST /echo HTTP/1.1\r\nContent-Type: text/plain\r\nContent-Length: 1\r\n" HEAD "\r\nx", &out),
+        415);
+    assert_int_equal(ask(h, "POST /echo HTTP/1.1\r\nContent-Length: 1\r\n" HEAD "\r\nx", &out), 415);
+    ag_str_free(&out);
+    assert_int_equal(ag_http_stop(h, 5), 0);
+}
+
+static void test_safety(void **state)
+{
+    (void)state;
+    ag_http *h = start((ag_http_options){.images = "https://img.example"});
+    ag_str out = {0};
+    assert_int_equal(ask(h, "GET /echo HTTP/1.1\r\nX-Request-Id: abc-1\r\n" HEAD "\r\n", &out), 200);
+    assert_non_null(strstr(out.data, "X-Request-Id: abc-1\r\n"));
+    assert_non_null(strstr(out.data, "X-Content-Type-Options: nosniff\r\n"));
+    assert_non_null(strstr(out.data, "Cache-Control: no-store\r\n"));
+    assert_non_null(
+        strstr(out.data, "Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; "
+                         "img-src 'self' data: https://img.example;"));
+    assert_null(strstr(out.data, "unsafe"));
+    assert_int_equal(ask(h, "GET /echo HTTP/1.1\r\nX-Request-Id: a\"b\r\n" HEAD "\r\n", &out), 200);
+    assert_null(strstr(out.data, "a\"b"));
+    assert_non_null(strstr(out.data, "X-Request-Id: "));
+    assert_int_equal(ask(h, "GET /big HTTP/1.1\r\n" HEAD "\r\n", &out), 200);
+    assert_non_null(strstr(out.data, "Cache-Control: max-age=60\r\n"));
+    assert_null(strstr(out.data, "X-Worse"));
+    assert_true(out.len > sizeof big);
+    static const char *const bad[] = {
+        "GET /echo?name=%FF HTTP/1.1\r\n" HEAD "\r\n",
+        "GET /%C3 HTTP/1.1\r\n" HEAD "\r\n",
+        "GET /echo HTTP/1.1\r\nX: \xFF\r\n" HEAD "\r\n",
+        "GET /echo%00x HTTP/1.1\r\n" HEAD "\r\n",
+        "GET /echo?name=%00 HTTP/1.1\r\n" HEAD "\r\n",
+        "GET /echo HTTP/1.1\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nContent-Type: text/csv\r\nContent-Length: x\r\n" HEAD "\r\n",
+        "POST /echo HTTP/1.1\r\nContent-Type: text/csv\r\nContent-Length: -1\r\n" HEAD "\r\n",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        int status = ask(h, bad[i], &out);
+        if (status != 400) fail_msg("%d for %s", status, bad[i]);
+    }
+    /* Names that are not ours: a page elsewhere whose name was made to point here. */
+    assert_int_equal(ask(h, "GET /echo HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n", &out),
+                     421);
+    assert_int_equal(ask(h, "GET /echo HTTP/1.1\r\nHost: 127.0.0.1:99\r\nConnection: close\r\n\r\n", &out),
+                     200);
+    assert_int_equal(ask(h, "GET /echo HTTP/1.1\r\nHost: [::1]:99\r\nConnection: close\r\n\r\n", &out), 200);
+    ag_str_free(&out);
+    assert_int_equal(ag_http_stop(h, 5), 0);
+}
+
+static void test_limits(void **state)
+{
+    (void)state;
+    ag_http *h = start((ag_http_options){.body_bytes = 100, .body_total = 200, .header_bytes = 4096});
+    ag_str out = {0}, text = {0};
+    assert_int_equal(ask(h, "POST /small HTTP/1.1\r\nContent-Length: 10\r\n" HEAD "\r\n0123456789", &out),
+                     200);
+    assert_int_equal(ask(h, "POST /small HTTP/1.1\r\nContent-Length: 11\r\n" HEAD "\r\n01234567890", &out),
+                     413);
+    assert_int_equal(ask(h,
+                         "POST /small HTTP/1.1\r\nTransfer-Encoding: chunked\r\n" HEAD
+                         "\r\n8\r\nabcdefgh\r\n8\r\nabcdefgh\r\n0\r\n\r\n",
+                         &out),
+                     413);
+    assert_int_equal(ask(h, "POST /small HTTP/1.1\r\nContent-Length: 1073741824\r\n" HEAD "\r\nx", &out),
+                     413);
+    assert_int_equal(
+        ask(h, "POST /small HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n" HEAD "\r\nx", &out),
+        413);
+    assert_int_equal(
+        ask(h, "POST /small HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 100000\r\n" HEAD "\r\n",
+            &out),
+        413);
+    ag_str_add(&text, "GET /echo HTTP/1.1\r\n" HEAD);
+    for (int i = 0; i < 2000; i++) ag_str_addf(&text, "X-%d: y\r\n", i);
+    ag_str_add(&text, "\r\n");
+    int status = ask(h, text.data, &out);
+    assert_true(status == 431 || status == 413);
+    ag_str_clear(&text);
+    ag_str_add(&text, "GET /");
+    for (int i = 0; i < 5000; i++) ag_str_addc(&text, 'a');
+    ag_str_add(&text, " HTTP/1.1\r\n" HEAD "\r\n");
+    status = ask(h, text.data, &out);
+    assert_true(status == 414 || status == 431);
+    /* Two bodies of 90 bytes are held, a third does not fit. */
+    int held[2];
+    char part[91];
+    memset(part, 'x', 90);
+    part[90] = '\0';
+    for (int i = 0; i < 2; i++) {
+        held[i] = connect_to(h);
+        send_text(held[i],
+                  "POST /echo HTTP/1.1\r\nContent-Type: text/csv\r\nContent-Length: 95\r\n" HEAD "\r\n");
+        send_text(held[i], part);
+    }
+    nap(0.2);
+    ag_str_clear(&text);
+    ag_str_addf(
+        &text, "POST /echo HTTP/1.1\r\nContent-Type: text/csv\r\nContent-Length: 90\r\n" HEAD "\r\n%s", part);
+    assert_int_equal(ask(h, text.data, &out), 503);
+    assert_non_null(strstr(out.data, "Retry-After: 1\r\n"));
+    for (int i = 0; i < 2; i++) {
+        send_text(held[i], "yyyyy");
+        read_all(held[i], &out, 5);
+        assert_int_equal(status_of(&out), 200);
+        close(held[i]);
+    }
+    assert_int_equal(ask(h, text.data, &out), 200);
+    ag_str_free(&out);
+    ag_str_free(&text);
+    assert_int_equal(ag_http_stop(h, 5), 0);
+}
+
+static void test_late(void **state)
+{
+    (void)state;
+    ag_http *h = start((ag_http_options){.idle_seconds = 0.4, .read_seconds = 0.6, .write_seconds = 0.6});
+    ag_str out = {0};
+    double t = ag_clock();
+    int idle = connect_to(h), heads = connect_to(h), body = connect_to(h), reader = connect_to(h);
+    send_text(heads, "GET /echo HTTP/1.1\r\nHost: loc");
+    send_text(body, "POST /echo HTTP/1.1\r\nContent-Type: text/csv\r\nContent-Length: 95\r\n" HEAD "\r\n");
+    int room = 4096;
+    setsockopt(reader, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+    send_text(reader, "GET /big HTTP/1.1\r\n" HEAD "\r\n");
+    for (int i = 0; i < 12; i++) { /* a trickle does not count as progress */
+        nap(0.1);
+        send_text(body, "x");
+    }
+    read_all(idle, &out, 5);
+    assert_int_equal(out.len, 0);
+    read_all(heads, &out, 5);
+    assert_int_equal(status_of(&out), 408);
+    read_all(body, &out, 5);
+    assert_int_equal(status_of(&out), 408);
+    assert_true(ag_clock() - t < 3);
+    nap(0.3);
+    read_all(reader, &out, 5);
+    assert_true(out.len < sizeof big);
+    close(idle), close(heads), close(body), close(reader);
+    nap(0.3);
+    assert_int_equal(ag_http_connections(h), 0);
+    /* The handler's time is its own. */
+    assert_int_equal(ask(h, "GET /slow HTTP/1.1\r\n" HEAD "\r\n", &out), 200);
+    ag_str_free(&out);
+    assert_int_equal(ag_http_stop(h, 5), 0);
+}
+
+static void test_token(void **state)
+{
+    (void)state;
+    ag_http *h = start((ag_http_options){.token = "0123456789abcdef"});
+    ag_str out = {0};
+    assert_int_equal(ask(h, "GET /echo HTTP/1.1\r\n" HEAD "\r\n", &out), 401);
+    assert_non_null(strstr(out.data, "WWW-Authenticate: Bearer"));
+    assert_non_null(strstr(out.data, "authentication_error"));
+    assert_int_equal(ask(h, "GET /nothing HTTP/1.1\r\n" HEAD "\r\n", &out), 401);
+    assert_int_equal(ask(h, "GET /open HTTP/1.1\r\n" HEAD "\r\n", &out), 200);
+    static const char *const wrong[] = {
+        "Bearer 0123456789abcdeg", "Bearer 0123456789abcde",   "Bearer ",
+        "Basic 0123456789abcdef",  "Bearer 0123456789abcdef0", "0123456789abcdef"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char text[256];
+        snprintf(text, sizeof text, "GET /echo HTTP/1.1\r\nAuthorization: %s\r\n" HEAD "\r\n", wrong[i]);
+        assert_int_equal(ask(h, text, &out), 401);
+    }
+    assert_int_equal(
+        ask(h, "GET /echo HTTP/1.1\r\nAuthorization: bearer 0123456789abcdef\r\n" HEAD "\r\n", &out), 200);
+    /* With a token any Host will do. */
+    assert_int_equal(
+        ask(h,
+            "GET /echo HTTP/1.1\r\nAuthorization: Bearer 0123456789abcdef\r\nHost: shop.example\r\n"
+            "Connection: close\r\n\r\n",
+            &out),
+        200);
+    ag_str_free(&out);
+    assert_int_equal(ag_http_stop(h, 5), 0);
+}
+
+static void test_addresses(void **state)
+{
+    (void)state;
+    ag_error err = {0};
+    struct sockaddr_storage a;
+    socklen_t len;
+    bool loopback;
+    static const struct {
+        const char *text;
+        int good, loopback;
+    } rows[] = {{"127.0.0.1:80", 1, 1},
+                {"localhost:0", 1, 1},
+                {"[::1]:80", 1, 1},
+                {"127.9.9.9:1", 1, 1},
+                {"0.0.0.0:80", 1, 0},
+                {"[::]:80", 1, 0},
+                {"192.168.1.1:80", 1, 0},
+                {"[::ffff:127.0.0.1]:1", 1, 1},
+                {"[::ffff:10.0.0.1]:1", 1, 0},
+                {"", 0, 0},
+                {"8080", 0, 0},
+                {":8080", 0, 0},
+                {"127.0.0.1", 0, 0},
+                {"127.0.0.1:", 0, 0},
+                {"127.0.0.1:65536", 0, 0},
+                {"127.0.0.1:-1", 0, 0},
+                {"127.0.0.1:1x", 0, 0},
+                {"shop.example:80", 0, 0},
+                {"::1:80", 0, 0},
+                {"[::1:80", 0, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        ag_status s = ag_http_parse_address(rows[i].text, &a, &len, &loopback, &err);
+        if ((s == AG_OK) != rows[i].good || (s == AG_OK && loopback != rows[i].loopback))
+            fail_msg("%s", rows[i].text);
+    }
+    ag_http *h = NULL;
+    ag_http_options o = {.listen = "0.0.0.0:0", .log = ""};
+    assert_int_equal(ag_http_start(&h, &o, routes, &err), AG_ERR_USAGE);
+    assert_null(h);
+    assert_non_null(strstr(err.message, "without a token"));
+    o.token = "0123456789abcdef";
+    assert_int_equal(ag_http_start(&h, &o, routes, &err), AG_OK);
+    ag_http_options same = {.listen = ag_http_address(h), .log = "", .token = o.token};
+    ag_http *second = NULL;
+    assert_int_equal(ag_http_start(&second, &same, routes, &err), AG_ERR_IO);
+    assert_int_equal(ag_http_stop(h, 5), 0);
+    ag_http_stop(NULL, 0);
+}
+
+/* --- the stop ------------------------------------------------------------------------------------------------ */
+
+typedef struct client {
+    ag_http *http;
+    pthread_t thread;
+    int answered, refused, lost;
+} client;
+
+/* Asks on new connections until they are refused. A connection that was made must bring an answer. */
+static void *client_main(void *user)
+{
+    client *c = user;
+    ag_str out = {0};
+    for (;;) {
+        int fd = connect_to(c->http);
+        if (fd < 0) break;
+        send_text(fd, "GET /echo HTTP/1.1\r\n" HEAD "\r\n");
+        read_all(fd, &out, 10);
+        close(fd);
+        if (status_of(&out) == 200)
+            c->answered++;
+        else {
+            c->lost++;
+            break;
+        }
+    }
+    ag_str_free(&out);
+    return NULL;
+}
+
+static void test_stop(void **state)
+{
+    (void)state;
+    ag_http *h = start((ag_http_options){.connections = 64});
+    char address[64];
+    snprintf(address, sizeof address, "%s", ag_http_address(h));
+    client clients[8];
+    int slow = connect_to(h), kept = connect_to(h), answered = 0, lost = 0;
+    ag_str out = {0};
+    for (int i = 0; i < 8; i++) {
+        clients[i] = (client){.http = h};
+        pthread_create(&clients[i].thread, NULL, client_main, &clients[i]);
+    }
+    nap(0.3);
+    send_text(slow, "GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    nap(0.1);
+    /* The server's struct is gone after the stop, so the clients get a copy of what they need of it. */
+    static struct ag_http copy;
+    memcpy(copy.address, address, sizeof address);
+    for (int i = 0; i < 8; i++) clients[i].http = &copy;
+    nap(0.1);
+    assert_int_equal(ag_http_stop(h, 10), 0);
+    read_all(slow, &out, 5);
+    assert_int_equal(status_of(&out), 200);
+    assert_non_null(strstr(out.data, "Connection: close\r\n"));
+    read_all(kept, &out, 5);
+    assert_int_equal(out.len, 0);
+    for (int i = 0; i < 8; i++) {
+        pthread_join(clients[i].thread, NULL);
+        answered += clients[i].answered;
+        lost += clients[i].lost;
+    }
+    close(slow), close(kept);
+    assert_true(answered > 8);
+    assert_true(lost <=
+                1); /* a connection made between the last accept and the close is reset by the system */
+    ag_str_free(&out);
+}
+
+static void test_gone(void **state)
+{
+    (void)state;
+    ag_http *h = start((ag_http_options){0});
+    int fd = connect_to(h), before = atomic_load(&aborted);
+    send_text(fd, "GET /gone HTTP/1.1\r\n" HEAD "\r\n");
+    nap(0.1);
+    assert_int_equal(told_gone, 0);
+    close(fd);
+    for (int i = 0; i < 100 && !told_gone; i++) nap(0.02);
+    assert_int_equal(told_gone, 1);
+    fd = connect_to(h);
+    send_text(fd, "POST /echo HTTP/1.1\r\nContent-Type: text/csv\r\nContent-Length: 95\r\n" HEAD "\r\nabc");
+    nap(0.1);
+    close(fd);
+    for (int i = 0; i < 100 && atomic_load(&aborted) == before; i++) nap(0.02);
+    assert_true(atomic_load(&aborted) > before);
+    assert_int_equal(ag_http_stop(h, 5), 0);
+}
+
+static void test_log_and_token_file(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/agrl-http-XXXXXX", *text, *token;
+    size_t n;
+    ag_error err = {0};
+    assert_non_null(mkdtemp(dir));
+    char *log = ag_path_join(dir, "log"), *file = ag_path_join(dir, "token");
+    ag_http *h = start((ag_http_options){.log = log});
+    ask(h, "GET /echo?secret=1 HTTP/1.1\r\nX-Request-Id: r1\r\n" HEAD "\r\n", NULL);
+    ask(h, "GET /open HTTP/1.1\r\n" HEAD "\r\n", NULL);
+    ask(h, "GET /%FF%22 HTTP/1.1\r\n" HEAD "\r\n", NULL);
+    ask(h, "rubbish\r\n\r\n", NULL);
+    assert_int_equal(ag_http_stop(h, 5), 0);
+    assert_int_equal(ag_file_read(log, 0, &text, &n, &err), AG_OK);
+    assert_null(strstr(text, "secret"));
+    assert_null(strstr(text, "/open"));
+    int lines = 0;
+    for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"), lines++) {
+        json_t *json = NULL;
+        if (ag_json_parse(&json, line, strlen(line), "log", 1, &err) != AG_OK) fail_msg("%s", err.message);
+        assert_true(json_is_string(json_object_get(json, "time")));
+        assert_true(json_is_integer(json_object_get(json, "status")));
+        if (lines == 0) assert_string_equal(json_string_value(json_object_get(json, "id")), "r1");
+        json_decref(json);
+    }
+    assert_true(lines >= 2);
+    ag_free(text);
+    static const char *const bad[] = {"", "short", "0123456789 abcdef", "0123456789abcdef\nmore",
+                                      "0123456789abcd\xC3\xA4"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        assert_int_equal(ag_file_write(dir, "token", bad[i], strlen(bad[i]), &err), AG_OK);
+        assert_int_equal(ag_http_token_read(&token, file, &err), AG_ERR_INPUT);
+        assert_null(token);
+    }
+    assert_int_equal(ag_file_write(dir, "token", "0123456789abcdef\r\n", 18, &err), AG_OK);
+    assert_int_equal(ag_http_token_read(&token, file, &err), AG_OK);
+    assert_string_equal(token, "0123456789abcdef");
+    ag_free(token);
+    assert_int_equal(ag_dir_remove(dir, &err), AG_OK);
+    ag_free(log);
+    ag_free(file);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_routes),
+        cmocka_unit_test(test_safety),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_late),
+        cmocka_unit_test(test_token),
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_log_and_token_file),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
