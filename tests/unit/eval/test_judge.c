@@ -421,6 +421,13 @@ static void test_kept_rules(void **state)
                 assert_true(with[i].probability[t] == again[i].probability[t]);
             }
         }
+        for (int i = 0; i < 20; i += 6) { /* alone, and with its query: more than the rules is shared */
+            ag_judgement *few = run_judge(&s, i, 1 + i % 4, AG_ANSWER_EXPLAIN);
+            assert_string_equal(few->answer, plain[i].answer);
+            for (int t = 0; t < s.book->tier_count; t++)
+                assert_near(few->probability[t], plain[i].probability[t], 1e-5, "kept, few");
+            ag_judgements_free(few, 1 + (size_t)i % 4);
+        }
         ag_judgements_free(plain, 20);
         ag_judgements_free(with, 20);
         ag_judgements_free(again, 20);
