@@ -85,7 +85,7 @@ static ag_status encode_prompts(ag_judge *j, const ag_judge_input *inputs, size_
         AG_TRY(ag_prompt_encode(&p->tokens[i], j->book, j->tokenizer, &j->options.format.prompt,
                                 inputs[i].query, inputs[i].item, inputs[i].asked, inputs[i].hint,
                                 &out[i].loss, err));
-        j->work.tokens += p->tokens[i].len;
+        out[i].prompt_tokens = (int32_t)p->tokens[i].len;
     }
     j->work.pairs += n;
     return AG_OK;
@@ -133,6 +133,7 @@ static ag_status score_tiers(ag_judge *j, const prompts *p, ag_judgement *out, a
     }
     if (status == AG_OK) status = ag_session_score(j->session, sequences, n, 1, err);
     for (size_t i = 0; i < p->n && status == AG_OK; i++) {
+        j->work.tokens += p->tokens[i].len;
         double sums[AG_MAX_TIERS] = {0};
         for (int t = 0; t < tiers; t++)
             for (int k = j->tier_offset[t]; k < j->tier_offset[t + 1]; k++)
@@ -186,7 +187,8 @@ static ag_status continue_prompts(ag_judge *j, const prompts *p, const ag_judge_
         if (how->max_new > 0 && how->max_new < most) o.max_new = how->max_new;
     }
     ag_status status = ag_generate(j->session, g, p->n, &o, out, err);
-    for (size_t i = 0; i < p->n && status == AG_OK; i++) j->work.tokens += (uint64_t)(*out)[i].count;
+    for (size_t i = 0; i < p->n && status == AG_OK; i++)
+        j->work.tokens += p->tokens[i].len + (uint64_t)(*out)[i].count;
     ag_free(g);
     return status;
 }

@@ -51,6 +51,7 @@ typedef struct ag_judgement {
     char *answer; /* text, or NULL when none was asked for; owned */
     bool finished;
     ag_prompt_loss loss;
+    int32_t prompt_tokens;
 } ag_judgement;
 void ag_judgements_free(ag_judgement *j, size_t n);
 
@@ -71,7 +72,8 @@ ag_status ag_judge_run(ag_judge *judge, const ag_judge_input *inputs, size_t n, 
  * a judge that lives long. Answers stay what they are; the last digits of a probability may move, as between batches. */
 ag_status ag_judge_keep_rules(ag_judge *judge, ag_error *err);
 
-/* Work since the judge was made: tokens of prompts and answers, and how many of them were computed (the others were shared). */
+/* Work since the judge was made: tokens of prompts (once for their tier, once more for an answer behind them) and of answers, and
+ * how many were computed: the others were shared. */
 typedef struct ag_judge_work {
     uint64_t pairs, tokens, computed;
 } ag_judge_work;
