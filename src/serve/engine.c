@@ -135,9 +135,8 @@ static void dequeue(ag_engine *e, size_t at)
     e->stats.waiting_pairs -= job->count;
 }
 
-static void finish(ag_engine *e, ag_job *job)
+static void finish(ag_job *job)
 {
-    (void)e;
     job->link->finished = true;
     pthread_cond_signal(&job->link->done);
 }
@@ -152,7 +151,7 @@ static void tidy(ag_engine *e)
             continue;
         }
         dequeue(e, i);
-        finish(e, job);
+        finish(job);
         if (drop_reference(job)) job_free(job);
     }
     if (e->job_count > 1 && e->jobs[0]->link->turn >= TURN_BATCHES * e->options.batch_pairs) {
@@ -282,7 +281,7 @@ static void *engine_main(void *user)
         ag_job *job = e->jobs[i];
         job->link->stopped = true;
         dequeue(e, i);
-        finish(e, job);
+        finish(job);
         if (drop_reference(job)) job_free(job);
     }
     pthread_mutex_unlock(&e->lock);
@@ -331,7 +330,7 @@ ag_engine_outcome ag_engine_run(ag_engine *e, ag_job *job, double deadline, bool
             wait_a_little(e, job, left < 0.2 ? left : 0.2);
     }
     if (job->link->finished) outcome = job->link->stopped ? AG_ENGINE_STOPPED : AG_ENGINE_DONE;
-    job->link->cancelled = !job->link->finished;
+    job->link->cancelled = outcome == AG_ENGINE_LATE || outcome == AG_ENGINE_GONE;
     e->stats.outcomes[outcome]++;
     pthread_mutex_unlock(&e->lock);
     return outcome;
