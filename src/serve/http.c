@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@ enum {
         64 << 20, /* a body that is refused is still read up to here, so that the client reads the answer */
     ID_MAX = 128
 };
+static const double SETTLE = 0.2; /* seconds that connections half made get to be finished when we stop */
 static const double LAST_CALL =
     1; /* seconds that an idle connection may still send a request after the stop */
 
@@ -563,7 +565,22 @@ const char *ag_http_address(const ag_http *h)
     return h->address;
 }
 
-/* Connections that the system had taken for us before we stopped listening are served as well. False: none is left. */
+/* From here on the system drops what opens connections and lets those half made be finished, so that none is reset when the
+ * socket is closed: whoever tries in between tries again and is refused. Where filters are not to be had, the close is as usual. */
+static void refuse_new(int fd)
+{
+    enum { FLAGS = 13, SYN = 2 }; /* a byte of the TCP header and a bit of it */
+    struct sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, SYN, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, 0),
+        BPF_STMT(BPF_RET | BPF_K, 0xFFFFFFFF),
+    };
+    struct sock_fprog program = {sizeof code / sizeof *code, code};
+    setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
+}
+
+/* Connections that the system has taken for us are served as well. False: none is left. */
 static bool take_waiting(ag_http *h, int fd)
 {
     while (fd >= 0 && ag_http_connections(h) < h->options.connections) {
@@ -571,7 +588,7 @@ static bool take_waiting(ag_http *h, int fd)
         socklen_t len = sizeof peer;
         int connection = accept4(fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (connection < 0)
-            return errno != EAGAIN && errno != EWOULDBLOCK && errno != EBADF && errno != EINVAL;
+            return errno == EINTR || errno == ECONNABORTED || errno == EMFILE || errno == ENFILE;
         MHD_add_connection(h->daemon, connection, (struct sockaddr *)&peer, len);
     }
     return fd >= 0;
@@ -591,9 +608,11 @@ static int drain(ag_http *h, double grace)
     double begin = ag_clock();
     atomic_store(&h->stopping, true);
     int fd = MHD_quiesce_daemon(h->daemon);
-    bool waiting = true;
+    bool waiting = fd >= 0;
+    if (waiting) refuse_new(fd);
     while (ag_clock() - begin < grace) {
-        if (waiting && !(waiting = take_waiting(h, fd))) {
+        if (waiting && !take_waiting(h, fd) && ag_clock() - begin > SETTLE) {
+            waiting = false;
             close(fd);
             fd = -1;
         }

@@ -259,12 +259,10 @@ static void test_late(void **state)
     read_all(body, &out, 5);
     assert_int_equal(status_of(&out), 408);
     assert_true(ag_clock() - t < 3);
-    nap(0.3);
-    read_all(reader, &out, 5);
-    assert_true(out.len < sizeof big);
-    close(idle), close(heads), close(body), close(reader);
-    nap(0.3);
+    /* The reader has read nothing of its answer and still holds its end, but not a thread of ours. */
+    for (int i = 0; i < 100 && ag_http_connections(h) > 0; i++) nap(0.02);
     assert_int_equal(ag_http_connections(h), 0);
+    close(idle), close(heads), close(body), close(reader);
     /* The handler's time is its own. */
     assert_int_equal(ask(h, "GET /slow HTTP/1.1\r\n" HEAD "\r\n", &out), 200);
     ag_str_free(&out);
