@@ -69,7 +69,9 @@ const char *ag_body_path(char out[AG_BODY_PATH], const char *path, const char *k
     return out;
 }
 
-bool ag_body_known(const json_t *object, const char *path, const char *const *names, ag_http_response *r)
+/* near_only: members that look like none of names are left alone. */
+static bool check_known(const json_t *object, const char *path, const char *const *names, bool near_only,
+                        ag_http_response *r)
 {
     char where[AG_BODY_PATH];
     const char *key;
@@ -80,14 +82,19 @@ bool ag_body_known(const json_t *object, const char *path, const char *const *na
     {
         bool known = false;
         for (size_t i = 0; i < n && !known; i++) known = strcmp(key, names[i]) == 0;
-        if (known) continue;
-        const char *nearest = ag_nearest(key, names, n);
+        const char *nearest = known ? NULL : ag_nearest(key, names, n);
+        if (known || (near_only && !nearest)) continue;
         ag_http_fail(r, 400, ag_body_path(where, path, key), "unknown_parameter",
                      nearest ? "'%s' is not supported here; is '%s' meant?" : "'%s' is not supported here",
                      where, nearest);
         return false;
     }
     return true;
+}
+
+bool ag_body_known(const json_t *object, const char *path, const char *const *names, ag_http_response *r)
+{
+    return check_known(object, path, names, false, r);
 }
 
 static bool wrong_type(const char *path, const char *key, const char *must, ag_http_response *r)
@@ -224,7 +231,7 @@ bool ag_body_pair(ag_pair **pair, const json_t *json, const char *path, const ag
         ag_http_fail(r, 400, path, "invalid_type", "'%s' must be an object with query and item", path);
         return false;
     }
-    if (!ag_body_known(json, path, names, r)) return false;
+    if (!check_known(json, path, names, true, r)) return false;
     json_t *copy = json_copy((json_t *)(uintptr_t)json); /* shallow */
     const char *text = json_string_value(json_object_get(json, "item"));
     ag_status status = copy && (!text || ag_json_set(copy, "item", ag_item_of_text(text)))

@@ -39,7 +39,7 @@ bool ag_body_list(const json_t *object, const char *path, const char *key, size_
  * description. New reference; NULL when out of memory. */
 json_t *ag_item_of_text(const char *text);
 /* A pair from {"query", "item": object or text, "asked"?, ...} (data/pair.h), with what is asked read from the query where it
- * is not given. */
+ * is not given. Other members are passed over as in files, but for one that looks like a known one written wrongly. */
 bool ag_body_pair(ag_pair **pair, const json_t *json, const char *path, const ag_book *book,
                   const ag_lexicon *lexicon, ag_http_response *response);
 
