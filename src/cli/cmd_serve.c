@@ -1,6 +1,7 @@
 /* cmd_serve.c: `agrl serve`: the judge behind HTTP. It listens at once, loads the model (/health is 503 until then), serves, and on
  * SIGTERM or Ctrl-C answers what has arrived before it ends.
  */
+#include <malloc.h>
 #include <string.h>
 #include <time.h>
 #include "base/file.h"
@@ -107,6 +108,9 @@ static ag_status listen_first(serving *s, ag_error *err)
 static ag_status run(serving *s, ag_error *err)
 {
     ag_status status = ag_interrupt_begin(err);
+#ifdef M_ARENA_MAX
+    mallopt(M_ARENA_MAX, 2); /* a heap a connection's thread would keep what each of them once needed */
+#endif
     if (status == AG_OK) status = listen_first(s, err);
     if (status == AG_OK) status = load(s, err);
     while (status == AG_OK && !ag_interrupted()) nanosleep(&(struct timespec){0, 50000000}, NULL);
