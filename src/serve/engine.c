@@ -10,6 +10,7 @@
 #include "base/rng.h"
 
 enum {
+    MODES = 3,        /* a tier, an answer explained, an answer written */
     TURN_BATCHES = 4, /* a request that took so many batches in a row goes to the end of the queue */
     STACK_BYTES = 8 << 20
 };
@@ -42,7 +43,8 @@ struct ag_engine {
     size_t job_count, job_cap;
     bool stopping;
     ag_engine_stats stats;
-    entry *entries; /* [batch_pairs], as the next two */
+    double rate[MODES]; /* pairs a second, by what is wanted of them; 0: not known yet */
+    entry *entries;     /* [batch_pairs], as the next two */
     ag_judge_input *inputs;
     ag_judgement *out;
 };
@@ -167,6 +169,24 @@ static ag_judge_answer answer_of(const ag_job *job)
     return job->explain ? AG_ANSWER_EXPLAIN : AG_ANSWER_NONE;
 }
 
+static int mode_of(const ag_job *job)
+{
+    return job->write ? 2 : job->explain;
+}
+
+static double seconds_for(const ag_engine *e, const ag_job *job)
+{
+    double rate = e->rate[mode_of(job)];
+    return rate > 0 ? (double)(job->count - job->link->taken) / rate : 0;
+}
+
+static double seconds_waiting(const ag_engine *e)
+{
+    double seconds = 0;
+    for (size_t i = 0; i < e->job_count; i++) seconds += seconds_for(e, e->jobs[i]);
+    return seconds;
+}
+
 /* Fills the batch from the jobs that want what the first one wants. */
 static size_t take_batch(ag_engine *e)
 {
@@ -174,7 +194,7 @@ static size_t take_batch(ag_engine *e)
     const ag_job *first = e->jobs[0];
     for (size_t i = 0; i < e->job_count && n < e->options.batch_pairs; i++) {
         ag_job *job = e->jobs[i];
-        if (job->write != first->write || answer_of(job) != answer_of(first)) continue;
+        if (mode_of(job) != mode_of(first)) continue;
         for (; job->link->taken < job->count && n < e->options.batch_pairs; n++) {
             const char *query = job->pairs[job->link->taken]->query;
             e->entries[n] = (entry){job, job->link->taken++, ag_hash64(query, strlen(query))};
@@ -265,6 +285,7 @@ static void *engine_main(void *user)
         if (e->stopping) break;
         tidy(e); /* those who gave up meanwhile */
         if (e->job_count == 0) continue;
+        int mode = mode_of(e->jobs[0]);
         size_t n = take_batch(e);
         pthread_mutex_unlock(&e->lock);
         double begin = ag_clock();
@@ -272,7 +293,7 @@ static void *engine_main(void *user)
         double rate = (double)n / (ag_clock() - begin + 1e-9);
         ag_judge_work work = e->backend.work(e->backend.user);
         pthread_mutex_lock(&e->lock);
-        double *mean = &e->stats.pairs_per_second;
+        double *mean = &e->rate[mode];
         *mean = *mean > 0 ? 0.8 * *mean + 0.2 * rate : rate;
         e->stats.work = work;
         e->stats.batches++;
@@ -290,10 +311,19 @@ static void *engine_main(void *user)
 
 /* --- callers ---------------------------------------------------------------------------------------------------- */
 
-static ag_engine_outcome enqueue(ag_engine *e, ag_job *job)
+/* What would most likely come too late is refused at once, while something waits: better now than after the wait, and no pair is
+ * judged for nobody. */
+static bool too_late(const ag_engine *e, const ag_job *job, double deadline)
+{
+    const double likely = 0.8; /* of the time that is left; the rest is for what we misjudge */
+    return e->job_count > 0 && seconds_waiting(e) + seconds_for(e, job) > likely * (deadline - ag_clock());
+}
+
+static ag_engine_outcome enqueue(ag_engine *e, ag_job *job, double deadline)
 {
     if (e->stopping) return AG_ENGINE_STOPPED;
-    if (job->count > e->options.queue_pairs - e->stats.waiting_pairs) return AG_ENGINE_FULL;
+    if (job->count > e->options.queue_pairs - e->stats.waiting_pairs || too_late(e, job, deadline))
+        return AG_ENGINE_FULL;
     if (!ag_grow(&e->jobs, &e->job_cap, e->job_count + 1, sizeof *e->jobs)) return AG_ENGINE_FULL;
     e->jobs[e->job_count++] = job;
     e->stats.waiting_jobs++;
@@ -319,7 +349,7 @@ ag_engine_outcome ag_engine_run(ag_engine *e, ag_job *job, double deadline, bool
 {
     if (job->count == 0) return AG_ENGINE_DONE;
     pthread_mutex_lock(&e->lock);
-    ag_engine_outcome outcome = enqueue(e, job);
+    ag_engine_outcome outcome = enqueue(e, job, deadline);
     while (outcome == AG_ENGINE_DONE && !job->link->finished) {
         double left = deadline - ag_clock();
         if (left <= 0)
@@ -340,6 +370,7 @@ ag_engine_stats ag_engine_stats_now(ag_engine *e)
 {
     pthread_mutex_lock(&e->lock);
     ag_engine_stats stats = e->stats;
+    stats.seconds_waiting = seconds_waiting(e);
     pthread_mutex_unlock(&e->lock);
     return stats;
 }

@@ -54,7 +54,7 @@ void ag_job_release(ag_job *job); /* safe with NULL */
 
 typedef enum ag_engine_outcome {
     AG_ENGINE_DONE,    /* look at job->status */
-    AG_ENGINE_FULL,    /* nothing was queued */
+    AG_ENGINE_FULL,    /* nothing was queued: too much waits to be done, or to be done before the deadline */
     AG_ENGINE_LATE,    /* not done at the deadline; job's results must not be read */
     AG_ENGINE_GONE,    /* gone() said so; the same */
     AG_ENGINE_STOPPED, /* the engine is being stopped */
@@ -68,7 +68,7 @@ typedef struct ag_engine_stats {
     size_t waiting_jobs, waiting_pairs; /* what is being judged included */
     uint64_t batches, outcomes[AG_ENGINE_OUTCOMES];
     ag_judge_work work;
-    double pairs_per_second; /* while judging; 0: not known yet */
+    double seconds_waiting; /* that the queue will most likely take */
 } ag_engine_stats;
 ag_engine_stats ag_engine_stats_now(ag_engine *engine);
 

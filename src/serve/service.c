@@ -101,8 +101,7 @@ static void add_retry_after(ag_service *s, ag_http_response *r)
 {
     char text[16];
     ag_engine_stats stats = ag_engine_stats_now(s->engine);
-    double seconds = stats.pairs_per_second > 0 ? (double)stats.waiting_pairs / stats.pairs_per_second / 2
-                                                : 1;
+    double seconds = stats.seconds_waiting / 2;
     snprintf(text, sizeof text, "%d", (int)fmin(fmax(ceil(seconds), 1), 60));
     ag_http_add_header(r, "Retry-After", text);
 }

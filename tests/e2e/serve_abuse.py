@@ -125,7 +125,9 @@ def abuse():
         s.close()
     after = memory()
     print(f"100 killed clients, 20 slow readers: serves on; resident memory {before:.1f} MB before, {after:.1f} MB after")
-    assert after < before + 40, "memory grew"
+    with open(f"/proc/{pid}/maps") as f:
+        checked = "libasan" in f.read()  # which keeps what was freed
+    assert after < before + (400 if checked else 40), "memory grew"
 
 
 def drain():
