@@ -80,6 +80,7 @@ def client(number, end):
             if status == "200":
                 latencies.append(seconds)
         if wait:
+            c.close()  # the server closes connections that are idle for long
             time.sleep(min(wait, max(0, end - time.monotonic())) * r.uniform(0.5, 1.5))
 
 

@@ -10,7 +10,8 @@
 #include "base/rng.h"
 
 enum {
-    MODES = 3,        /* a tier, an answer explained, an answer written */
+    MODES = 3, /* a tier, an answer explained, an answer written */
+    FIRST_BATCHES = 4,
     TURN_BATCHES = 4, /* a request that took so many batches in a row goes to the end of the queue */
     STACK_BYTES = 8 << 20
 };
@@ -311,11 +312,22 @@ static void *engine_main(void *user)
 
 /* --- callers ---------------------------------------------------------------------------------------------------- */
 
+static size_t pairs_waiting(const ag_engine *e, int mode)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < e->job_count; i++) n += mode_of(e->jobs[i]) == mode ? e->jobs[i]->count : 0;
+    return n;
+}
+
 /* What would most likely come too late is refused at once, while something waits: better now than after the wait, and no pair is
- * judged for nobody. */
+ * judged for nobody. Before anything of its kind was judged, a few batches may wait. */
 static bool too_late(const ag_engine *e, const ag_job *job, double deadline)
 {
     const double likely = 0.8; /* of the time that is left; the rest is for what we misjudge */
+    size_t before = pairs_waiting(e, mode_of(job));
+    if (before > 0 && e->rate[mode_of(job)] <= 0 &&
+        before + job->count > FIRST_BATCHES * e->options.batch_pairs)
+        return true;
     return e->job_count > 0 && seconds_waiting(e) + seconds_for(e, job) > likely * (deadline - ag_clock());
 }
 

@@ -99,6 +99,12 @@ static void test_parse(void **state)
     for (int i = 0; i < 63; i++) ag_str_add(&s, i ? "[" : "{\"a\":");
     for (int i = 62; i >= 0; i--) ag_str_add(&s, i ? "]" : "}");
     assert_int_equal(parse(s.data, s.len), 0);
+    for (int depth = 64; depth <= 65; depth++) {
+        ag_str_clear(&s);
+        for (int i = 0; i < depth; i++) ag_str_add(&s, i ? "[" : "{\"a\":");
+        for (int i = depth - 1; i >= 0; i--) ag_str_add(&s, i ? "]" : "}");
+        assert_int_equal(parse(s.data, s.len), depth == 64 ? 0 : 400);
+    }
     ag_str_clear(&s);
     for (int i = 0; i < 100000; i++) ag_str_addc(&s, '[');
     assert_int_equal(parse(s.data, s.len), 400);
