@@ -37,6 +37,7 @@ const ag_command ag_commands[] = {
      "Train and judge"},
     {"sxs", "which of two rankings people prefer, side by side and blinded", ag_cmd_sxs, "Train and judge"},
     {"judge", "judge pairs: tier, probabilities, reasons", ag_cmd_judge, "Train and judge"},
+    {"serve", "judge over HTTP, with a page", ag_cmd_serve, "Train and judge"},
     {"export", "judgements or gold as the lists that search tools read", ag_cmd_export, "Train and judge"},
     {"report", "write a run's page", ag_cmd_report, "Train and judge"},
     {"explain", "why a sampled answer earned what it did", ag_cmd_explain, "Train and judge"},

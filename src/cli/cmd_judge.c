@@ -17,9 +17,8 @@
 #include "base/rng.h"
 #include "cli/commands.h"
 #include "cli/judge_open.h"
-#include "eval/cache.h"
 
-enum { CHUNK = 64, CACHE_MEGABYTES = 1024 };
+enum { CHUNK = 64 };
 
 typedef struct judging {
     ag_judge_setup setup;
@@ -29,8 +28,6 @@ typedef struct judging {
     uint64_t *done; /* hashes of the ids that OUT.partial holds, sorted */
     size_t done_count, done_cap;
     size_t judged;
-    ag_cache *cache; /* NULL: none */
-    char identity[65];
     size_t hits, looked_up;
 } judging;
 
@@ -125,13 +122,6 @@ static ag_status write_pretty(const judging *j, const ag_pair *p, const ag_judge
 
 /* --- a file of pairs ------------------------------------------------------------------------------------------------ */
 
-/* Once: the cache is out of use, and why. */
-static void warn_of_cache(const judging *j)
-{
-    ag_error trouble;
-    if (j->cache && ag_cache_trouble(j->cache, &trouble)) ag_warn("%s", trouble.message);
-}
-
 /* Judges a chunk and writes the lines that are not there yet. The last digits of a probability may depend on the pairs judged beside
  * it: chunks are cut by position in the input, so that a stopped run ends with the bytes of one that never stopped. Lines are flushed
  * by the chunk, so a chunk of which some lines are there is rare. */
@@ -150,10 +140,9 @@ static ag_status judge_chunk(judging *j, ag_pair **pairs, size_t n, ag_error *er
         inputs[i] = (ag_judge_input){pairs[i]->query, &pairs[i]->item, &pairs[i]->asked, NULL};
     }
     if (status == AG_OK)
-        status = ag_cache_judge(j->cache, j->identity, j->setup.judge, inputs, n,
-                                j->explain ? AG_ANSWER_EXPLAIN : AG_ANSWER_NONE, out, &j->hits, err);
+        status = ag_setup_run(&j->setup, inputs, n, j->explain ? AG_ANSWER_EXPLAIN : AG_ANSWER_NONE, out,
+                              &j->hits, err);
     j->looked_up += n;
-    warn_of_cache(j);
     if (status != AG_OK && status != AG_ERR_INTERRUPTED)
         ag_error_prefix(err, "%s to %s", pairs[0]->where, pairs[n - 1]->where);
     for (size_t i = 0; i < n && status == AG_OK; i++)
@@ -327,37 +316,18 @@ static ag_status judge_into(judging *j, const ag_model_choice *choice, const cha
     return status;
 }
 
-typedef struct cache_choice {
-    const char *path;
-    long megabytes;
-} cache_choice;
-
-static ag_status open_cache(judging *j, const ag_model_choice *choice, const cache_choice *cache,
-                            ag_error *err)
+/* The cache is none of the files that are read and written. */
+static ag_status check_cache(const ag_cache_choice *cache, const char *in, const char *out, ag_error *err)
 {
-    char arithmetic[64];
+    AG_TRY(ag_cache_check(cache, err));
     if (!cache->path) return AG_OK;
-    AG_TRY(ag_setup_digest(&j->setup, err));
-    snprintf(arithmetic, sizeof arithmetic, "%s %d", choice->device, (int)j->setup.opened.model->type);
-    AG_TRY(ag_cache_identity(j->identity, j->setup.judge, j->setup.model_digest, arithmetic, err));
-    AG_TRY(ag_cache_open(&j->cache, cache->path, (int64_t)cache->megabytes << 20, err));
-    warn_of_cache(j);
-    return AG_OK;
-}
-
-static ag_status check_cache(const cache_choice *cache, const char *in, const char *out, ag_error *err)
-{
-    if (!cache->path)
-        return cache->megabytes == CACHE_MEGABYTES
-                   ? AG_OK
-                   : ag_fail(err, AG_ERR_USAGE, "--cache-mb needs --cache FILE");
     AG_TRY(ag_path_distinct(cache->path, in, err));
     return out && (strcmp(out, cache->path) == 0 || ag_path_same(out, cache->path))
                ? ag_fail(err, AG_ERR_USAGE, "--out and --cache are the same file")
                : AG_OK;
 }
 
-static ag_status run(judging *j, const ag_model_choice *choice, const cache_choice *cache,
+static ag_status run(judging *j, const ag_model_choice *choice, const ag_cache_choice *cache,
                      const ag_decide_choice *decide, const char *rules, const char *lexicon, const char *in,
                      const char *out, ag_error *err)
 {
@@ -369,11 +339,10 @@ static ag_status run(judging *j, const ag_model_choice *choice, const cache_choi
     if (status == AG_OK) status = ag_setup_rules(&j->setup, rules, lexicon, err);
     if (status == AG_OK) status = ag_setup_calibration(&j->setup, decide, err);
     if (status == AG_OK) status = ag_setup_judge(&j->setup, choice, err);
-    if (status == AG_OK) status = open_cache(j, choice, cache, err);
+    if (status == AG_OK) status = ag_setup_cache(&j->setup, choice, cache, err);
     if (status == AG_OK) status = judge_into(j, choice, in, out, err);
-    if (status == AG_OK && j->cache)
+    if (status == AG_OK && j->setup.cache)
         ag_say("%zu of %zu judgements came from %s", j->hits, j->looked_up, cache->path);
-    ag_cache_close(j->cache);
     ag_setup_close(&j->setup);
     ag_free(j->done);
     return status;
@@ -384,7 +353,7 @@ int ag_cmd_judge(int argc, char **argv)
     ag_model_choice choice = AG_MODEL_CHOICE_DEFAULTS;
     ag_decide_choice decide = AG_DECIDE_CHOICE_DEFAULTS;
     judging j = {.out = stdout, .out_name = "standard output"};
-    cache_choice cache = {NULL, CACHE_MEGABYTES};
+    ag_cache_choice cache = AG_CACHE_CHOICE_DEFAULTS;
     const char *rules = NULL, *lexicon = NULL, *out = NULL;
     bool json = false;
     const ag_option options[] = {
@@ -397,9 +366,7 @@ int ag_cmd_judge(int argc, char **argv)
         {"explain", AG_OPT_FLAG, &j.explain, NULL, "write verdicts, deciding rule and reason as well", 0, 0},
         {"out", AG_OPT_STRING, &out, "FILE", "write JSONL here; a stopped run goes on where it stopped", 0,
          0},
-        {"cache", AG_OPT_STRING, &cache.path, "FILE",
-         "look judgements up here first, and keep new ones; several processes may share it", 0, 0},
-        {"cache-mb", AG_OPT_INT, &cache.megabytes, "N", "how large it may grow", 1, 1 << 20},
+        AG_CACHE_OPTIONS(cache),
         {"json", AG_OPT_FLAG, &json, NULL, "JSONL on a terminal too", 0, 0},
         {"pretty", AG_OPT_FLAG, &j.pretty, NULL, "for reading, even when not on a terminal", 0, 0},
         {NULL, AG_OPT_FLAG, NULL, NULL, NULL, 0, 0}};

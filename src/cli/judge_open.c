@@ -114,8 +114,42 @@ ag_status ag_setup_judge(ag_judge_setup *s, const ag_model_choice *choice, ag_er
     return ag_judge_create(&s->judge, s->opened.model, s->opened.tokenizer, s->book, &options, err);
 }
 
+ag_status ag_cache_check(const ag_cache_choice *cache, ag_error *err)
+{
+    if (cache->path || cache->megabytes == AG_CACHE_MEGABYTES) return AG_OK;
+    return ag_fail(err, AG_ERR_USAGE, "--cache-mb needs --cache FILE");
+}
+
+static void warn_of_cache(ag_judge_setup *s)
+{
+    ag_error trouble;
+    if (s->cache && ag_cache_trouble(s->cache, &trouble)) ag_warn("%s", trouble.message);
+}
+
+ag_status ag_setup_cache(ag_judge_setup *s, const ag_model_choice *choice, const ag_cache_choice *cache,
+                         ag_error *err)
+{
+    char arithmetic[64];
+    if (!cache->path) return AG_OK;
+    AG_TRY(ag_setup_digest(s, err));
+    snprintf(arithmetic, sizeof arithmetic, "%s %d", choice->device, (int)s->opened.model->type);
+    AG_TRY(ag_cache_identity(s->identity, s->judge, s->model_digest, arithmetic, err));
+    AG_TRY(ag_cache_open(&s->cache, cache->path, (int64_t)cache->megabytes << 20, err));
+    warn_of_cache(s);
+    return AG_OK;
+}
+
+ag_status ag_setup_run(ag_judge_setup *s, const ag_judge_input *inputs, size_t n, ag_judge_answer answer,
+                       ag_judgement *out, size_t *hits, ag_error *err)
+{
+    ag_status status = ag_cache_judge(s->cache, s->identity, s->judge, inputs, n, answer, out, hits, err);
+    warn_of_cache(s);
+    return status;
+}
+
 void ag_setup_close(ag_judge_setup *s)
 {
+    ag_cache_close(s->cache);
     ag_judge_free(s->judge);
     ag_opened_close(&s->opened);
     ag_device_close(s->device);

@@ -3,6 +3,7 @@
 #define AG_CLI_JUDGE_OPEN_H
 
 #include "cli/options.h"
+#include "eval/cache.h"
 #include "eval/judge.h"
 #include "model/open.h"
 
@@ -70,6 +71,28 @@ typedef struct ag_decide_choice {
             "of --decide cost: YAML or JSON, true tier: {tier said: cost}", 0, 0                             \
     }
 
+/* Where judgements that were made before are looked up, and new ones kept. */
+typedef struct ag_cache_choice {
+    const char *path; /* NULL: nowhere */
+    long megabytes;
+} ag_cache_choice;
+enum { AG_CACHE_MEGABYTES = 1024 };
+#define AG_CACHE_CHOICE_DEFAULTS                                                                             \
+    {                                                                                                        \
+        NULL, AG_CACHE_MEGABYTES                                                                             \
+    }
+#define AG_CACHE_OPTIONS(choice)                                                                             \
+    {"cache",                                                                                                \
+     AG_OPT_STRING,                                                                                          \
+     &(choice).path,                                                                                         \
+     "FILE",                                                                                                 \
+     "look judgements up here first, and keep new ones; several processes may share it",                     \
+     0,                                                                                                      \
+     0},                                                                                                     \
+    {                                                                                                        \
+        "cache-mb", AG_OPT_INT, &(choice).megabytes, "N", "how large it may grow", 1, 1 << 20                \
+    }
+
 typedef struct ag_judge_setup {
     ag_device *device;
     ag_opened opened;
@@ -81,6 +104,8 @@ typedef struct ag_judge_setup {
     ag_decision decision;       /* argmax unless something else was asked for */
     char model_digest[65];      /* ag_judge_model_digest; "" until something needed it */
     ag_judge *judge;
+    ag_cache *cache;   /* NULL: none */
+    char identity[65]; /* of the judge, in the cache */
 } ag_judge_setup;
 
 /* Device, model and tokenizer alone. A model named but not pulled yet is pulled after saying so. */
@@ -101,6 +126,14 @@ ag_status ag_setup_digest(ag_judge_setup *setup, ag_error *err);
 ag_status ag_setup_calibration_path(char **path, const ag_judge_setup *setup, ag_error *err);
 /* The judge over both, with the format that the model was trained with. */
 ag_status ag_setup_judge(ag_judge_setup *setup, const ag_model_choice *choice, ag_error *err);
+/* Do the options belong together? Needs nothing else. */
+ag_status ag_cache_check(const ag_cache_choice *cache, ag_error *err);
+/* The cache that the options name, if they do. After ag_setup_judge. */
+ag_status ag_setup_cache(ag_judge_setup *setup, const ag_model_choice *choice, const ag_cache_choice *cache,
+                         ag_error *err);
+/* ag_judge_run through the cache where there is one (ag_cache_judge); warns, once, of a cache that is out of use. */
+ag_status ag_setup_run(ag_judge_setup *setup, const ag_judge_input *inputs, size_t n, ag_judge_answer answer,
+                       ag_judgement *out, size_t *hits, ag_error *err);
 void ag_setup_close(ag_judge_setup *setup);
 
 #endif

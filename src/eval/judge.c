@@ -19,6 +19,7 @@ struct ag_judge {
     int32_t end_id;
     ag_tokens tier_tokens; /* with what ends them, where that is needed */
     int tier_offset[AG_MAX_TIERS + 1];
+    ag_judge_work work;
 };
 
 ag_status ag_judge_create(ag_judge **judge, ag_model *model, const ag_tokenizer *tokenizer,
@@ -86,16 +87,19 @@ static void prompts_free(prompts *p)
     ag_free(p->tokens);
 }
 
-static ag_status encode_prompts(const ag_judge *j, const ag_judge_input *inputs, size_t n, prompts *p,
+static ag_status encode_prompts(ag_judge *j, const ag_judge_input *inputs, size_t n, prompts *p,
                                 ag_judgement *out, ag_error *err)
 {
     p->n = n;
     p->tokens = ag_calloc(n, sizeof *p->tokens);
     if (!p->tokens) return ag_fail_memory(err, "prompts");
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         AG_TRY(ag_prompt_encode(&p->tokens[i], j->book, j->tokenizer, &j->options.format.prompt,
                                 inputs[i].query, inputs[i].item, inputs[i].asked, inputs[i].hint,
                                 &out[i].loss, err));
+        out[i].prompt_tokens = (int32_t)p->tokens[i].len;
+    }
+    j->work.pairs += n;
     return AG_OK;
 }
 
@@ -145,6 +149,7 @@ static ag_status score_tiers(ag_judge *j, const prompts *p, ag_judgement *out, a
     }
     if (status == AG_OK) status = ag_session_score(j->session, sequences, n, 1, err);
     for (size_t i = 0; i < p->n && status == AG_OK; i++) {
+        j->work.tokens += p->tokens[i].len;
         double sums[AG_MAX_TIERS] = {0};
         for (int t = 0; t < tiers; t++)
             for (int k = j->tier_offset[t]; k < j->tier_offset[t + 1]; k++)
@@ -176,9 +181,9 @@ static void masking_advance(void *user, size_t prompt, int32_t sample, int32_t i
     ag_grammar_advance(m->judge->grammar, &m->states[prompt], id);
 }
 
-/* Greedy continuations of the prompts. masks NULL: as the model writes. */
+/* Continuations of the prompts. masks NULL: as the model writes; how NULL: greedy. */
 static ag_status continue_prompts(ag_judge *j, const prompts *p, const ag_judge_input *inputs, masking *masks,
-                                  ag_generated **out, ag_error *err)
+                                  const ag_judge_drawing *how, ag_generated **out, ag_error *err)
 {
     ag_generate_prompt *g = ag_calloc(p->n, sizeof *g);
     if (!g) return ag_fail_memory(err, "prompts");
@@ -191,7 +196,15 @@ static ag_status continue_prompts(ag_judge *j, const prompts *p, const ag_judge_
     ag_constraint constraint = {masks, masking_allowed, masking_advance};
     ag_generate_options o = {
         .max_new = most, .end_id = j->end_id, .top_p = 1, .constraint = masks ? &constraint : NULL};
+    if (how) {
+        o.temperature = how->temperature;
+        o.top_p = how->top_p;
+        o.seed = how->seed;
+        if (how->max_new > 0 && how->max_new < most) o.max_new = how->max_new;
+    }
     ag_status status = ag_generate(j->session, g, p->n, &o, out, err);
+    for (size_t i = 0; i < p->n && status == AG_OK; i++)
+        j->work.tokens += p->tokens[i].len + (uint64_t)(*out)[i].count;
     ag_free(g);
     return status;
 }
@@ -218,7 +231,7 @@ static ag_status greedy_answers(ag_judge *j, const prompts *p, const ag_judge_in
                                 ag_judgement *out, ag_error *err)
 {
     ag_generated *g = NULL;
-    ag_status status = continue_prompts(j, p, inputs, NULL, &g, err);
+    ag_status status = continue_prompts(j, p, inputs, NULL, NULL, &g, err);
     for (size_t i = 0; i < p->n && status == AG_OK; i++) {
         out[i].finished = g[i].finished;
         status = answer_text(j, NULL, 0, &g[i], &out[i].answer, err);
@@ -265,7 +278,7 @@ static ag_status masked_answers(ag_judge *j, prompts *p, const ag_judge_input *i
     size_t *before = ag_calloc(p->n, sizeof *before);
     ag_status status = before ? start_states(j, inputs, p->n, &m, err) : ag_fail_memory(err, "answers");
     if (status == AG_OK && tier_first) status = force_tier(j, p, &m, out, before, err);
-    if (status == AG_OK) status = continue_prompts(j, p, inputs, &m, &g, err);
+    if (status == AG_OK) status = continue_prompts(j, p, inputs, &m, NULL, &g, err);
     for (size_t i = 0; i < p->n && status == AG_OK; i++) {
         ag_free(out[i].answer);
         out[i].answer = NULL;
@@ -346,6 +359,89 @@ ag_status ag_judge_run(ag_judge *j, const ag_judge_input *inputs, size_t n, ag_j
         if (progress && progress->tick) AG_TRY(progress->tick(progress->user, i + count, n, err));
     }
     return AG_OK;
+}
+
+/* --- one answer as asked for ------------------------------------------------------------------------------------- */
+
+/* Behind the tier's tokens that are forced, if any, `drawing` tells how much is still to come. */
+static ag_status write_answer(ag_judge *j, prompts *p, const ag_judge_input *input, bool greedy,
+                              const ag_judge_drawing *drawing, ag_judge_text *out, ag_error *err)
+{
+    masking m = {0};
+    ag_judgement judged = {0};
+    ag_generated *g = NULL;
+    ag_judge_drawing how = *drawing;
+    size_t before = 0;
+    bool tier_first = greedy && j->book->order == AG_RESPOND_THEN_THINK;
+    ag_status status = tier_first ? score_tiers(j, p, &judged, err) : AG_OK;
+    if (status == AG_OK) status = start_states(j, input, 1, &m, err);
+    if (status == AG_OK && tier_first) status = force_tier(j, p, &m, &judged, &before, err);
+    if (how.max_new > 0 && (size_t)how.max_new < before) before = (size_t)how.max_new;
+    bool room = how.max_new == 0 || (size_t)how.max_new > before;
+    if (how.max_new > 0) how.max_new -= (int32_t)before;
+    if (status == AG_OK && room) status = continue_prompts(j, p, input, &m, &how, &g, err);
+    if (status == AG_OK) {
+        ag_generated none = {0};
+        const ag_generated *rest = g ? g : &none;
+        const int32_t *forced = p->tokens[0].ids + out->prompt_tokens;
+        out->answer_tokens = (int32_t)before + rest->count;
+        out->finished = rest->finished;
+        status = answer_text(j, forced, before, rest, &out->text, err);
+    }
+    ag_generated_free(g, 1);
+    ag_free(m.states);
+    return status;
+}
+
+ag_status ag_judge_write(ag_judge *j, const ag_judge_input *input, const ag_judge_drawing *drawing,
+                         ag_judge_text *out, ag_error *err)
+{
+    prompts p = {0};
+    ag_judgement unused = {0};
+    *out = (ag_judge_text){0};
+    ag_status status = encode_prompts(j, input, 1, &p, &unused, err);
+    if (status == AG_OK) {
+        out->prompt_tokens = (int32_t)p.tokens[0].len;
+        status = write_answer(j, &p, input, drawing->temperature == 0, drawing, out, err);
+    }
+    prompts_free(&p);
+    ag_grammar_forget(j->grammar);
+    return status;
+}
+
+/* --- what all prompts share ------------------------------------------------------------------------------------------- */
+
+/* Prompts whose queries have nothing in common but that they are queries. */
+ag_status ag_judge_keep_rules(ag_judge *j, ag_error *err)
+{
+    static const char *const queries[] = {"a", "Zebra", "1", "\"", "\xC3\xA9", "(", "-"};
+    enum { QUERIES = sizeof queries / sizeof *queries };
+    ag_item item = {.title = "x"};
+    ag_asked asked = {.source = AG_ASKED_GIVEN};
+    ag_judge_input inputs[QUERIES];
+    ag_judgement unused[QUERIES];
+    ag_judge_work work = j->work;
+    prompts p = {0};
+    memset(unused, 0, sizeof unused);
+    for (int i = 0; i < QUERIES; i++) inputs[i] = (ag_judge_input){queries[i], &item, &asked, NULL};
+    ag_status status = encode_prompts(j, inputs, QUERIES, &p, unused, err);
+    size_t shared = status == AG_OK ? p.tokens[0].len : 0;
+    for (int i = 1; i < QUERIES && status == AG_OK; i++) {
+        size_t k = 0;
+        while (k < shared && k < p.tokens[i].len && p.tokens[i].ids[k] == p.tokens[0].ids[k]) k++;
+        shared = k;
+    }
+    if (status == AG_OK) status = ag_session_keep(j->session, p.tokens[0].ids, (int32_t)shared, err);
+    prompts_free(&p);
+    j->work = work; /* these were no pairs of anybody's */
+    return status;
+}
+
+ag_judge_work ag_judge_work_done(const ag_judge *j)
+{
+    ag_judge_work work = j->work;
+    work.computed = ag_session_computed(j->session);
+    return work;
 }
 
 ag_status ag_judge_score(ag_judge *j, const ag_query_sequence *sequences, size_t n, ag_error *err)

@@ -62,6 +62,7 @@ typedef struct ag_judgement {
     char *answer;    /* text, or NULL when none was asked for; owned */
     bool finished;
     ag_prompt_loss loss;
+    int32_t prompt_tokens;
 } ag_judgement;
 void ag_judgements_free(ag_judgement *j, size_t n);
 
@@ -80,6 +81,32 @@ typedef struct ag_judge_progress {
 } ag_judge_progress;
 ag_status ag_judge_run(ag_judge *judge, const ag_judge_input *inputs, size_t n, ag_judge_answer answer,
                        const ag_judge_progress *progress, ag_judgement *out, ag_error *err);
+
+/* From here on what all prompts of the book begin with (its rules, in the chat's form) is computed once and stays in the store, for
+ * a judge that lives long. Answers stay what they are; the last digits of a probability may move, as between batches. */
+ag_status ag_judge_keep_rules(ag_judge *judge, ag_error *err);
+
+/* Work since the judge was made: tokens of prompts (once for their tier, once more for an answer behind them) and of answers, and
+ * how many were computed: the others were shared. */
+typedef struct ag_judge_work {
+    uint64_t pairs, tokens, computed;
+} ag_judge_work;
+ag_judge_work ag_judge_work_done(const ag_judge *judge);
+
+/* An answer under the grammar, as long as max_new allows. Greedy (temperature 0) is what AG_ANSWER_EXPLAIN gives: the judged tier
+ * and what follows; above, the whole answer is drawn, a function of the seed and the prompt alone. */
+typedef struct ag_judge_drawing {
+    double temperature, top_p;
+    uint64_t seed;
+    int32_t max_new; /* tokens, the end included; 0: no limit but the book's */
+} ag_judge_drawing;
+typedef struct ag_judge_text {
+    char *text; /* owned: ag_free */
+    int32_t prompt_tokens, answer_tokens;
+    bool finished;
+} ag_judge_text;
+ag_status ag_judge_write(ag_judge *judge, const ag_judge_input *input, const ag_judge_drawing *drawing,
+                         ag_judge_text *out, ag_error *err);
 
 /* Log-probabilities of wanted tokens of whole sequences, through the judge's session (model/session.h). */
 ag_status ag_judge_score(ag_judge *judge, const ag_query_sequence *sequences, size_t n, ag_error *err);

@@ -261,13 +261,7 @@ static ag_status run_all(generator *g, size_t n, const size_t *result_of, ag_err
 {
     ag_session_mark mark = ag_session_here(g->session);
     int32_t root = -1, shared = common_beginning(g->prompts, n);
-    ag_status status = AG_OK;
-    if (shared > 0) {
-        status = ag_session_node(g->session, -1, shared, &root, err);
-        if (status == AG_OK)
-            status = ag_session_run(g->session, &(ag_run){root, g->prompts[0].tokens, shared, 0}, 1, NULL,
-                                    err);
-    }
+    ag_status status = ag_session_root(g->session, g->prompts[0].tokens, shared, &root, err);
     ag_session_mark prefix = ag_session_here(g->session);
     for (size_t first = 0; first < n && status == AG_OK;) {
         size_t count = batch_size(g, first, n, shared, err);

@@ -23,6 +23,8 @@ enum { STEP_ROWS = 16 };
 struct ag_session {
     ag_model *model;
     int32_t slots, max_rows, used, kept, kept_cap;
+    int32_t *prefix, prefix_len; /* the tokens of node 0 that ag_session_keep left there */
+    uint64_t computed;
     node *nodes;
     size_t node_count, node_cap;
     void **store; /* per layer: device real [slots, 2 kv_width] */
@@ -140,6 +142,7 @@ void ag_session_free(ag_session *s)
     void *all[] = {s->x, s->ids, s->positions, s->slot_of, s->row_index, s->logprob, s->token, s->masks.bits};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) d->release(d, all[i]);
     ag_free(s->drawn_host);
+    ag_free(s->prefix);
     ag_free(s->store);
     ag_free(s->host);
     ag_free(s->pieces);
@@ -400,9 +403,50 @@ ag_status ag_session_run(ag_session *s, const ag_run *runs, int32_t n, int32_t *
         AG_TRY(upload_chunk(s, all, s->host + 3 * s->max_rows, step ? all : wanted, err));
         AG_TRY(step ? compute_step(s, all, err) : compute_chunk(s, rows, wanted, err));
         s->kept += wanted;
+        s->computed += (uint64_t)rows;
     }
     if (rows_out) *rows_out = s->kept;
     return norm_kept(s, err);
+}
+
+uint64_t ag_session_computed(const ag_session *s)
+{
+    return s->computed;
+}
+
+ag_status ag_session_keep(ag_session *s, const int32_t *tokens, int32_t n, ag_error *err)
+{
+    int32_t id, *copy;
+    if (s->node_count > (size_t)(s->prefix_len > 0))
+        return ag_fail(err, AG_ERR_INTERNAL, "a prefix can be kept only while the store is empty");
+    ag_session_reset(s, (ag_session_mark){0, 0});
+    ag_free(s->prefix);
+    s->prefix = NULL;
+    s->prefix_len = 0;
+    if (n == 0) return AG_OK;
+    if (!(copy = ag_calloc((size_t)n, sizeof *copy))) return ag_fail_memory(err, "session");
+    memcpy(copy, tokens, (size_t)n * sizeof *copy);
+    ag_status status = ag_session_node(s, -1, n, &id, err);
+    if (status == AG_OK) status = ag_session_run(s, &(ag_run){id, copy, n, 0}, 1, NULL, err);
+    if (status != AG_OK) {
+        ag_session_reset(s, (ag_session_mark){0, 0});
+        ag_free(copy);
+        return status;
+    }
+    s->prefix = copy;
+    s->prefix_len = n;
+    return AG_OK;
+}
+
+ag_status ag_session_root(ag_session *s, const int32_t *tokens, int32_t n, int32_t *id, ag_error *err)
+{
+    int32_t kept = s->prefix_len;
+    bool ours = kept > 0 && kept <= n && memcmp(tokens, s->prefix, (size_t)kept * sizeof *tokens) == 0;
+    *id = ours ? 0 : -1;
+    if (!ours) kept = 0;
+    if (n == kept) return AG_OK;
+    AG_TRY(ag_session_node(s, *id, n - kept, id, err));
+    return ag_session_run(s, &(ag_run){*id, tokens + kept, n - kept, 0}, 1, NULL, err);
 }
 
 /* token and logprob arrays hold one entry a target. */
@@ -583,12 +627,7 @@ ag_status ag_session_score(ag_session *s, const ag_query_sequence *q, size_t n, 
     ag_session_mark mark = ag_session_here(s);
     ag_forest_builder b = {0};
     int32_t root = -1, shared = n > 1 ? common_beginning(q, n) : 0;
-    ag_status status = AG_OK;
-    if (shared > 0) {
-        status = ag_session_node(s, -1, shared, &root, err);
-        if (status == AG_OK)
-            status = ag_session_run(s, &(ag_run){root, q[0].tokens, shared, 0}, 1, NULL, err);
-    }
+    ag_status status = ag_session_root(s, q[0].tokens, shared, &root, err);
     int32_t room = ag_session_free_slots(s);
     ag_forest_begin(&b);
     for (size_t i = 0; i < n && status == AG_OK; i++) {

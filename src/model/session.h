@@ -31,6 +31,16 @@ int32_t ag_session_free_slots(const ag_session *session);
 int32_t ag_session_length(const ag_session *session,
                           int32_t node); /* tokens from the root to the end of the node */
 
+/* Computes tokens as a root that stays for the life of the session (a rulebook's text): ag_session_score and ag_generate build on
+ * it whenever all that they are given begins with it. Only while nothing else is in the store; takes the place of what was
+ * kept before; n = 0 keeps nothing. */
+ag_status ag_session_keep(ag_session *session, const int32_t *tokens, int32_t n, ag_error *err);
+/* A node whose path from the root is exactly tokens[0..n), computed but for what is kept; -1 for n = 0. */
+ag_status ag_session_root(ag_session *session, const int32_t *tokens, int32_t n, int32_t *node,
+                          ag_error *err);
+/* Tokens computed so far, for counters. */
+uint64_t ag_session_computed(const ag_session *session);
+
 /* Appends tokens to nodes and computes them. Nodes must come in depth-first order (parents before children, siblings' subtrees
  * one after the other); several runs of one node follow each other. After an error reset to a mark. want: 0 nothing, 1 the last row, 2 every row. Wanted rows are kept, normed, for the next
  * logprob or sample call, in order; *rows (may be NULL) their number. */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +80,7 @@ static void on_connection(void *user, struct MHD_Connection *mhd, void **context
             h->links = l;
             h->link_count++;
         }
+        h->pending--;
     } else if (l) {
         if (l->prev)
             l->prev->next = l->next;
@@ -516,20 +518,60 @@ static ag_status start_daemon(ag_http *h, ag_error *err)
 {
     h->daemon = MHD_start_daemon(
         MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC |
-            MHD_USE_ERROR_LOG,
-        0, NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL, MHD_OPTION_LISTEN_SOCKET,
-        h->listen_fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)h->options.connections,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, h->options.header_bytes, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES, MHD_OPTION_URI_LOG_CALLBACK, on_target, h,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_NOTIFY_CONNECTION, on_connection, h,
-        MHD_OPTION_END);
+            MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG,
+        0, NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL, MHD_OPTION_CONNECTION_LIMIT,
+        (unsigned)h->options.connections + 8, MHD_OPTION_CONNECTION_MEMORY_LIMIT, h->options.header_bytes,
+        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES,
+        MHD_OPTION_URI_LOG_CALLBACK, on_target, h, MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,
+        MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_END);
     return h->daemon ? AG_OK : ag_fail_errno(err, "cannot serve on", h->options.listen);
 }
 
-static ag_status start_reaper(ag_http *h, ag_error *err)
+static int held_connections(ag_http *h)
 {
-    int wrong = pthread_create(&h->reaper, NULL, reaper_main, h);
-    h->reaper_runs = wrong == 0;
+    pthread_mutex_lock(&h->lock);
+    int n = h->link_count + h->pending;
+    pthread_mutex_unlock(&h->lock);
+    return n;
+}
+
+static void change_pending(ag_http *h, int by)
+{
+    pthread_mutex_lock(&h->lock);
+    h->pending += by;
+    pthread_mutex_unlock(&h->lock);
+}
+
+/* Takes the connections that the system has made for us. False: none is left. */
+static bool take_waiting(ag_http *h)
+{
+    while (held_connections(h) < h->options.connections) {
+        struct sockaddr_storage peer;
+        socklen_t len = sizeof peer;
+        int connection = accept4(h->listen_fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (connection < 0) return errno != EAGAIN && errno != EWOULDBLOCK;
+        change_pending(h, 1);
+        if (MHD_add_connection(h->daemon, connection, (struct sockaddr *)&peer, len) != MHD_YES)
+            change_pending(h, -1);
+    }
+    return true;
+}
+
+/* We accept, not the library: it closes what is past its limit, and ours wait. */
+static void *accepter_main(void *user)
+{
+    ag_http *h = user;
+    while (!atomic_load(&h->stopping)) {
+        struct pollfd p = {h->listen_fd, POLLIN, 0};
+        if (poll(&p, 1, 50) > 0 && take_waiting(h)) nanosleep(&(struct timespec){0, 5000000}, NULL);
+    }
+    return NULL;
+}
+
+static ag_status start_thread(pthread_t *thread, bool *runs, void *(*main)(void *), ag_http *h, ag_error *err)
+{
+    int wrong = pthread_create(thread, NULL, main, h);
+    *runs = wrong == 0;
     return wrong == 0 ? AG_OK : ag_fail(err, AG_ERR_IO, "cannot start a thread: %s", strerror(wrong));
 }
 
@@ -552,7 +594,8 @@ ag_status ag_http_start(ag_http **http, const ag_http_options *options, const ag
     ag_status status = copy_options(h, options, err);
     if (status == AG_OK) status = open_socket(h, err);
     if (status == AG_OK) status = start_daemon(h, err);
-    if (status == AG_OK) status = start_reaper(h, err);
+    if (status == AG_OK) status = start_thread(&h->reaper, &h->reaper_runs, reaper_main, h, err);
+    if (status == AG_OK) status = start_thread(&h->accepter, &h->accepter_runs, accepter_main, h, err);
     if (status != AG_OK) {
         ag_http_stop(h, 0);
         *http = NULL;
@@ -580,20 +623,6 @@ static void refuse_new(int fd)
     setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
 }
 
-/* Connections that the system has taken for us are served as well. False: none is left. */
-static bool take_waiting(ag_http *h, int fd)
-{
-    while (fd >= 0 && ag_http_connections(h) < h->options.connections) {
-        struct sockaddr_storage peer;
-        socklen_t len = sizeof peer;
-        int connection = accept4(fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (connection < 0)
-            return errno == EINTR || errno == ECONNABORTED || errno == EMFILE || errno == ENFILE;
-        MHD_add_connection(h->daemon, connection, (struct sockaddr *)&peer, len);
-    }
-    return fd >= 0;
-}
-
 static int busy(ag_http *h)
 {
     int n = 0;
@@ -607,21 +636,19 @@ static int drain(ag_http *h, double grace)
 {
     double begin = ag_clock();
     atomic_store(&h->stopping, true);
-    int fd = MHD_quiesce_daemon(h->daemon);
-    bool waiting = fd >= 0;
-    if (waiting) refuse_new(fd);
+    bool waiting = h->accepter_runs;
+    if (h->accepter_runs) pthread_join(h->accepter, NULL);
+    refuse_new(h->listen_fd);
     while (ag_clock() - begin < grace) {
-        if (waiting && !take_waiting(h, fd) && ag_clock() - begin > SETTLE) {
+        if (waiting && !take_waiting(h) && ag_clock() - begin > SETTLE) {
             waiting = false;
-            close(fd);
-            fd = -1;
+            close(h->listen_fd);
+            h->listen_fd = -1;
         }
         reap(h, ag_clock(), begin);
-        if (!waiting && ag_http_connections(h) == 0) break;
+        if (!waiting && held_connections(h) == 0) break;
         nanosleep(&(struct timespec){0, 10000000}, NULL);
     }
-    if (fd >= 0) close(fd);
-    h->listen_fd = -1; /* it was given back to us and is closed */
     return busy(h);
 }
 

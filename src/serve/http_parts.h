@@ -37,10 +37,10 @@ struct ag_http {
     atomic_bool stopping;
     pthread_mutex_t lock; /* of what follows */
     ag_http_link *links;
-    int link_count;
+    int link_count, pending; /* pending: accepted, but not yet among the links */
     pthread_cond_t wake;
-    bool reaper_stop, reaper_runs;
-    pthread_t reaper;
+    bool reaper_stop, reaper_runs, accepter_runs;
+    pthread_t reaper, accepter;
     pthread_mutex_t log_lock;
 };
 

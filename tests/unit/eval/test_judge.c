@@ -389,6 +389,125 @@ static void test_greedy(void **state)
     }
 }
 
+/* With the rules' tokens kept in the store answers are the same bytes, less is computed, and repetition gives the same bytes. */
+static void test_kept_rules(void **state)
+{
+    (void)state;
+    for (int order = 0; order < 3; order++) {
+        ag_error err = {0};
+        setup s = open_setup(make_book(orders[order], whys[1], two_digits));
+        ag_judgement *plain = run_judge(&s, 0, 20, AG_ANSWER_EXPLAIN);
+        ag_judge_work first = ag_judge_work_done(s.judge);
+        int32_t room = ag_session_free_slots(ag_judge_session(s.judge));
+        must(ag_judge_keep_rules(s.judge, &err));
+        must(ag_judge_keep_rules(s.judge, &err)); /* in place of itself */
+        int32_t kept = room - ag_session_free_slots(ag_judge_session(s.judge));
+        ag_judge_work before = ag_judge_work_done(s.judge);
+        ag_judgement *with = run_judge(&s, 0, 20, AG_ANSWER_EXPLAIN);
+        ag_judge_work after = ag_judge_work_done(s.judge);
+        ag_judgement *again = run_judge(&s, 0, 20, AG_ANSWER_EXPLAIN);
+        if (kept < 20) fail_msg("only %d tokens are kept", kept);
+        assert_int_equal(before.pairs, 20);
+        assert_int_equal(after.pairs, 40);
+        assert_int_equal(after.tokens - before.tokens, first.tokens);
+        assert_int_equal(first.computed - (after.computed - before.computed), 2 * (uint64_t)kept);
+        assert_int_equal(room - ag_session_free_slots(ag_judge_session(s.judge)), kept);
+        for (int i = 0; i < 20; i++) {
+            assert_string_equal(with[i].answer, plain[i].answer);
+            assert_string_equal(with[i].answer, again[i].answer);
+            assert_int_equal(with[i].tier, plain[i].tier);
+            for (int t = 0; t < s.book->tier_count; t++) {
+                assert_near(with[i].probability[t], plain[i].probability[t], 1e-5, "kept");
+                assert_true(with[i].probability[t] == again[i].probability[t]);
+            }
+        }
+        for (int i = 0; i < 20; i += 6) { /* alone, and with its query: more than the rules is shared */
+            ag_judgement *few = run_judge(&s, i, 1 + i % 4, AG_ANSWER_EXPLAIN);
+            assert_string_equal(few->answer, plain[i].answer);
+            for (int t = 0; t < s.book->tier_count; t++)
+                assert_near(few->probability[t], plain[i].probability[t], 1e-5, "kept, few");
+            ag_judgements_free(few, 1 + (size_t)i % 4);
+        }
+        ag_judgements_free(plain, 20);
+        ag_judgements_free(with, 20);
+        ag_judgements_free(again, 20);
+        close_setup(&s);
+    }
+}
+
+/* Prompts that do not begin with what is kept are computed whole; a store too small to keep it says so and stays as it was. */
+static void test_kept_other(void **state)
+{
+    (void)state;
+    ag_error err = {0};
+    setup s = open_setup(make_book(orders[0], whys[0], two_digits));
+    static const int32_t other[] = {5, 6, 7};
+    ag_judgement *plain = run_judge(&s, 0, 5, AG_ANSWER_NONE);
+    must(ag_session_keep(ag_judge_session(s.judge), other, 3, &err));
+    ag_judgement *with = run_judge(&s, 0, 5, AG_ANSWER_NONE);
+    for (int i = 0; i < 5; i++)
+        for (int t = 0; t < s.book->tier_count; t++)
+            assert_true(with[i].probability[t] == plain[i].probability[t]);
+    must(ag_session_keep(ag_judge_session(s.judge), NULL, 0, &err));
+    assert_int_equal(ag_session_free_slots(ag_judge_session(s.judge)), 8192);
+    int32_t *many = ag_calloc(9000, sizeof *many);
+    assert_int_equal(ag_session_keep(ag_judge_session(s.judge), many, 9000, &err), AG_ERR_MEMORY);
+    assert_int_equal(ag_session_free_slots(ag_judge_session(s.judge)), 8192);
+    ag_free(many);
+    ag_judgements_free(plain, 5);
+    ag_judgements_free(with, 5);
+    close_setup(&s);
+}
+
+static ag_judge_text write_one(setup *s, int pair, ag_judge_drawing drawing)
+{
+    ag_error err = {0};
+    ag_judge_text out;
+    must(ag_judge_write(s->judge, &s->inputs[pair], &drawing, &out, &err));
+    return out;
+}
+
+/* Greedy writing is what explaining gives; drawing is a function of its seed and stays in the format; a limit cuts. */
+static void test_write(void **state)
+{
+    (void)state;
+    for (int order = 0; order < 3; order++) {
+        setup s = open_setup(make_book(orders[order], whys[1], order ? two_digits : nested));
+        int different = 0;
+        for (int i = 0; i < 4; i++) {
+            ag_judgement *want = run_judge(&s, i, 1, AG_ANSWER_EXPLAIN);
+            ag_judge_text greedy = write_one(&s, i, (ag_judge_drawing){.top_p = 1});
+            assert_string_equal(greedy.text, want->answer);
+            assert_true(greedy.finished);
+            int32_t prompt[ROWS];
+            assert_int_equal(greedy.prompt_tokens, prompt_of(&s, i, prompt));
+            for (int cut = 1; cut < greedy.answer_tokens; cut += 3) {
+                ag_judge_text part = write_one(&s, i, (ag_judge_drawing){.top_p = 1, .max_new = cut});
+                assert_false(part.finished);
+                assert_int_equal(part.answer_tokens, cut);
+                if (strncmp(part.text, greedy.text, strlen(part.text)) != 0) /* but for a cut character */
+                    assert_non_null(strstr(part.text, "\xEF\xBF\xBD"));
+                ag_free(part.text);
+            }
+            for (uint64_t seed = 1; seed < 4; seed++) {
+                ag_judge_drawing how = {.temperature = 1, .top_p = 1, .seed = seed};
+                ag_judge_text a = write_one(&s, i, how), b = write_one(&s, i, how);
+                ag_answer parsed;
+                assert_string_equal(a.text, b.text);
+                assert_true(
+                    ag_answer_parse(s.book, s.inputs[i].asked, a.text, strlen(a.text), &parsed, NULL));
+                different += strcmp(a.text, greedy.text) != 0;
+                ag_free(a.text);
+                ag_free(b.text);
+            }
+            ag_free(greedy.text);
+            ag_judgements_free(want, 1);
+        }
+        assert_true(different > 0);
+        close_setup(&s);
+    }
+}
+
 /* A pair alone is judged as among 70, in any place of them, and with a store that holds little more than a prompt. */
 static void test_batches(void **state)
 {
@@ -609,6 +728,9 @@ int main(void)
         cmocka_unit_test(test_explained),
         cmocka_unit_test(test_explained_nested),
         cmocka_unit_test(test_greedy),
+        cmocka_unit_test(test_kept_rules),
+        cmocka_unit_test(test_kept_other),
+        cmocka_unit_test(test_write),
         cmocka_unit_test(test_batches),
         cmocka_unit_test(test_progress_stops),
         cmocka_unit_test(test_format_file),

@@ -418,6 +418,29 @@ static void test_stop(void **state)
     ag_str_free(&out);
 }
 
+/* Connections past the limit wait; none is closed without an answer. */
+static void test_crowd(void **state)
+{
+    (void)state;
+    ag_http *h = start((ag_http_options){.connections = 4, .idle_seconds = 0.5});
+    int idle[4], fd[40];
+    ag_str out = {0};
+    for (int i = 0; i < 4; i++) idle[i] = connect_to(h);
+    for (int i = 0; i < 40; i++) {
+        fd[i] = connect_to(h);
+        send_text(fd[i], "GET /echo HTTP/1.1\r\n" HEAD "\r\n");
+    }
+    for (int i = 0; i < 40; i++) {
+        assert_true(ag_http_connections(h) <= 4);
+        read_all(fd[i], &out, 10);
+        assert_int_equal(status_of(&out), 200);
+        close(fd[i]);
+    }
+    for (int i = 0; i < 4; i++) close(idle[i]);
+    ag_str_free(&out);
+    assert_int_equal(ag_http_stop(h, 5), 0);
+}
+
 static void test_gone(void **state)
 {
     (void)state;
@@ -485,15 +508,11 @@ static void test_log_and_token_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_routes),
-        cmocka_unit_test(test_safety),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_late),
-        cmocka_unit_test(test_token),
-        cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_stop),
-        cmocka_unit_test(test_gone),
-        cmocka_unit_test(test_log_and_token_file),
+        cmocka_unit_test(test_routes), cmocka_unit_test(test_safety),
+        cmocka_unit_test(test_limits), cmocka_unit_test(test_late),
+        cmocka_unit_test(test_token),  cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_stop),   cmocka_unit_test(test_crowd),
+        cmocka_unit_test(test_gone),   cmocka_unit_test(test_log_and_token_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
