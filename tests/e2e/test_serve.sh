@@ -267,6 +267,31 @@ prints time_limit
 want 200 /health
 stop 0
 
+t "the model's calibration, a decision, and the cache that judge uses"
+run 0 "$AGRL" train run.yaml --set out=calibrated --set stages.0.steps=150 --set stages.0.batch=12 --set stages.0.optimizer=muon --set stages.0.lr=1e-2
+head -n 200 data/sft.jsonl > dev.jsonl
+run 0 "$AGRL" calibrate --model calibrated --rules "$BOOK" --data dev.jsonl --temperature-only
+head -n 20 plain.jsonl > few.jsonl
+run 0 "$AGRL" judge --model calibrated --rules "$BOOK" --threads 1 --json --explain --decide gain few.jsonl
+cp out judged
+{ printf '{"pairs": ['; paste -sd, few.jsonl; printf ']}'; } > body
+serve log6 --model calibrated --decide gain --cache seen.db --no-log
+want 200 /v1/judge -H 'Content-Type: application/json' --data-binary @body
+cp out all
+tiers() { grep -o '"tier":"[^"]*"' "$1"; }
+[ "$(tiers all)" = "$(tiers judged)" ] || wrong "other tiers than judge says"
+first() { grep -o '"probabilities":{"4":[0-9.]\{6\}' "$1"; }
+[ "$(first all)" = "$(first judged)" ] || wrong "other probabilities than judge says"
+want 200 /v1/judge -H 'Content-Type: application/json' --data-binary @body
+cmp -s out all || wrong "from the cache: other bytes"
+stop 0
+run 0 "$AGRL" judge --model calibrated --rules "$BOOK" --threads 1 --json --explain --decide gain --cache seen.db few.jsonl
+grep -q '^20 of 20 judgements came from seen.db' err || wrong "judge does not find what was served: $(cat err)"
+run 2 "$AGRL" serve --model run --rules "$BOOK" --cache-mb 5
+says 'needs --cache'
+run 2 "$AGRL" serve --model run --rules "$BOOK" --threshold 0.5
+says 'threshold'
+
 t "a token"
 serve log3 --token-file token --no-log --listen 127.0.0.1:0
 want 200 /health
