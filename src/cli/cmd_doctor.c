@@ -5,9 +5,11 @@
 #include <dnnl.h>
 #include <jansson.h>
 #include <limits.h>
+#include <microhttpd.h>
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #include <sched.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +28,7 @@
 #include "device/device.h"
 #include "model/pullable.h"
 
-enum { FEATURES = 8, LIBRARIES = 6, GPUS = 16 };
+enum { FEATURES = 8, LIBRARIES = 8, GPUS = 16 };
 
 /* Flags of /proc/cpuinfo under the names that x86 and ARM kernels give them. */
 static const struct {
@@ -47,6 +49,9 @@ typedef struct machine {
     int gpu_count;
     char gpu[GPUS][96], driver[64];
     bool gpu_usable; /* device files are there */
+    bool cuda;       /* device cuda opens */
+    char cuda_why[256];
+    double cuda_free, cuda_memory; /* bytes */
     char kernels[128];
     const char *onednn_isa;
     char onednn[32], pcre2[64];
@@ -162,6 +167,22 @@ static void read_memory(machine *m)
     read_limits(m);
 }
 
+/* Does `device: cuda` open here? */
+static void try_cuda(machine *m)
+{
+    ag_device *d;
+    ag_error err = {0};
+    size_t free = 0, have = 0;
+    m->cuda = ag_device_open(&d, "cuda", 0, &err) == AG_OK;
+    if (m->cuda && ag_device_memory(d, &free, &have, &err) != AG_OK) m->cuda = false;
+    if (m->cuda) ag_device_close(d);
+    const char *why = err.message, *prefix = "device 'cuda': ";
+    if (strncmp(why, prefix, strlen(prefix)) == 0) why += strlen(prefix);
+    snprintf(m->cuda_why, sizeof m->cuda_why, "%.*s", (int)strcspn(why, ";"), why);
+    m->cuda_free = (double)free;
+    m->cuda_memory = (double)have;
+}
+
 /* NVIDIA's kernel driver lists its GPUs under /proc; a container may have the device files only. */
 static void read_gpus(machine *m)
 {
@@ -224,8 +245,14 @@ static void read_libraries(machine *m)
     const struct {
         const char *name, *version;
     } rows[LIBRARIES] = {
-        {"oneDNN", m->onednn}, {"jansson", JANSSON_VERSION},     {"libyaml", yaml_get_version_string()},
-        {"PCRE2", m->pcre2},   {"utf8proc", utf8proc_version()}, {"zlib", zlibVersion()},
+        {"oneDNN", m->onednn},
+        {"jansson", JANSSON_VERSION},
+        {"libyaml", yaml_get_version_string()},
+        {"PCRE2", m->pcre2},
+        {"utf8proc", utf8proc_version()},
+        {"zlib", zlibVersion()},
+        {"libmicrohttpd", MHD_get_version()},
+        {"SQLite", sqlite3_libversion()},
     };
     for (int i = 0; i < LIBRARIES; i++) {
         m->library[i].name = rows[i].name;
@@ -239,6 +266,7 @@ static ag_status examine(machine *m, ag_error *err)
     read_processor(m);
     read_memory(m);
     read_gpus(m);
+    try_cuda(m);
     read_libraries(m);
     ag_device_cpu_describe(m->kernels, sizeof m->kernels);
     m->kernels[strcspn(m->kernels, " ")] = '\0'; /* "avx2 kernels, 2 processors, ..." */
@@ -347,7 +375,12 @@ static ag_status report_text(ag_str *out, const machine *m, ag_error *err)
     ag_status status = models_text(out, err);
     if (status != AG_OK) return status;
     ag_str_addf(out, "\nagrl %s will use, unless told otherwise\n", ag_version());
-    row(out, "device", "cpu%s", m->gpu_count > 0 ? " (this build has no CUDA plugin, so no GPU)" : "");
+    row(out, "device", "cpu");
+    if (m->cuda)
+        row(out, "", "cuda when asked for (--device cuda, device: cuda): %.0f of %.0f GiB free",
+            m->cuda_free / (1 << 30), m->cuda_memory / (1 << 30));
+    else
+        row(out, "", "not cuda: %s", m->cuda_why);
     row(out, "kernels", "%s", m->kernels);
     row(out, "dtype", "%s%s", dtype(m),
         m->fast_bf16 ? "" : " (the processor has no fast bf16 products; --dtype bf16 works, slower)");
@@ -388,8 +421,9 @@ static json_t *gpus_json(const machine *m)
 {
     json_t *gpus = json_array();
     for (int i = 0; i < m->gpu_count; i++) json_array_append_new(gpus, json_string(m->gpu[i]));
-    return json_pack("{s:o, s:s, s:b, s:b}", "devices", gpus, "driver", m->driver, "usable", m->gpu_usable,
-                     "plugin", 0);
+    return json_pack("{s:o, s:s, s:b, s:b, s:s, s:I, s:I}", "devices", gpus, "driver", m->driver, "usable",
+                     m->gpu_usable, "cuda", m->cuda, "cuda_why_not", m->cuda_why, "memory_free",
+                     (json_int_t)m->cuda_free, "memory", (json_int_t)m->cuda_memory);
 }
 
 static json_t *libraries_json(const machine *m)

@@ -10,8 +10,8 @@
 #include "cli/commands.h"
 #include "cli/options.h"
 #include "cli/print.h"
-#include "eval/sxs_page.h"
-#include "eval/sxs_store.h"
+#include "sxs/page.h"
+#include "sxs/store.h"
 
 int ag_cmd_sxs_invite(int argc, char **argv)
 {

@@ -8,8 +8,8 @@
 #include "cli/cmd_sxs.h"
 #include "cli/interrupt.h"
 #include "cli/judge_open.h"
-#include "eval/sxs_model.h"
-#include "eval/sxs_store.h"
+#include "sxs/model.h"
+#include "sxs/store.h"
 
 /* The items of one task as pairs. */
 typedef struct task_pairs {

@@ -7,8 +7,8 @@
 #include "cli/cmd_sxs.h"
 #include "cli/options.h"
 #include "cli/print.h"
-#include "eval/sxs_plan.h"
-#include "eval/sxs_store.h"
+#include "sxs/plan.h"
+#include "sxs/store.h"
 
 typedef struct making {
     const char *queries, *runs[AG_SXS_SYSTEMS], *catalogue, *gold, *out;

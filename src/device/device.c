@@ -66,6 +66,15 @@ void ag_device_close(ag_device *device)
     if (device) device->close(device);
 }
 
+ag_status ag_device_memory(ag_device *d, size_t *free, size_t *have, ag_error *err)
+{
+    if (d->memory) return d->memory(d, free, have, err);
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    *free = (size_t)sysconf(_SC_AVPHYS_PAGES) * page;
+    *have = (size_t)sysconf(_SC_PHYS_PAGES) * page;
+    return AG_OK;
+}
+
 ag_status ag_device_put(ag_device *d, void *dst, const double *host, size_t n, ag_error *err)
 {
     if (d->real == AG_F64) return d->upload(d, dst, host, n * sizeof *host, err);

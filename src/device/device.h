@@ -286,6 +286,9 @@ struct ag_device {
     ag_status (*sync)(ag_device *d, ag_error *err);
     void (*close)(ag_device *d);
 
+    /* In bytes: what is free now, and what this program can have in all. NULL: the machine's memory (ag_device_memory). */
+    ag_status (*memory)(ag_device *d, size_t *free, size_t *have, ag_error *err);
+
     /* Sequences of operations that come again with the same arguments, launched as one; NULL where a backend gains nothing by it. `key` says
      * all that the arguments depend on. begin: *replayed: the sequence of that key has been issued, and the caller leaves it out; otherwise
      * the caller issues it, without uploads, downloads, sync or memory among it, and calls end (keep: all of it succeeded). forget: of all
@@ -302,6 +305,9 @@ struct ag_device {
 /* Opens a backend by name. threads: 0 for all processors (cpu). "cuda" loads its plugin and fails clearly without one. */
 ag_status ag_device_open(ag_device **device, const char *name, int threads, ag_error *err);
 void ag_device_close(ag_device *device);
+
+/* Bytes that are free where the device's tensors live, and that this program can have there in all. */
+ag_status ag_device_memory(ag_device *device, size_t *free, size_t *have, ag_error *err);
 
 /* The backends of this library. */
 ag_status ag_device_ref_open(ag_device **device, ag_error *err);   /* scalar C, F32 */

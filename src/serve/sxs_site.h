@@ -1,7 +1,7 @@
 /* sxs_site.h: the site on which people judge a side-by-side study.
  *
  *   GET  /, /sxs.css, /sxs.js   the page
- *   GET  /api/task              what the judge does next (eval/sxs_store.h: ag_sxs_store_next)
+ *   GET  /api/task              what the judge does next (sxs/store.h: ag_sxs_store_next)
  *   GET  /api/last              what the judge answered last, to change it (ag_sxs_store_last)
  *   POST /api/answer            an answer to it (ag_sxs_store_answer); 200 once it is on the disk
  *   GET  /api/open              {"open": may people come in by name?}
@@ -12,7 +12,7 @@
 #ifndef AG_SERVE_SXS_SITE_H
 #define AG_SERVE_SXS_SITE_H
 
-#include "eval/sxs_store.h"
+#include "sxs/store.h"
 #include "serve/http.h"
 
 typedef struct ag_sxs_site_options {

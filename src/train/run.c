@@ -7,7 +7,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rng.h"
@@ -319,13 +318,14 @@ static ag_status plan_memory(const ag_trainer *t, ag_error *err)
         "values %.0f; total %.0f MiB",
         (double)n.weights * mb, (double)n.gradients * mb, optimizer, (double)n.activations * mb,
         (double)n.head * mb, kv, total);
-    double free = (double)sysconf(_SC_AVPHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) * mb,
-           have = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE) * mb;
-    if (total > 0.95 * have)
+    size_t free, have;
+    AG_TRY(ag_device_memory(t->device, &free, &have, err));
+    if (total > 0.95 * (double)have * mb)
         return ag_fail(err, AG_ERR_MEMORY,
-                       "the run needs %.0f MiB and the machine has %.0f (%.0f free); lower micro_tokens "
+                       "the run needs %.0f MiB and device '%s' has %.0f (%.0f free); lower micro_tokens "
                        "(%ld) or kv_slots (%ld), or set recompute: layer",
-                       total, have, free, s->micro_tokens, s->kv_slots);
+                       total, t->device->name, (double)have * mb, (double)free * mb, s->micro_tokens,
+                       s->kv_slots);
     return AG_OK;
 }
 

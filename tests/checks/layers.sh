@@ -7,7 +7,7 @@ cd "${1:-$(dirname "$0")/../..}"
 find src -name '*.[ch]' -o -name '*.cu' -o -name '*.cuh' | LC_ALL=C sort | xargs awk '
 BEGIN {
     # Lowest first. eval stands below train: validation during training uses the judge and the metrics of eval.
-    count = split("base text rules data device model eval train serve cli", rooms, " ")
+    count = split("base text rules data device model eval train sxs serve cli", rooms, " ")
     for (i = 1; i <= count; i++) rank[rooms[i]] = i
     # Rooms that may see less than all below them.
     only["device"] = " base device "

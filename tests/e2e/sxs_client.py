@@ -1,6 +1,6 @@
 """sxs_client.py ADDRESS TOKEN JUDGE LOG ACKED [MOST]: judges a side-by-side study over HTTP until nothing is left (or MOST answers are given), by a
-fixed taste: an item is good when its title says so, the side with more good ones is better. JUDGE "careless" always prefers the left side. All
-that comes over the wire is appended to LOG, each acknowledged task to ACKED, flushed at once. Survives a server that dies and comes back."""
+fixed taste: an item is good when its title says so, the side with more good ones is better. JUDGE "careless" prefers the worse side, and the
+left one where neither is. All that comes over the wire is appended to LOG, each acknowledged task to ACKED, flushed at once. Survives a server that dies and comes back."""
 import json, sys, time, urllib.error, urllib.request
 
 address, token, judge, log, acked = sys.argv[1:6]
@@ -30,7 +30,7 @@ def answer_to(task):
     left, right = (sum(good[str(i["item"])] for i in task[side]) for side in ("left", "right"))
     difference = max(-2, min(2, right - left))
     if judge == "careless":
-        difference = -2
+        difference = -difference or -2
     answer = {"task": task["task"], "ratings": good, "preference": difference}
     if difference == 0:
         answer["both"] = "good" if left else "bad"

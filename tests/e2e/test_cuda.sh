@@ -87,4 +87,9 @@ run 0 "$cuda" train rl.yaml --set out=own2 --set device=cuda --set stages.0.step
 grep -o '"mismatch_max":[^,}]*' own/metrics.jsonl | awk -F: '$2 > 0 && $2 < 1e-4 { n++ } END { exit n != NR || !n }' ||
     wrong "log-probabilities at sampling and in training: $(grep -o '"mismatch_max":[^,}]*' own/metrics.jsonl)"
 
+t "a run that is too large for the card is refused before it starts"
+run 1 "$cuda" train sft.yaml --set out=large --set device=cuda --set micro_tokens=100000000
+grep -q "needs [0-9]* MiB and device 'cuda' has [0-9]* ([0-9]* free); lower micro_tokens" err || wrong "$(tail -n 1 err)"
+[ ! -e large/metrics.jsonl ] || wrong "it started"
+
 finish

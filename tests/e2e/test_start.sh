@@ -61,7 +61,7 @@ says "name of a folder"
 t "doctor"
 run 0 "$AGRL" doctor
 for word in '^Machine' '^Libraries' 'oneDNN  *[0-9]' 'jansson  *[0-9]' 'libyaml  *[0-9]' 'PCRE2  *[0-9]' \
-    'utf8proc  *[0-9]' 'zlib  *[0-9]' 'GPU' '^  device  *cpu' '^  dtype  *[bf]' '^  threads  *[1-9]' smollm2-135m; do
+    'utf8proc  *[0-9]' 'zlib  *[0-9]' 'libmicrohttpd  *[0-9]' 'SQLite  *[0-9]' 'GPU' '^  device  *cpu' 'cuda' '^  dtype  *[bf]' '^  threads  *[1-9]' smollm2-135m; do
     prints "$word"
 done
 run 0 "$AGRL" doctor --json

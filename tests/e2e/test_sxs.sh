@@ -224,9 +224,14 @@ done
 for judge in ann bob careless; do
     eval "wait \$client_$judge" || wrong "$judge: $(cat client-$judge)"
 done
-for judge in ann bob ann; do # who was done before a careless judge was found out has more to do now
-    "$PYTHON" "$SRC/tests/e2e/sxs_client.py" 127.0.0.1:"$port" "$(secret $judge)" $judge wire-$judge acked-$judge > client-$judge 2>&1 ||
-        wrong "$judge: $(cat client-$judge)"
+left=1 round=0
+while [ "$left" -gt 0 ] && [ $round -lt 6 ]; do # a slow start ends early; and who was done before careless was found out has more to do
+    left=0 round=$((round + 1))
+    for judge in careless ann bob; do
+        "$PYTHON" "$SRC/tests/e2e/sxs_client.py" 127.0.0.1:"$port" "$(secret $judge)" $judge wire-$judge acked-$judge > client-$judge 2>&1 ||
+            wrong "$judge: $(cat client-$judge)"
+        left=$((left + $(tail -n 1 client-$judge)))
+    done
 done
 sort -n acked-* | uniq > acked
 [ "$(wc -l < acked)" -ge 90 ] || wrong "only $(wc -l < acked) answers were acknowledged"

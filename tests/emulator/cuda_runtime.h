@@ -146,7 +146,11 @@ enum cudaDeviceAttr {
     cudaDevAttrMemoryPoolsSupported
 };
 enum { cudaStreamNonBlocking = 1, cudaDeviceScheduleYield = 2, cudaHostAllocMapped = 2 };
-enum cudaMemPoolAttr { cudaMemPoolAttrReleaseThreshold = 4 };
+enum cudaMemPoolAttr {
+    cudaMemPoolAttrReleaseThreshold = 4,
+    cudaMemPoolAttrReservedMemCurrent,
+    cudaMemPoolAttrUsedMemCurrent = 7
+};
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 
 cudaError_t emulator_get(void **memory, size_t bytes);
@@ -191,6 +195,10 @@ static inline cudaError_t cudaStreamDestroy(cudaStream_t)
 static inline cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t *p, int)
 {
     return *p = NULL, cudaSuccess;
+}
+static inline cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t, cudaMemPoolAttr, void *value)
+{
+    return *(uint64_t *)value = 0, cudaSuccess;
 }
 static inline cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void *)
 {

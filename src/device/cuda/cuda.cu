@@ -46,7 +46,11 @@ static ag_status get_memory(ag_cuda *c, void **memory, size_t bytes, const char 
     *memory = NULL;
     cudaGetLastError(); /* clears it: the device goes on */
     if (status != cudaErrorMemoryAllocation) return ag_cuda_check(status, what, err);
-    return ag_fail(err, AG_ERR_MEMORY, "out of device memory: %zu bytes for %s", bytes, what);
+    return ag_fail(
+        err, AG_ERR_MEMORY,
+        "out of device memory: %zu bytes for %s; lower micro_tokens or kv_slots (--kv-slots), or set "
+        "recompute: layer",
+        bytes, what);
 }
 
 ag_status ag_cuda_scratch(ag_device *d, ag_cuda_slot slot, size_t bytes, void **memory, ag_error *err)
@@ -119,6 +123,27 @@ static ag_status cuda_zero(ag_device *d, void *dst, size_t bytes, ag_error *err)
 {
     if (bytes == 0) return AG_OK;
     return ag_cuda_check(cudaMemsetAsync(dst, 0, bytes, ag_cuda_of(d)->stream), "zero", err);
+}
+
+/* What others hold is not to be had; what the pool keeps for this program is. */
+static ag_status cuda_memory(ag_device *d, size_t *free, size_t *have, ag_error *err)
+{
+    ag_cuda *c = ag_cuda_of(d);
+    size_t total;
+    uint64_t kept = 0, used = 0;
+    cudaMemPool_t pool;
+    AG_TRY(ag_cuda_wait(c, err)); /* memory comes and goes in the order of the stream */
+    AG_TRY(ag_cuda_check(cudaMemGetInfo(free, &total), "memory", err));
+    if (c->pools) {
+        AG_TRY(ag_cuda_check(cudaDeviceGetDefaultMemPool(&pool, 0), "memory pool", err));
+        AG_TRY(ag_cuda_check(cudaMemPoolGetAttribute(pool, cudaMemPoolAttrReservedMemCurrent, &kept),
+                             "memory pool", err));
+        AG_TRY(ag_cuda_check(cudaMemPoolGetAttribute(pool, cudaMemPoolAttrUsedMemCurrent, &used),
+                             "memory pool", err));
+    }
+    *have = *free + kept;
+    *free += kept - used;
+    return AG_OK;
 }
 
 static ag_status cuda_sync(ag_device *d, ag_error *err)
@@ -228,6 +253,7 @@ extern "C" ag_status ag_device_cuda_open(ag_device **device, size_t table_bytes,
     d->zero = cuda_zero;
     d->sync = cuda_sync;
     d->close = cuda_close;
+    d->memory = cuda_memory;
     d->graph_begin = ag_cuda_graph_begin;
     d->graph_end = ag_cuda_graph_end;
     d->graph_forget = ag_cuda_graph_forget;

@@ -125,7 +125,7 @@ function card(item, result, rank) {
   if (result.verdicts) {
     li.append(chips(result));
     if (result.rule) li.append(element('p', {className: 'rule'}, element('b', {textContent: result.rule}), ' ' + (result.rule_text || '')));
-    if (result.why) li.append(element('p', {}, 'Reason: ' + result.why));
+    if (result.why && result.why !== result.rule) li.append(element('p', {}, 'Reason: ' + result.why));
     li.append(element('p', {className: 'flag ' + (result.consistent ? 'yes' : 'no'), textContent: result.consistent
       ? '✓ the tier follows from the verdicts'
       : `✗ not consistent: the verdicts give tier ${tierName(result.derived.tier)}${result.derived.rule ? ' by ' + result.derived.rule : ''}`}));

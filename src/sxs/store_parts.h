@@ -1,10 +1,10 @@
-/* sxs_store_parts.h: what the files of the study's store share. Private to eval/. */
-#ifndef AG_EVAL_SXS_STORE_PARTS_H
-#define AG_EVAL_SXS_STORE_PARTS_H
+/* store_parts.h: what the files of the study's store share. Private to sxs/. */
+#ifndef AG_SXS_STORE_PARTS_H
+#define AG_SXS_STORE_PARTS_H
 
 #include <pthread.h>
-#include "eval/sxs_db.h"
-#include "eval/sxs_store.h"
+#include "sxs/db.h"
+#include "sxs/store.h"
 
 enum {
     AG_SXS_FORMAT = 1,

@@ -3,7 +3,7 @@
  * A task shows a judge both lists of one query, left and right by a coin. The judge rates each item good or not, then says which side is
  * better, in five points, where "the same" is either "both good" or "both bad". docs/SXS.md explains how studies are made and read.
  *
- * Estimates are means over traffic. A judged query stands for weight_q = t_q / pi_q of it (eval/sxs_design.h), its judges share that
+ * Estimates are means over traffic. A judged query stands for weight_q = t_q / pi_q of it (sxs/design.h), its judges share that
  * evenly, and the weights of a cell are scaled so that they add up to the cell's known traffic (Hajek 1971; Deville and Saerndal 1992),
  * which also makes up for queries that nobody answered, as if they were like the others of their cell. Queries with equal lists count as
  * "the same" with all their traffic.
@@ -18,12 +18,12 @@
  * query of the cell was taken. Where some query of a cell has one judge only, or is not judged yet, f counts as 0. A cell with one judged
  * query keeps it in every draw and is counted in `lonely_cells`.
  */
-#ifndef AG_EVAL_SXS_H
-#define AG_EVAL_SXS_H
+#ifndef AG_SXS_SXS_H
+#define AG_SXS_SXS_H
 
 #include "base/json.h"
 #include "eval/metrics.h"
-#include "eval/sxs_design.h"
+#include "sxs/design.h"
 
 enum { AG_SXS_OLD, AG_SXS_NEW, AG_SXS_SYSTEMS };
 enum { AG_SXS_K_MOST = 50, AG_SXS_TEXT_MOST = 2000 }; /* items of a list; characters of a comment */

@@ -1,12 +1,12 @@
-/* sxs_json.c: answers as rows of sums, the figures as a table of small functions, and the report of a study as JSON; see sxs.h. */
+/* json.c: answers as rows of sums, the figures as a table of small functions, and the report of a study as JSON; see sxs.h. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "eval/resample.h"
-#include "eval/sxs_parts.h"
-#include "eval/sxs_sums.h"
+#include "sxs/parts.h"
+#include "sxs/sums.h"
 
 const char *const ag_sxs_kind_names[AG_SXS_KINDS] = {"main", "repeat", "gold"};
 const char *const ag_sxs_both_names[AG_SXS_BOTHS] = {"", "good", "bad"};

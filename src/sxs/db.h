@@ -1,6 +1,6 @@
-/* sxs_db.h: SQLite with our error messages, for the file of a side-by-side study. Private to eval/. */
-#ifndef AG_EVAL_SXS_DB_H
-#define AG_EVAL_SXS_DB_H
+/* db.h: SQLite with our error messages, for the file of a side-by-side study. Private to sxs/. */
+#ifndef AG_SXS_DB_H
+#define AG_SXS_DB_H
 
 #include <sqlite3.h>
 #include <stdbool.h>

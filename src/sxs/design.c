@@ -1,5 +1,5 @@
-/* sxs_design.c: strata share n by traffic, certain queries go apart, the rest is drawn systematically; see sxs_design.h. */
-#include "eval/sxs_design.h"
+/* design.c: strata share n by traffic, certain queries go apart, the rest is drawn systematically; see design.h. */
+#include "sxs/design.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,6 +1,6 @@
-/* sxs_page.h: the report of a side-by-side study as one HTML file that opens without network. */
-#ifndef AG_EVAL_SXS_PAGE_H
-#define AG_EVAL_SXS_PAGE_H
+/* page.h: the report of a side-by-side study as one HTML file that opens without network. */
+#ifndef AG_SXS_PAGE_H
+#define AG_SXS_PAGE_H
 
 #include "base/json.h"
 

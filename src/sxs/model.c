@@ -1,5 +1,5 @@
-/* sxs_model.c: gains of items become a preference; see sxs_model.h. */
-#include "eval/sxs_model.h"
+/* model.c: gains of items become a preference; see model.h. */
+#include "sxs/model.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* sxs_plan.c: half-widths by number of queries, from the design that each number would have; see sxs_plan.h. */
-#include "eval/sxs_plan.h"
+/* plan.c: half-widths by number of queries, from the design that each number would have; see plan.h. */
+#include "sxs/plan.h"
 
 #include "eval/cell.h"
 #include "eval/resample.h"

@@ -1,4 +1,4 @@
-/* sxs_design.h: which queries of a log are shown to judges, and what their number buys.
+/* design.h: which queries of a log are shown to judges, and what their number buys.
  *
  * The estimand is a mean over traffic: sum of t_i y_i over sum of t_i, for all queries i of the log. Where both rankings give the same
  * list, y_i is 0 without asking anybody, so only queries whose lists differ are drawn. Their number n is shared among strata by
@@ -7,8 +7,8 @@
  * once is drawn for certain. The weight t_i / pi_i (Horvitz and Thompson 1952) is then the same for all drawn queries of a stratum but
  * the certain ones, which is what keeps intervals narrow.
  */
-#ifndef AG_EVAL_SXS_DESIGN_H
-#define AG_EVAL_SXS_DESIGN_H
+#ifndef AG_SXS_DESIGN_H
+#define AG_SXS_DESIGN_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -58,7 +58,7 @@ ag_status ag_sxs_design_draw(bool *chosen, const ag_sxs_design *design, const ag
 
 /* Half the width of the 95 % interval of a mean over all traffic, if an answer's value has standard deviation `sd` and each query has
  * `judges`: 1.96 sd times the root of the sum over drawn queries of (weight / traffic of the log)^2 times the greater of 1 - f and
- * 1 / judges, f being the cell's fraction (1 - f counts as 1 for one judge). That is the most that the interval of eval/sxs.h can be
+ * 1 / judges, f being the cell's fraction (1 - f counts as 1 for one judge). That is the most that the interval of sxs/sxs.h can be
  * wide, whichever part of sd^2 is between queries and which among judges of a query. */
 double ag_sxs_half_width(const ag_sxs_design *design, double sd, long judges);
 

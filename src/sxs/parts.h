@@ -1,8 +1,8 @@
-/* sxs_parts.h: what the files of the side-by-side report share. Private to eval/. */
-#ifndef AG_EVAL_SXS_PARTS_H
-#define AG_EVAL_SXS_PARTS_H
+/* parts.h: what the files of the side-by-side report share. Private to sxs/. */
+#ifndef AG_SXS_PARTS_H
+#define AG_SXS_PARTS_H
 
-#include "eval/sxs.h"
+#include "sxs/sxs.h"
 #include "eval/tally.h"
 
 /* {"value", "low", "high", "detectable"}; null where absent. */

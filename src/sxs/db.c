@@ -1,5 +1,5 @@
-/* sxs_db.c: the few calls of SQLite that a study needs; see sxs_db.h. */
-#include "eval/sxs_db.h"
+/* db.c: the few calls of SQLite that a study needs; see db.h. */
+#include "sxs/db.h"
 
 #include <stdarg.h>
 

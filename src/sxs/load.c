@@ -1,8 +1,8 @@
-/* sxs_load.c: a study's file into memory, for its report and for the one who runs it; see sxs_store.h. */
+/* load.c: a study's file into memory, for its report and for the one who runs it; see store.h. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "eval/sxs_store_parts.h"
+#include "sxs/store_parts.h"
 
 /* --- a study -------------------------------------------------------------------------------------------- */
 

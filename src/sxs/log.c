@@ -1,5 +1,5 @@
-/* sxs_log.c: queries, rankings, checks and items of a side-by-side study, read line by line; see sxs_log.h. */
-#include "eval/sxs_log.h"
+/* log.c: queries, rankings, checks and items of a side-by-side study, read line by line; see log.h. */
+#include "sxs/log.h"
 
 #include <math.h>
 #include <stdio.h>

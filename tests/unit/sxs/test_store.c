@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "eval/sxs_store.h"
+#include "sxs/store.h"
 
 static char folder[] = "/tmp/agrl-sxs-XXXXXX";
 

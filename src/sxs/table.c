@@ -1,9 +1,9 @@
-/* sxs_table.c: the report of a side-by-side study for a terminal, from its JSON; see sxs.h. */
+/* table.c: the report of a side-by-side study for a terminal, from its JSON; see sxs.h. */
 #include <math.h>
 #include <string.h>
 
 #include "eval/cell.h"
-#include "eval/sxs.h"
+#include "sxs/sxs.h"
 
 static const json_t *at(const json_t *object, const char *section, const char *key)
 {

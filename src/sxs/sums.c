@@ -1,5 +1,5 @@
-/* sxs_sums.c: the bootstrap by rescaled weights, in one pass over the answers a draw; see sxs.h and sxs_sums.h. */
-#include "eval/sxs_sums.h"
+/* sums.c: the bootstrap by rescaled weights, in one pass over the answers a draw; see sxs.h and sums.h. */
+#include "sxs/sums.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,12 +1,12 @@
-/* sxs_store.h: the file of a side-by-side study (SQLite): its design, who was shown what, and what they answered.
+/* store.h: the file of a side-by-side study (SQLite): its design, who was shown what, and what they answered.
  *
  * An answer is acknowledged after its transaction is on the disk (synchronous=FULL), so killing the program at any instant loses none. A
  * store may be used by several threads, whose calls take turns, and a file by several processes.
  */
-#ifndef AG_EVAL_SXS_STORE_H
-#define AG_EVAL_SXS_STORE_H
+#ifndef AG_SXS_STORE_H
+#define AG_SXS_STORE_H
 
-#include "eval/sxs_log.h"
+#include "sxs/log.h"
 
 /* Settings of a study. */
 typedef struct ag_sxs_settings {

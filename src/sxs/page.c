@@ -1,5 +1,5 @@
-/* sxs_page.c: tables of figures with their intervals; see sxs_page.h. */
-#include "eval/sxs_page.h"
+/* page.c: tables of figures with their intervals; see page.h. */
+#include "sxs/page.h"
 
 #include <math.h>
 #include <string.h>

@@ -1,11 +1,11 @@
-/* sxs_agree.c: do judges agree with each other and with themselves, and do they favour a side? See sxs_parts.h. */
+/* agree.c: do judges agree with each other and with themselves, and do they favour a side? See parts.h. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "eval/sxs_parts.h"
-#include "eval/sxs_sums.h"
+#include "sxs/parts.h"
+#include "sxs/sums.h"
 
 /* Sums that Krippendorff's alpha is made of: a unit's values enter when it has two or more. */
 enum { PAIRS, AGREE, VALUES, WITHIN, FIRST, SECOND, UNIT_COLUMNS };

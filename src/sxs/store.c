@@ -1,5 +1,5 @@
-/* sxs_store.c: making a study's file, opening and reading it; see sxs_store.h. */
-#include "eval/sxs_store.h"
+/* store.c: making a study's file, opening and reading it; see store.h. */
+#include "sxs/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "eval/sxs_store_parts.h"
+#include "sxs/store_parts.h"
 
 /* A system is 0 old or 1 new; nothing else of the file names it but `setting`. A check's better list is the new one. `failed` are people
  * below the cut-off: their answers do not count towards a query's judges. */

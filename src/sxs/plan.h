@@ -1,8 +1,8 @@
-/* sxs_plan.h: what a side-by-side study would cost and tell, before anybody judges. */
-#ifndef AG_EVAL_SXS_PLAN_H
-#define AG_EVAL_SXS_PLAN_H
+/* plan.h: what a side-by-side study would cost and tell, before anybody judges. */
+#ifndef AG_SXS_PLAN_H
+#define AG_SXS_PLAN_H
 
-#include "eval/sxs_log.h"
+#include "sxs/log.h"
 
 typedef struct ag_sxs_wish {
     double precision; /* wanted half-width of the net preference's interval over all traffic; 0: none */

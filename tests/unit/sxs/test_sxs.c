@@ -3,9 +3,9 @@
  */
 #include "unit/eval/eval_fixture.h"
 
-#include "eval/sxs.h"
-#include "eval/sxs_model.h"
-#include "eval/sxs_sums.h"
+#include "sxs/sxs.h"
+#include "sxs/model.h"
+#include "sxs/sums.h"
 
 /* --- designs -------------------------------------------------------------------------------------------- */
 

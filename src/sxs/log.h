@@ -1,4 +1,4 @@
-/* sxs_log.h: what a side-by-side study is made from: a log of queries with their traffic, two rankings, and checks.
+/* log.h: what a side-by-side study is made from: a log of queries with their traffic, two rankings, and checks.
  *
  *   queries   JSONL: {"query": "red boots", "id": "q1", "traffic": 120, "stratum": "head", "type": "negation"}; all but `query` may be absent:
  *             id is then the text, traffic 1. `type` may be a list. Where no line has a stratum, queries are cut by traffic into head, torso
@@ -6,13 +6,13 @@
  *   rankings  a TREC run (best score first; equal scores as they stand in the file), or JSONL: {"query": ID, "list": ["p1", {"id": "p2"}]}.
  *   checks    JSONL: {"query": "red boots", "better": ["p1", ...], "worse": ["p9", ...]}.
  */
-#ifndef AG_EVAL_SXS_LOG_H
-#define AG_EVAL_SXS_LOG_H
+#ifndef AG_SXS_LOG_H
+#define AG_SXS_LOG_H
 
 #include "base/mem.h"
 #include "data/catalogue.h"
 #include "data/table.h"
-#include "eval/sxs.h"
+#include "sxs/sxs.h"
 
 /* Ids of a list, best first. */
 typedef struct ag_sxs_list {

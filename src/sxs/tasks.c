@@ -1,4 +1,4 @@
-/* sxs_tasks.c: who judges, what comes next for a judge, and what was answered; see sxs_store.h.
+/* tasks.c: who judges, what comes next for a judge, and what was answered; see store.h.
  *
  * What comes next, first that applies: the task that was shown and not answered; a check or a repeat that is due; of the queries that
  * lack judges, one with the fewest, in an order of the judge's own; the checks and repeats that are left. A judge's n-th check is due after
@@ -14,7 +14,7 @@
 #include <sys/random.h>
 
 #include "base/rng.h"
-#include "eval/sxs_store_parts.h"
+#include "sxs/store_parts.h"
 
 enum { REPEAT_GAP = 5 }; /* tasks between a query and its repeat, while there are others */
 enum { SIDES = 1, ORDER, CHECKS, REPEATS, WHICH }; /* streams; 0 is the design's */

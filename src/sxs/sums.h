@@ -1,11 +1,11 @@
-/* sxs_sums.h: weighted sums over answers, in all and in bootstrap draws, from which every figure of a side-by-side study is a small
- * function. Private to eval/; the bootstrap is described in eval/sxs.h.
+/* sums.h: weighted sums over answers, in all and in bootstrap draws, from which every figure of a side-by-side study is a small
+ * function. Private to sxs/; the bootstrap is described in sxs/sxs.h.
  */
-#ifndef AG_EVAL_SXS_SUMS_H
-#define AG_EVAL_SXS_SUMS_H
+#ifndef AG_SXS_SUMS_H
+#define AG_SXS_SUMS_H
 
 #include "eval/metrics.h"
-#include "eval/sxs_design.h"
+#include "sxs/design.h"
 
 enum { AG_SXS_COLUMNS = 20 };
 
