@@ -92,6 +92,16 @@ void ag_sha256_hex(const unsigned char digest[32], char hex[65])
     hex[64] = '\0';
 }
 
+void ag_sha256_of(char hex[65], const void *bytes, size_t n)
+{
+    ag_sha256 s;
+    unsigned char digest[32];
+    ag_sha256_begin(&s);
+    ag_sha256_add(&s, bytes, n);
+    ag_sha256_end(&s, digest);
+    ag_sha256_hex(digest, hex);
+}
+
 ag_status ag_sha256_file(const char *path, char hex[65], ag_error *err)
 {
     ag_status status = AG_OK;

@@ -24,7 +24,6 @@ typedef struct serving {
     ag_decide_choice decide;
     ag_cache_choice cache;
     ag_judge_setup setup;
-    ag_engine_backend judge; /* without the cache */
     ag_products products;
     ag_bm25 *index;
     ag_engine *engine;
@@ -58,25 +57,24 @@ static ag_status load_catalogue(serving *s, ag_error *err)
                          err);
 }
 
-/* The engine's judge, behind the cache; what is written by request is not looked up. */
-static ag_status judge_through(void *user, const ag_judge_input *inputs, size_t n, ag_judge_answer answer,
-                               ag_judgement *out, ag_error *err)
+/* What the engine calls: the judge, behind the cache; answers that are written on request are not looked up. */
+static ag_status judge_pairs(void *user, const ag_judge_input *inputs, size_t n, ag_judge_answer answer,
+                             ag_judgement *out, ag_error *err)
 {
-    serving *s = user;
-    return ag_setup_run(&s->setup, inputs, n, answer, out, NULL, err);
+    return ag_setup_run(user, inputs, n, answer, out, NULL, err);
 }
 
-static ag_status write_plain(void *user, const ag_judge_input *input, const ag_judge_drawing *drawing,
-                             ag_judge_text *out, ag_error *err)
+static ag_status write_answer(void *user, const ag_judge_input *input, const ag_judge_drawing *drawing,
+                              ag_judge_text *out, ag_error *err)
 {
-    serving *s = user;
-    return s->judge.write(s->judge.user, input, drawing, out, err);
+    const ag_judge_setup *setup = user;
+    return ag_judge_write(setup->judge, input, drawing, out, err);
 }
 
-static ag_judge_work work_of_judge(void *user)
+static ag_judge_work work_done(void *user)
 {
-    serving *s = user;
-    return s->judge.work(s->judge.user);
+    const ag_judge_setup *setup = user;
+    return ag_judge_work_done(setup->judge);
 }
 
 static ag_status load(serving *s, ag_error *err)
@@ -93,8 +91,7 @@ static ag_status load(serving *s, ag_error *err)
     long batch = s->choice.kv_slots / 128;
     ag_engine_options options = {.queue_pairs = (size_t)s->queue_pairs,
                                  .batch_pairs = batch > 64 ? (size_t)batch : 64};
-    s->judge = ag_engine_of_judge(s->setup.judge);
-    ag_engine_backend backend = {s, judge_through, write_plain, work_of_judge};
+    ag_engine_backend backend = {&s->setup, judge_pairs, write_answer, work_done};
     AG_TRY(ag_engine_start(&s->engine, &backend, &options, err));
     ag_service_ready(s->service, s->setup.book, s->setup.lexicon, s->engine,
                      s->catalogue ? &s->products : NULL, s->index);

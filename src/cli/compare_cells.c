@@ -22,13 +22,8 @@ static void add_line(ag_str *text, const char *what, const char *value)
 
 static ag_status text_digest(char hex[65], ag_str *text, ag_error *err)
 {
-    ag_sha256 sha;
-    unsigned char digest[32];
     ag_status status = ag_str_ok(text, err);
-    ag_sha256_begin(&sha);
-    ag_sha256_add(&sha, ag_str_text(text), text->len);
-    ag_sha256_end(&sha, digest);
-    ag_sha256_hex(digest, hex);
+    ag_sha256_of(hex, ag_str_text(text), text->len);
     ag_str_free(text);
     return status;
 }

@@ -21,9 +21,7 @@ void ag_calibration_apply(const ag_calibration *c, double *p)
 
 void ag_calibration_digest(ag_str *out, const ag_calibration *c)
 {
-    ag_sha256 s;
     ag_str text = {0};
-    unsigned char digest[32];
     char hex[65];
     if (!c) {
         ag_str_add(out, "none");
@@ -31,10 +29,7 @@ void ag_calibration_digest(ag_str *out, const ag_calibration *c)
     }
     ag_str_addf(&text, "%.17g", c->temperature);
     for (int t = 0; t < c->tiers; t++) ag_str_addf(&text, " %.17g", c->bias[t]);
-    ag_sha256_begin(&s);
-    ag_sha256_add(&s, ag_str_text(&text), text.len);
-    ag_sha256_end(&s, digest);
-    ag_sha256_hex(digest, hex);
+    ag_sha256_of(hex, ag_str_text(&text), text.len);
     if (text.failed) out->failed = true;
     ag_str_add(out, hex);
     ag_str_free(&text);

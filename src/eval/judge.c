@@ -470,14 +470,9 @@ void ag_judge_model_digest(char hex[65], const char *files_digest, const ag_judg
 {
     const ag_prompt_options *p = &f->prompt;
     char text[256];
-    ag_sha256 sha;
-    unsigned char digest[32];
     int n = snprintf(text, sizeof text, "%.64s %s %d %d %d %d %d", files_digest, ag_chat_name(p->chat),
                      p->item_tokens, p->max_tokens, p->repeat_query, p->rules, p->mark_matches);
-    ag_sha256_begin(&sha);
-    ag_sha256_add(&sha, text, (size_t)n);
-    ag_sha256_end(&sha, digest);
-    ag_sha256_hex(digest, hex);
+    ag_sha256_of(hex, text, (size_t)n);
 }
 
 static ag_status read_format(ag_judge_format *f, const json_t *json, const char *path,

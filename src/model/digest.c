@@ -56,8 +56,7 @@ static int hash_part(int fd, off_t at, size_t n, unsigned char digest[32])
 static ag_status add_file(ag_str *text, const char *name, const char *path, ag_error *err)
 {
     struct stat st;
-    ag_sha256 sha;
-    unsigned char digest[32], *parts = NULL;
+    unsigned char *parts = NULL;
     char hex[65];
     int failed = 0, fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return ag_fail_errno(err, "cannot open", path);
@@ -76,10 +75,7 @@ static ag_status add_file(ag_str *text, const char *name, const char *path, ag_e
         if (failed) status = ag_fail_errno(err, "cannot read", path);
     }
     if (status == AG_OK) {
-        ag_sha256_begin(&sha);
-        ag_sha256_add(&sha, parts, 32 * (size_t)count);
-        ag_sha256_end(&sha, digest);
-        ag_sha256_hex(digest, hex);
+        ag_sha256_of(hex, parts, 32 * (size_t)count);
         ag_str_addf(text, "%s %lld %s\n", name, (long long)st.st_size, hex);
     }
     ag_free(parts);
@@ -108,8 +104,6 @@ ag_status ag_opened_digest(char hex[65], const ag_opened *o, ag_error *err)
 {
     const char *const paths[] = {o->path, o->base_path};
     ag_str text = {0};
-    ag_sha256 sha;
-    unsigned char digest[32];
     ag_status status = AG_OK;
     for (int i = 0; i < 2 && status == AG_OK; i++) {
         if (!paths[i]) continue;
@@ -119,12 +113,7 @@ ag_status ag_opened_digest(char hex[65], const ag_opened *o, ag_error *err)
         ag_str_add(&text, "--\n");
     }
     if (status == AG_OK) status = ag_str_ok(&text, err);
-    if (status == AG_OK) {
-        ag_sha256_begin(&sha);
-        ag_sha256_add(&sha, ag_str_text(&text), text.len);
-        ag_sha256_end(&sha, digest);
-        ag_sha256_hex(digest, hex);
-    }
+    if (status == AG_OK) ag_sha256_of(hex, ag_str_text(&text), text.len);
     ag_str_free(&text);
     return status;
 }

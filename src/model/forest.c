@@ -210,7 +210,7 @@ ag_status ag_plan_upload(ag_plan *plan, ag_device *device, ag_error *err)
         if (plan->blocks[i].q1 > plan->blocks[i].q0)
             touches += (size_t)((plan->blocks[i].q1 - 1) / AG_ATTENTION_TILE -
                                 plan->blocks[i].q0 / AG_ATTENTION_TILE + 1);
-    size_t room = (plan->count + AG_PLAN_ROOM - 1) / AG_PLAN_ROOM * AG_PLAN_ROOM; /* the others are empty */
+    size_t room = ag_plan_room(plan->count); /* the others are empty */
     size_t block_bytes = room * sizeof *plan->blocks,
            bytes = block_bytes + ((size_t)tiles + 1 + touches) * sizeof(int32_t);
     char *host = ag_calloc(bytes, 1);

@@ -73,9 +73,13 @@ void ag_plan_begin(ag_plan *plan, int32_t rows, int32_t keys); /* keeps memory *
 ag_status ag_plan_add(ag_plan *plan, ag_attention_block block, ag_error *err);
 /* The blocks of a forest: one a segment; keys are the forest's own rows. */
 ag_status ag_plan_forest(ag_plan *plan, const ag_forest *forest, ag_error *err);
-/* Makes the tile lists and puts all on the device (memory grows as needed and is reused). Blocks have room in steps of AG_PLAN_ROOM, so that
- * the view's arrays stay where they are while a few come and go. */
+/* Blocks have room in steps, so that the view's arrays stay where they are while a few come and go. */
 enum { AG_PLAN_ROOM = 64 };
+static inline size_t ag_plan_room(size_t blocks)
+{
+    return (blocks + AG_PLAN_ROOM - 1) / AG_PLAN_ROOM * AG_PLAN_ROOM;
+}
+/* Makes the tile lists and puts all on the device (memory grows as needed and is reused). */
 ag_status ag_plan_upload(ag_plan *plan, ag_device *device, ag_error *err);
 void ag_plan_free(ag_plan *plan);
 

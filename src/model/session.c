@@ -294,7 +294,7 @@ static ag_status compute_step(ag_session *s, int32_t rows, ag_error *err)
     } key;
     ag_device *d = s->model->device;
     bool replayed;
-    s->plan.view.block_count = (s->plan.view.block_count + AG_PLAN_ROOM - 1) / AG_PLAN_ROOM * AG_PLAN_ROOM;
+    s->plan.view.block_count = (int32_t)ag_plan_room(s->plan.count);
     memset(&key, 0, sizeof key);
     key.session = s, key.model = s->model, key.kept_x = s->kept_x, key.blocks = s->plan.view.blocks;
     key.rows = rows, key.kept = s->kept;

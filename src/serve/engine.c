@@ -50,30 +50,6 @@ struct ag_engine {
     ag_judgement *out;
 };
 
-/* --- the judge as a backend ----------------------------------------------------------------------------- */
-
-static ag_status judge_judge(void *user, const ag_judge_input *inputs, size_t n, ag_judge_answer answer,
-                             ag_judgement *out, ag_error *err)
-{
-    return ag_judge_run(user, inputs, n, answer, NULL, out, err);
-}
-
-static ag_status judge_write(void *user, const ag_judge_input *input, const ag_judge_drawing *drawing,
-                             ag_judge_text *out, ag_error *err)
-{
-    return ag_judge_write(user, input, drawing, out, err);
-}
-
-static ag_judge_work judge_work(void *user)
-{
-    return ag_judge_work_done(user);
-}
-
-ag_engine_backend ag_engine_of_judge(ag_judge *judge)
-{
-    return (ag_engine_backend){judge, judge_judge, judge_write, judge_work};
-}
-
 /* --- jobs --------------------------------------------------------------------------------------------------- */
 
 ag_job *ag_job_new(size_t count)

@@ -18,7 +18,6 @@ typedef struct ag_engine_backend {
                        ag_judge_text *out, ag_error *err);
     ag_judge_work (*work)(void *user);
 } ag_engine_backend;
-ag_engine_backend ag_engine_of_judge(ag_judge *judge);
 
 typedef struct ag_engine_options {
     size_t queue_pairs; /* that may wait or be judged at once; 0: 4096 */

@@ -580,15 +580,10 @@ ag_status ag_settings_write(ag_str *out, const ag_settings *s, ag_error *err)
 
 ag_status ag_settings_digest(char hex[65], const ag_settings *s, ag_error *err)
 {
-    ag_sha256 sha;
-    unsigned char digest[32];
     ag_str text = {0};
     write_rows(&text, s, decides_results);
     ag_status status = ag_str_ok(&text, err);
-    ag_sha256_begin(&sha);
-    ag_sha256_add(&sha, ag_str_text(&text), text.len);
-    ag_sha256_end(&sha, digest);
-    ag_sha256_hex(digest, hex);
+    ag_sha256_of(hex, ag_str_text(&text), text.len);
     ag_str_free(&text);
     return status;
 }

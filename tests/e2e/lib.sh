@@ -123,3 +123,21 @@ finish() {
     echo "[  FAILED  ] $broken test(s)"
     exit 1
 }
+
+# PAIRS PRODUCTS SETTINGS: an invented shop in data/, and a judge of a few steps of SFT with these settings in run/.
+small_judge() {
+    "$AGRL" synth --rules "$SRC/rules/shop.yaml" --out data --pairs "$1" --products "$2" --seed 5 --quiet 2> synth.log
+    cat > run.yaml << YAML
+scratch: {preset: nano, vocab: 600}
+rules: $SRC/rules/shop.yaml
+data: {train: data/sft.jsonl, valid: data/valid.jsonl, lexicon: data/lexicon.json}
+prompt: {rules: false}
+out: run
+threads: 1
+kv_slots: 4096
+valid: {pairs: 4, answers: 1}
+stages:
+  - {method: sft, $3}
+YAML
+    "$AGRL" train run.yaml > /dev/null 2> train.log || cat train.log
+}

@@ -4,22 +4,9 @@
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 BOOK=$SRC/rules/shop.yaml
-"$AGRL" synth --rules "$BOOK" --out data --pairs 900 --products 300 --seed 5 --quiet 2> synth.log
+small_judge 900 300 "steps: 40, batch: 16, lr: 2.0e-3"
 head -n 150 data/sft.jsonl > pairs.jsonl # three chunks
 sed -n 151,450p data/sft.jsonl > dev.jsonl
-cat > run.yaml << YAML
-scratch: {preset: nano, vocab: 600}
-rules: $BOOK
-data: {train: data/sft.jsonl, valid: data/valid.jsonl, lexicon: data/lexicon.json}
-prompt: {rules: false}
-out: run
-threads: 1
-kv_slots: 4096
-valid: {pairs: 4, answers: 1}
-stages:
-  - {method: sft, steps: 40, batch: 16, lr: 2.0e-3}
-YAML
-"$AGRL" train run.yaml > /dev/null 2> train.log || cat train.log
 common="--threads 1 --rules $BOOK"
 # shellcheck disable=SC2086
 judge() { "$AGRL" judge --model run $common --json "$@"; }

@@ -8,21 +8,8 @@ has judge || {
     exit 77
 }
 BOOK=$SRC/rules/shop.yaml
-"$AGRL" synth --rules "$BOOK" --out data --pairs 900 --products 300 --seed 5 --quiet 2> synth.log
+small_judge 900 300 "steps: 6, batch: 4, lr: 1.0e-3"
 head -n 150 data/sft.jsonl > pairs.jsonl # three chunks
-cat > run.yaml << YAML
-scratch: {preset: nano, vocab: 600}
-rules: $BOOK
-data: {train: data/sft.jsonl, valid: data/valid.jsonl, lexicon: data/lexicon.json}
-prompt: {rules: false}
-out: run
-threads: 1
-kv_slots: 4096
-valid: {pairs: 4, answers: 1}
-stages:
-  - {method: sft, steps: 6, batch: 4, lr: 1.0e-3}
-YAML
-"$AGRL" train run.yaml > /dev/null 2> train.log || cat train.log
 judge() { "$AGRL" judge --model run --rules "$BOOK" --threads 1 "$@"; }
 evaluate() { "$AGRL" eval --model run --rules "$BOOK" --threads 1 "$@"; }
 

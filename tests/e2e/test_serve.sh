@@ -9,19 +9,7 @@ command -v curl > /dev/null || {
 }
 PYTHON=${PYTHON:-python3}
 BOOK=$SRC/rules/shop.yaml
-"$AGRL" synth --rules "$BOOK" --out data --pairs 900 --products 300 --seed 5 --quiet 2> synth.log
-cat > run.yaml << YAML
-scratch: {preset: nano, vocab: 600}
-rules: $BOOK
-data: {train: data/sft.jsonl, valid: data/valid.jsonl, lexicon: data/lexicon.json}
-prompt: {rules: false}
-out: run
-threads: 1
-valid: {pairs: 4, answers: 1}
-stages:
-  - {method: sft, steps: 6, batch: 4, lr: 1.0e-3}
-YAML
-"$AGRL" train run.yaml > /dev/null 2> train.log || cat train.log
+small_judge 900 300 "steps: 6, batch: 4, lr: 1.0e-3"
 printf '0123456789abcdef0123\n' > token
 pids=
 trap 'for p in $pids; do kill -9 "$p" 2> /dev/null; done; rm -rf "$T"' EXIT

@@ -6,20 +6,7 @@
 has sxs || exit 77
 PYTHON=$(command -v python3) || { echo "no python3"; exit 77; }
 BOOK=$SRC/rules/shop.yaml
-"$AGRL" synth --rules "$BOOK" --out data --pairs 300 --products 120 --seed 5 --quiet 2> synth.log
-cat > run.yaml << YAML
-scratch: {preset: nano, vocab: 600}
-rules: $BOOK
-data: {train: data/sft.jsonl, valid: data/valid.jsonl, lexicon: data/lexicon.json}
-prompt: {rules: false}
-out: run
-threads: 1
-kv_slots: 4096
-valid: {pairs: 4, answers: 1}
-stages:
-  - {method: sft, steps: 4, batch: 4, lr: 1.0e-3}
-YAML
-"$AGRL" train run.yaml > /dev/null 2> train.log || cat train.log
+small_judge 300 120 "steps: 4, batch: 4, lr: 1.0e-3"
 judge() { "$AGRL" sxs judge s.db --model run --rules "$BOOK" --threads 1 "$@"; }
 
 # 30 queries of the shop, each with two lists of three of its products.

@@ -21,8 +21,6 @@ enum {
 };
 static_assert(AG_ATTENTION_TILE % ROWS == 0, "a block's rows lie in one tile");
 
-#define LAUNCHED(what) ag_cuda_check(cudaGetLastError(), what, err)
-
 /* A tile in shared memory: rows of C * 32 columns, four more apart so that a row a lane, four columns at a time, never meet in
  * a bank. */
 template <int C> struct tile {
@@ -262,7 +260,7 @@ template <int C> static ag_status forward(ag_device *d, const ag_attention_args 
         AG_TRY(ag_cuda_allow_shared((const void *)forward_tile<C>, shared, err));
         AG_LAUNCH(forward_tile<C>, grid, THREADS, shared, stream, *x, *plan);
     }
-    return LAUNCHED("attention");
+    return AG_LAUNCHED("attention");
 }
 
 ag_status ag_cuda_attention(ag_device *d, const ag_attention_args *x, ag_error *err)
@@ -463,7 +461,7 @@ ag_status ag_cuda_add_slices(ag_device *d, const ag_attention_grad_args *x, cons
     int64_t n = (int64_t)x->plan->keys * x->kv_heads * x->head_dim;
     if (!s->touched) return AG_OK;
     AG_LAUNCH(add_slices, ag_cuda_grid(n), THREADS, 0, ag_cuda_of(d)->stream, *x, x->plan->keys, *s);
-    return LAUNCHED("attention_grad");
+    return AG_LAUNCHED("attention_grad");
 }
 
 template <int C> static ag_status backward(ag_device *d, const ag_attention_grad_args *x, ag_error *err)
@@ -480,7 +478,7 @@ template <int C> static ag_status backward(ag_device *d, const ag_attention_grad
     dim3 key_grid((unsigned)((plan->keys + ROWS - 1) / ROWS), (unsigned)x->kv_heads, (unsigned)s.count);
     AG_LAUNCH(backward_queries<C>, query_grid, THREADS, shared, stream, *x, *plan, deltas);
     AG_LAUNCH(backward_keys<C>, key_grid, THREADS, shared, stream, *x, *plan, deltas, s);
-    AG_TRY(LAUNCHED("attention_grad"));
+    AG_TRY(AG_LAUNCHED("attention_grad"));
     return ag_cuda_add_slices(d, x, &s, err);
 }
 

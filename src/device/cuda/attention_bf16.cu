@@ -15,18 +15,12 @@
 enum { WARPS = 4, THREADS = WARPS * 32, ROWS = WARPS * 16 };
 static_assert((int)ROWS == (int)AG_ATTENTION_TILE, "a block has a tile of the plan");
 
-#define LAUNCHED(what) ag_cuda_check(cudaGetLastError(), what, err)
-
 /* Of heads of K * 16: values between rows in shared memory (eight more than a row: eight rows never meet in a bank), and how many keys
  * or rows pass by at a time. */
 template <int K> struct shape {
     enum { DIM = K * 16, PITCH = DIM + 8, CHUNK = K <= 4 ? 64 : 32, HALVES = CHUNK / 16 };
 };
 
-static __device__ inline float exp_of_2(float x)
-{
-    return exp2f(x);
-}
 static const float LOG2E = 1.44269504f, LN2 = 0.693147181f;
 
 /* Rows [row, row + n) of a matrix of reals, rounded, into `rows` rows of shared memory; zeros from n on. */
@@ -41,11 +35,16 @@ static __device__ void stage(__nv_bfloat16 *to, const float *from, int64_t row, 
     }
 }
 
-/* This warp's 16 rows of what is staged, as left operands. */
-template <int K> static __device__ void take_left(uint32_t (&left)[K][4], const __nv_bfloat16 *from)
+/* This warp's 16 of the block's n rows from `row` on, as left operands; `memory` is free again at the next barrier. */
+template <int K>
+static __device__ void take_left(uint32_t (&left)[K][4], __nv_bfloat16 *memory, const float *from,
+                                 int64_t row, int n, int64_t ld)
 {
+    __syncthreads(); /* what was here has been taken */
+    stage<K>(memory, from, row, n, ROWS, ld);
+    __syncthreads();
     for (int k = 0; k < K; k++)
-        ag_left(left[k], from + threadIdx.x / 32 * 16 * shape<K>::PITCH + k * 16, shape<K>::PITCH);
+        ag_left(left[k], memory + threadIdx.x / 32 * 16 * shape<K>::PITCH + k * 16, shape<K>::PITCH);
 }
 
 /* sum [16, CHUNK] = left [16, DIM] of (staged rows [CHUNK, DIM])'. */
@@ -118,9 +117,7 @@ static __global__ void __launch_bounds__(THREADS) forward(ag_attention_args x, a
     int64_t row[2] = {first + warp * 16 + lane / 4, first + warp * 16 + lane / 4 + 8};
     float max[2] = {-INFINITY, -INFINITY}, total[2] = {}, out[K * 2][4] = {}, scale = (float)x.scale * LOG2E;
     uint32_t query[K][4];
-    stage<K>(memory, (const float *)x.q + head * dim, first, (int)(end - first), ROWS, x.q_ld);
-    __syncthreads();
-    take_left<K>(query, memory);
+    take_left<K>(query, memory, (const float *)x.q + head * dim, first, (int)(end - first), x.q_ld);
     int32_t t = (int32_t)blockIdx.x, last = plan.tile_first[t + 1];
     for (int32_t entry = plan.tile_first[t]; entry < last; entry += THREADS) {
         int count = ag_collect(list, plan, plan.tile_block, entry, last, {first, end}, {0, plan.keys});
@@ -148,7 +145,7 @@ static __global__ void __launch_bounds__(THREADS) forward(ag_attention_args x, a
 #pragma unroll
                 for (int h = 0; h < 2; h++) {
                     high[h] = row_max(high[h]);
-                    shrink[h] = high[h] == -INFINITY ? 1 : exp_of_2(max[h] - high[h]);
+                    shrink[h] = high[h] == -INFINITY ? 1 : exp2f(max[h] - high[h]);
                     max[h] = high[h];
                     total[h] *= shrink[h];
                     if (high[h] == -INFINITY) high[h] = 0; /* nothing read yet: weights of zero */
@@ -157,7 +154,7 @@ static __global__ void __launch_bounds__(THREADS) forward(ag_attention_args x, a
                 for (int j = 0; j < CHUNK / 8; j++)
 #pragma unroll
                     for (int i = 0; i < 4; i++) {
-                        score[j][i] = exp_of_2(score[j][i] - high[i / 2]);
+                        score[j][i] = exp2f(score[j][i] - high[i / 2]);
                         total[i / 2] += score[j][i];
                     }
 #pragma unroll
@@ -218,8 +215,8 @@ template <int K, int T> static __device__ void merge(sums<K, T> &s, const float 
         for (int h = 0; h < 2; h++) {
             int head = i * 2 + h;
             float other = from[head * 32 + lane], high = fmaxf(s.max[head], other);
-            float mine = high == -INFINITY ? 0 : exp_of_2(s.max[head] - high),
-                  theirs = high == -INFINITY ? 0 : exp_of_2(other - high);
+            float mine = high == -INFINITY ? 0 : exp2f(s.max[head] - high),
+                  theirs = high == -INFINITY ? 0 : exp2f(other - high);
             s.max[head] = high;
             s.total[head] = s.total[head] * mine + from[(T * 2 + head) * 32 + lane] * theirs;
 #pragma unroll
@@ -273,14 +270,14 @@ static __device__ void decode_chunk(sums<K, T> &s, const uint32_t (&query)[T][K]
                     high = fmaxf(high, score[i][j][e]);
                 }
             high = row_max(high);
-            float shrink = high == -INFINITY ? 1 : exp_of_2(s.max[i * 2 + h] - high);
+            float shrink = high == -INFINITY ? 1 : exp2f(s.max[i * 2 + h] - high);
             s.max[i * 2 + h] = high;
             if (high == -INFINITY) high = 0; /* nothing read yet: weights of zero */
 #pragma unroll
             for (int j = 0; j < DECODE_CHUNK / 8; j++)
 #pragma unroll
                 for (int e = 2 * h; e < 2 * h + 2; e++)
-                    total += score[i][j][e] = exp_of_2(score[i][j][e] - high);
+                    total += score[i][j][e] = exp2f(score[i][j][e] - high);
             s.total[i * 2 + h] = s.total[i * 2 + h] * shrink + total;
 #pragma unroll
             for (int k = 0; k < K * 2; k++)
@@ -407,13 +404,8 @@ static __global__ void __launch_bounds__(THREADS)
     int64_t row[2] = {first + warp * 16 + lane / 4, first + warp * 16 + lane / 4 + 8};
     float scale = (float)x.scale, dq[K * 2][4] = {}, lse[2], delta[2];
     uint32_t query[K][4], dout[K][4];
-    stage<K>(memory, (const float *)x.q + head * dim, first, (int)(end - first), ROWS, x.q_ld);
-    __syncthreads();
-    take_left<K>(query, memory);
-    __syncthreads();
-    stage<K>(memory, (const float *)x.dout + head * dim, first, (int)(end - first), ROWS, x.dout_ld);
-    __syncthreads();
-    take_left<K>(dout, memory);
+    take_left<K>(query, memory, (const float *)x.q + head * dim, first, (int)(end - first), x.q_ld);
+    take_left<K>(dout, memory, (const float *)x.dout + head * dim, first, (int)(end - first), x.dout_ld);
     for (int h = 0; h < 2; h++) {
         bool is = row[h] < end;
         lse[h] = is ? ((const float *)x.lse)[head * (int64_t)plan.rows + row[h]] * LOG2E : 0;
@@ -441,7 +433,7 @@ static __global__ void __launch_bounds__(THREADS)
 #pragma unroll
                     for (int i = 0; i < 4; i++) {
                         bool read = j * 8 + lane % 4 * 2 + i % 2 < seen[i / 2];
-                        float p = exp_of_2(score[j][i] * scale * LOG2E - lse[i / 2]);
+                        float p = exp2f(score[j][i] * scale * LOG2E - lse[i / 2]);
                         score[j][i] = read ? p * (dp[j][i] - delta[i / 2]) * scale : 0;
                     }
                 product_by_row<K>(dq, score, keys);
@@ -476,13 +468,8 @@ static __global__ void __launch_bounds__(THREADS)
     float scale = (float)x.scale, dk[K * 2][4] = {}, dv[K * 2][4] = {};
     uint32_t keys[K][4], values[K][4];
     bool any = false;
-    stage<K>(memory, (const float *)x.k + kv * dim, first, (int)(end - first), ROWS, x.kv_ld);
-    __syncthreads();
-    take_left<K>(keys, memory);
-    __syncthreads();
-    stage<K>(memory, (const float *)x.v + kv * dim, first, (int)(end - first), ROWS, x.kv_ld);
-    __syncthreads();
-    take_left<K>(values, memory);
+    take_left<K>(keys, memory, (const float *)x.k + kv * dim, first, (int)(end - first), x.kv_ld);
+    take_left<K>(values, memory, (const float *)x.v + kv * dim, first, (int)(end - first), x.kv_ld);
     for (int64_t entry = 0; entry < plan.block_count; entry += THREADS) {
         int count = ag_collect(list, plan, NULL, entry, plan.block_count, rows, {first, end});
         for (int at = 0; at < count; at++) {
@@ -513,7 +500,7 @@ static __global__ void __launch_bounds__(THREADS)
                             int q = j * 8 + lane % 4 * 2 + i % 2;
                             int64_t k = key[i / 2];
                             bool read = q < n && k >= b.k0 && k < ag_key_end(b, q0 + q);
-                            float weight = exp_of_2(p[j][i] * scale * LOG2E - lse[q]);
+                            float weight = exp2f(p[j][i] * scale * LOG2E - lse[q]);
                             p[j][i] = read ? weight : 0;
                             ds[j][i] = read ? weight * (ds[j][i] - delta[q]) * scale : 0;
                         }
@@ -584,7 +571,7 @@ static ag_status run_decode(ag_device *d, const ag_attention_args *x, int each, 
               (unsigned)(x->kv_heads * ((group + each - 1) / each)));
     AG_TRY(ag_cuda_allow_shared((const void *)decode<K, T>, shared, err));
     AG_LAUNCH((decode<K, T>), grid, DECODE_THREADS, shared, ag_cuda_of(d)->stream, *x, *plan, each);
-    return LAUNCHED("attention");
+    return AG_LAUNCHED("attention");
 }
 
 template <int K> static ag_status run_forward(ag_device *d, const ag_attention_args *x, ag_error *err)
@@ -597,7 +584,7 @@ template <int K> static ag_status run_forward(ag_device *d, const ag_attention_a
     dim3 grid((unsigned)((plan->rows + ROWS - 1) / ROWS), (unsigned)x->heads);
     AG_TRY(ag_cuda_allow_shared((const void *)forward<K>, shared_bytes<K>(), err));
     AG_LAUNCH(forward<K>, grid, THREADS, shared_bytes<K>(), ag_cuda_of(d)->stream, *x, *plan);
-    return LAUNCHED("attention");
+    return AG_LAUNCHED("attention");
 }
 
 template <int K> static ag_status run_backward(ag_device *d, const ag_attention_grad_args *x, ag_error *err)
@@ -616,7 +603,7 @@ template <int K> static ag_status run_backward(ag_device *d, const ag_attention_
     AG_LAUNCH(row_deltas, (unsigned)((rows + WARPS - 1) / WARPS), THREADS, 0, stream, *x, plan->rows, deltas);
     AG_LAUNCH(backward_queries<K>, query_grid, THREADS, shared, stream, *x, *plan, deltas);
     AG_LAUNCH(backward_keys<K>, key_grid, THREADS, shared, stream, *x, *plan, deltas, s);
-    AG_TRY(LAUNCHED("attention_grad"));
+    AG_TRY(AG_LAUNCHED("attention_grad"));
     return ag_cuda_add_slices(d, x, &s, err);
 }
 

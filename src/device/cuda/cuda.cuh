@@ -52,6 +52,9 @@ typedef struct ag_cuda {
 #define AG_DYNAMIC_SHARED(type, name) extern __shared__ __align__(16) type name[]
 #endif
 
+/* Did the launch before this succeed? `err` is the caller's. */
+#define AG_LAUNCHED(what) ag_cuda_check(cudaGetLastError(), what, err)
+
 static inline ag_cuda *ag_cuda_of(ag_device *d)
 {
     return (ag_cuda *)d->impl;

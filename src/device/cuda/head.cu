@@ -9,8 +9,6 @@
 
 enum { THREADS = AG_CUDA_THREADS };
 
-#define LAUNCHED(what) ag_cuda_check(cudaGetLastError(), what, err)
-
 static int64_t chunk_rows(const ag_head_args *x)
 {
     int64_t rows = AG_CUDA_CHUNK_LOGITS / x->vocab;
@@ -95,7 +93,7 @@ ag_status ag_cuda_head_logprob(ag_device *d, const ag_head_logprob_args *x, ag_e
         int64_t n = head->rows - at < step ? head->rows - at : step;
         AG_TRY(chunk_logits(d, head, at, n, (float *)logits, err));
         AG_LAUNCH(logprob, (unsigned)n, THREADS, 0, ag_cuda_of(d)->stream, *x, (float *)logits, at);
-        AG_TRY(LAUNCHED("head_logprob"));
+        AG_TRY(AG_LAUNCHED("head_logprob"));
     }
     return AG_OK;
 }
@@ -171,7 +169,7 @@ ag_status ag_cuda_head_grad(ag_device *d, const ag_head_grad_args *x, ag_error *
         AG_TRY(chunk_logits(d, head, at, n, (float *)logits, err));
         AG_LAUNCH(dlogits, (unsigned)n, THREADS, 0, ag_cuda_of(d)->stream, *x, (float *)logits,
                   (__nv_bfloat16 *)narrow, at);
-        AG_TRY(LAUNCHED("head_grad"));
+        AG_TRY(AG_LAUNCHED("head_grad"));
         AG_TRY(grad_products(d, x, narrow ? narrow : logits, at, n, err));
     }
     return AG_OK;
@@ -309,7 +307,7 @@ ag_status ag_cuda_sample(ag_device *d, const ag_sample_args *x, ag_error *err)
         int64_t n = head.rows - at < step ? head.rows - at : step;
         AG_TRY(chunk_logits(d, &head, at, n, (float *)logits, err));
         AG_LAUNCH(sample, (unsigned)n, THREADS, 0, ag_cuda_of(d)->stream, *x, greedy, (float *)logits, at);
-        AG_TRY(LAUNCHED("sample"));
+        AG_TRY(AG_LAUNCHED("sample"));
     }
     return AG_OK;
 }

@@ -7,8 +7,6 @@
 
 enum { THREADS = AG_CUDA_THREADS, WARPS = AG_CUDA_WARPS, NARROW = 256, MAX_PARTS = 128 };
 
-#define LAUNCHED(what) ag_cuda_check(cudaGetLastError(), what, err)
-
 static __global__ void embed(ag_embed_args x, int32_t *fault)
 {
     AG_CUDA_EACH(at, x.rows * x.width)
@@ -27,7 +25,7 @@ ag_status ag_cuda_embed(ag_device *d, const ag_embed_args *x, ag_error *err)
     ag_cuda *c = ag_cuda_of(d);
     if (x->rows == 0) return AG_OK;
     AG_LAUNCH(embed, ag_cuda_grid(x->rows * x->width), THREADS, 0, c->stream, *x, c->fault_device);
-    return LAUNCHED("embed");
+    return AG_LAUNCHED("embed");
 }
 
 /* dst[index[i]] += src[i] in row order: the block of the first row with an index adds all rows that have it. */
@@ -67,7 +65,7 @@ ag_status ag_cuda_embed_grad(ag_device *d, const ag_embed_grad_args *x, ag_error
     if (x->rows == 0) return AG_OK;
     AG_LAUNCH(add_rows, (unsigned)x->rows, THREADS, 0, ag_cuda_of(d)->stream, (float *)x->dtable,
               (const float *)x->dout, x->ids, x->rows, x->width, x->width, x->width);
-    return LAUNCHED("embed_grad");
+    return AG_LAUNCHED("embed_grad");
 }
 
 static __global__ void move_rows(ag_rows_args x)
@@ -92,7 +90,7 @@ ag_status ag_cuda_rows(ag_device *d, const ag_rows_args *x, ag_error *err)
                   x->index, x->rows, x->width, x->dst_ld, x->src_ld);
     else
         AG_LAUNCH(move_rows, ag_cuda_grid(x->rows * x->width), THREADS, 0, stream, *x);
-    return LAUNCHED("rows");
+    return AG_LAUNCHED("rows");
 }
 
 /* The sum over the threads that share a group of a row. */
@@ -125,7 +123,7 @@ ag_status ag_cuda_rmsnorm(ag_device *d, const ag_rmsnorm_args *x, ag_error *err)
         AG_LAUNCH(rmsnorm<true>, (unsigned)groups, THREADS, 0, stream, *x);
     else
         AG_LAUNCH(rmsnorm<false>, (unsigned)((groups + WARPS - 1) / WARPS), THREADS, 0, stream, *x);
-    return LAUNCHED("rmsnorm");
+    return AG_LAUNCHED("rmsnorm");
 }
 
 /* The last block adds the parts of each column, always in the same order: a thread every so many of them where columns are few. */
@@ -208,7 +206,7 @@ ag_status ag_cuda_rmsnorm_grad(ag_device *d, const ag_rmsnorm_grad_args *x, ag_e
         AG_LAUNCH(rmsnorm_grad<true>, parts, THREADS, shared, c->stream, *x, (float *)partial, c->finished);
     else
         AG_LAUNCH(rmsnorm_grad<false>, parts, THREADS, shared, c->stream, *x, (float *)partial, c->finished);
-    return LAUNCHED("rmsnorm_grad");
+    return AG_LAUNCHED("rmsnorm_grad");
 }
 
 static __global__ void rope(ag_rope_args x)
@@ -232,7 +230,7 @@ ag_status ag_cuda_rope(ag_device *d, const ag_rope_args *x, ag_error *err)
     int64_t n = x->rows * x->heads * (x->head_dim / 2);
     if (n == 0) return AG_OK;
     AG_LAUNCH(rope, ag_cuda_grid(n), THREADS, 0, ag_cuda_of(d)->stream, *x);
-    return LAUNCHED("rope");
+    return AG_LAUNCHED("rope");
 }
 
 static __global__ void swiglu(ag_swiglu_args x)
@@ -250,7 +248,7 @@ ag_status ag_cuda_swiglu(ag_device *d, const ag_swiglu_args *x, ag_error *err)
 {
     if (x->rows * x->width == 0) return AG_OK;
     AG_LAUNCH(swiglu, ag_cuda_grid(x->rows * x->width), THREADS, 0, ag_cuda_of(d)->stream, *x);
-    return LAUNCHED("swiglu");
+    return AG_LAUNCHED("swiglu");
 }
 
 static __global__ void swiglu_grad(ag_swiglu_grad_args x)
@@ -271,7 +269,7 @@ ag_status ag_cuda_swiglu_grad(ag_device *d, const ag_swiglu_grad_args *x, ag_err
 {
     if (x->rows * x->width == 0) return AG_OK;
     AG_LAUNCH(swiglu_grad, ag_cuda_grid(x->rows * x->width), THREADS, 0, ag_cuda_of(d)->stream, *x);
-    return LAUNCHED("swiglu_grad");
+    return AG_LAUNCHED("swiglu_grad");
 }
 
 static __global__ void bias(ag_bias_args x)
@@ -288,7 +286,7 @@ ag_status ag_cuda_bias(ag_device *d, const ag_bias_args *x, ag_error *err)
 {
     if (x->rows * x->width == 0) return AG_OK;
     AG_LAUNCH(bias, ag_cuda_grid(x->rows * x->width), THREADS, 0, ag_cuda_of(d)->stream, *x);
-    return LAUNCHED("bias");
+    return AG_LAUNCHED("bias");
 }
 
 static __global__ void bias_grad(ag_bias_grad_args x, float *partial, unsigned *finished)
@@ -311,7 +309,7 @@ ag_status ag_cuda_bias_grad(ag_device *d, const ag_bias_grad_args *x, ag_error *
     void *partial;
     AG_TRY(ag_cuda_scratch(d, AG_CUDA_PARTIAL, parts * (size_t)x->width * sizeof(float), &partial, err));
     AG_LAUNCH(bias_grad, parts, THREADS, 0, c->stream, *x, (float *)partial, c->finished);
-    return LAUNCHED("bias_grad");
+    return AG_LAUNCHED("bias_grad");
 }
 
 typedef struct adamw_numbers {
@@ -347,7 +345,7 @@ ag_status ag_cuda_adamw(ag_device *d, const ag_adamw_args *x, ag_error *err)
                        (float)(1 - pow(x->beta1, (double)x->step)),
                        (float)(1 - pow(x->beta2, (double)x->step))};
     AG_LAUNCH(adamw, ag_cuda_grid(x->n), THREADS, 0, ag_cuda_of(d)->stream, *x, k);
-    return LAUNCHED("adamw");
+    return AG_LAUNCHED("adamw");
 }
 
 static __global__ void sum_squares(const float *x, int64_t n, double *partial, unsigned *finished)
@@ -375,7 +373,7 @@ ag_status ag_cuda_sum_squares(ag_device *d, const ag_sum_squares_args *x, ag_err
     if (blocks > MAX_BLOCKS) blocks = MAX_BLOCKS;
     AG_LAUNCH(sum_squares, blocks, THREADS, 0, c->stream, (const float *)x->x, x->n, (double *)partial,
               c->finished);
-    AG_TRY(LAUNCHED("sum_squares"));
+    AG_TRY(AG_LAUNCHED("sum_squares"));
     return d->download(d, x->result, partial, sizeof *x->result, err);
 }
 
@@ -388,7 +386,7 @@ ag_status ag_cuda_cast(ag_device *d, const ag_cast_args *x, ag_error *err)
 {
     if (x->n == 0) return AG_OK;
     AG_LAUNCH(cast, ag_cuda_grid(x->n), THREADS, 0, ag_cuda_of(d)->stream, *x);
-    return LAUNCHED("cast");
+    return AG_LAUNCHED("cast");
 }
 
 static __global__ void axpy(float *y, const float *x, float alpha, int64_t n)
@@ -401,5 +399,5 @@ ag_status ag_cuda_axpy(ag_device *d, const ag_axpy_args *x, ag_error *err)
     if (x->n == 0) return AG_OK;
     AG_LAUNCH(axpy, ag_cuda_grid(x->n), THREADS, 0, ag_cuda_of(d)->stream, (float *)x->y, (const float *)x->x,
               (float)x->alpha, x->n);
-    return LAUNCHED("axpy");
+    return AG_LAUNCHED("axpy");
 }
