@@ -262,6 +262,7 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph)
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t launch)
 {
+    if (recorded) stop("a recording dropped while a stream records: that ends what it records");
     delete launch;
     return cudaSuccess;
 }

@@ -41,6 +41,8 @@ ag_status ag_cuda_graph_begin(ag_device *d, const void *key, size_t bytes, bool 
         *replayed = true;
         return ag_cuda_check(cudaGraphLaunch(g->launch, c->stream), "a recorded sequence", err);
     }
+    if (g->launch) cudaGraphExecDestroy(g->launch); /* not possible while the stream records */
+    g->launch = NULL;
     AG_TRY(
         ag_cuda_check(cudaStreamBeginCapture(c->stream, cudaStreamCaptureModeThreadLocal), "recording", err));
     c->recording = g;
@@ -54,8 +56,6 @@ ag_status ag_cuda_graph_end(ag_device *d, bool keep, ag_error *err)
     cudaGraph_t graph = NULL;
     if (!g) return AG_OK;
     c->recording = NULL;
-    if (g->launch) cudaGraphExecDestroy(g->launch);
-    g->launch = NULL;
     g->scratch = c->scratch_grown;
     ag_status status = ag_cuda_check(cudaStreamEndCapture(c->stream, &graph), "recording", err);
     if (status == AG_OK && keep)
