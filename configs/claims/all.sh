@@ -14,7 +14,7 @@ shift
 # Settings that share a start wait for it here.
 for setting in "$@"; do
     case $setting in
-    b-* | c | a-relabel | think | literacy-* | start-*) echo "$setting" ;;
+    b-* | c | a-relabel | relabel-* | think | literacy-* | start-*) echo "$setting" ;;
     *) echo a ;;
     esac
 done | sort -u | ONLY_START=1 xargs -P "${JOBS:-2}" -I '{}' "$run" '{}' "$out" > "$out/starts.log" 2>&1

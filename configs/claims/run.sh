@@ -7,10 +7,11 @@
 #   noise-5 ...  tiers only, natural share, 5 % of them flipped        ablation     one seed of each choice, as a
 #   sweep        learning rate and KL of the baselines, as a           think        as a, the answer's tier last
 #   literacy-0 ...  as a, with hints in 0 % of the first training's prompts
-#   start-20 ...    as a, with 20 pairs of R5 in the first training                 a-long  GRPO, GRPO-PR and RRS with three times the tokens
+#   start-20 ...    as a, with 20 pairs of R5 in the first training                 relabel-20 ...  the same with a-relabel
+#   a-long  GRPO, GRPO-PR and RRS with three times the tokens
 # DEVICE=cuda trains and judges there; ONLY_START=1 ends with the model that all methods start from.
 set -eu
-[ $# -ge 2 ] || { sed -n '2,12s/^# //p' "$0" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,13s/^# //p' "$0" >&2; exit 2; }
 setting=$1 out=$2
 shift 2
 here=$(cd "$(dirname "$0")" && pwd)
@@ -26,7 +27,7 @@ out=$(cd "$out" && pwd)
 case $setting in
 b-*) skill=${setting#b-} world=$setting withhold="--withhold-skill $skill" slice="$skill=needed" ;;
 c) world=c withhold='' slice='hard=yes' ;;
-a-relabel) world=a-relabel withhold='--withhold R5 --relabel' slice='rule=R5' ;;
+a-relabel | relabel-*) world=$setting withhold='--withhold R5 --relabel' slice='rule=R5' ;;
 think | literacy-* | start-*) world=$setting withhold='--withhold R5' slice='rule=R5' ;;
 *) world=a withhold='--withhold R5' slice='rule=R5' ;;
 esac
@@ -47,8 +48,8 @@ if [ ! -e "$base/data/lexicon.json" ]; then
         --test-share 0.12 --unseen-share 0.05 --quiet
 fi
 case $setting in
-start-*) # of the pool's pairs
-    [ -e "$base/sft/done" ] || grep '"rule":"R5"' "$base/data/rl.jsonl" | head -n "${setting#start-}" >> "$base/data/sft.jsonl"
+start-* | relabel-*) # of the pool's pairs
+    [ -e "$base/sft/done" ] || grep '"rule":"R5"' "$base/data/rl.jsonl" | head -n "${setting#*-}" >> "$base/data/sft.jsonl"
     ;;
 esac
 # shellcheck disable=SC2086
@@ -141,7 +142,7 @@ methods() {
         done
         ;;
     a-long) for method in grpo grpo-pr rrs; do echo "  - {name: $method, method: $method, budget: 6.0e+6}"; done ;;
-    start-*) printf '  - %s\n' sft sft+ rft grpo grpo-pr rrs agrl ;;
+    start-* | relabel-*) printf '  - %s\n' sft sft+ rft grpo grpo-pr rrs agrl ;;
     think | literacy-*) printf '  - %s\n' sft agrl ;;
     noise-*) printf '  - %s\n' sft sft+ grpo agrl ;;
     d) printf '  - %s\n' sft verdicts sft+ rft dpo grpo grpo-pr rrs agr-shuffled agr agrl ;; # there is no gold answer to prefer
