@@ -28,18 +28,36 @@ struct dim3 {
     unsigned x, y, z;
     dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
 };
-struct __attribute__((aligned(16))) float4 {
-    float x, y, z, w;
+/* Vectors: a card loads and stores them whole, at addresses that are multiples of their size. */
+void emulator_misaligned(void);
+template <size_t bytes> struct whole {
+    whole() = default;
+    whole(const whole &from) { check(&from); }
+    whole &operator=(const whole &from)
+    {
+        check(this);
+        check(&from);
+        return *this;
+    }
+    static void check(const void *at)
+    {
+        uintptr_t address = (uintptr_t)at;
+        asm("" : "+r"(address)); /* the type says that it is aligned: the compiler must not believe it */
+        if (address % bytes) emulator_misaligned();
+    }
 };
-struct __attribute__((aligned(8))) float2 {
-    float x, y;
+template <typename T> struct __attribute__((aligned(2 * sizeof(T)))) vector2 : whole<2 * sizeof(T)> {
+    T x, y;
+    vector2(T x_ = 0, T y_ = 0) : x(x_), y(y_) {}
 };
-struct __attribute__((aligned(8))) uint2 {
-    unsigned x, y;
+template <typename T> struct __attribute__((aligned(4 * sizeof(T)))) vector4 : whole<4 * sizeof(T)> {
+    T x, y, z, w;
+    vector4(T x_ = 0, T y_ = 0, T z_ = 0, T w_ = 0) : x(x_), y(y_), z(z_), w(w_) {}
 };
-struct __attribute__((aligned(16))) uint4 {
-    unsigned x, y, z, w;
-};
+typedef vector2<float> float2;
+typedef vector2<unsigned> uint2;
+typedef vector4<float> float4;
+typedef vector4<unsigned> uint4;
 static inline float2 make_float2(float x, float y)
 {
     return {x, y};

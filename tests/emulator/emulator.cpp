@@ -191,6 +191,11 @@ void run_block(bool falling)
 
 } // namespace
 
+void emulator_misaligned(void)
+{
+    stop("a vector at an address that is no multiple of its size");
+}
+
 void *emulator_shared(void)
 {
     return shared_memory.data();

@@ -438,8 +438,8 @@ ag_status ag_cuda_cut_slices(ag_device *d, const ag_attention_grad_args *x, int 
                              ag_slices *s, ag_error *err)
 {
     const ag_attention_plan *plan = x->plan;
-    size_t rows = (size_t)x->heads * plan->rows, width = (size_t)x->kv_heads * x->head_dim,
-           tiles = ((size_t)plan->keys + tile - 1) / tile;
+    size_t rows = ((size_t)x->heads * plan->rows + 3) / 4 * 4, /* the sums behind them are stored as float2 */
+        width = (size_t)x->kv_heads * x->head_dim, tiles = ((size_t)plan->keys + tile - 1) / tile;
     s->tile = tile;
     s->count = (plan->rows + SLICE_ROWS - 1) / SLICE_ROWS;
     if (s->count > MAX_SLICES) s->count = MAX_SLICES;
