@@ -65,6 +65,12 @@ ag_status ag_cuda_scratch(ag_device *d, ag_cuda_slot slot, size_t bytes, void **
 /* Waits for the stream and reports what went wrong on it. */
 ag_status ag_cuda_wait(ag_cuda *c, ag_error *err);
 
+/* norm.cu: sums over rows go through parts, in how many depends on sizes alone. Block p of them leaves partial[p, width]; then
+ * sum[width] += the parts, always in the same order. */
+unsigned ag_cuda_parts(int64_t rows);
+ag_status ag_cuda_add_parts(ag_device *d, float *sum, const float *partial, unsigned parts, int64_t width,
+                            ag_error *err);
+
 /* graph.cu (device.h says what they do). */
 ag_status ag_cuda_graph_begin(ag_device *d, const void *key, size_t bytes, bool *replayed, ag_error *err);
 ag_status ag_cuda_graph_end(ag_device *d, bool keep, ag_error *err);

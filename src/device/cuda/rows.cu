@@ -1,11 +1,7 @@
-/* rows.cu: operations of the cuda backend that work an element or a row at a time.
- *
- * Norms give a group of a row to a warp, or to a block where it is wide. Sums over rows (weights of norms, biases) go
- * through a number of parts that depends on sizes alone; the last block adds them in order, in the same launch.
- */
+/* rows.cu: operations of the cuda backend that work an element at a time, and what moves or adds rows. */
 #include "device/cuda/cuda.cuh"
 
-enum { THREADS = AG_CUDA_THREADS, WARPS = AG_CUDA_WARPS, NARROW = 256, MAX_PARTS = 128 };
+enum { THREADS = AG_CUDA_THREADS, WARPS = AG_CUDA_WARPS };
 
 static __global__ void embed(ag_embed_args x, int32_t *fault)
 {
@@ -93,122 +89,6 @@ ag_status ag_cuda_rows(ag_device *d, const ag_rows_args *x, ag_error *err)
     return AG_LAUNCHED("rows");
 }
 
-/* The sum over the threads that share a group of a row. */
-template <bool WIDE> static __device__ float group_sum(float x)
-{
-    return WIDE ? ag_block_reduce(x, ag_add()) : ag_warp_reduce(x, ag_add());
-}
-
-template <bool WIDE> static __global__ void rmsnorm(ag_rmsnorm_args x)
-{
-    int64_t group = WIDE ? blockIdx.x : blockIdx.x * (int64_t)WARPS + threadIdx.x / 32;
-    if (group >= x.rows * x.heads) return;
-    int me = WIDE ? threadIdx.x : threadIdx.x % 32, step = WIDE ? THREADS : 32;
-    int64_t i = group / x.heads, h = group % x.heads, to = i * x.out_ld + h * x.width;
-    const float *row = (const float *)x.x + i * x.x_ld + h * x.width, *weight = (const float *)x.weight;
-    float squares = 0;
-    for (int64_t j = me; j < x.width; j += step) squares += row[j] * row[j];
-    float rstd = (float)(1.0 / sqrt(group_sum<WIDE>(squares) / (double)x.width + x.eps));
-    if (x.rstd && me == 0) ((float *)x.rstd)[group] = rstd;
-    for (int64_t j = me; j < x.width; j += step)
-        ag_store(x.out, x.out_type, to + j, row[j] * rstd * weight[j]);
-}
-
-ag_status ag_cuda_rmsnorm(ag_device *d, const ag_rmsnorm_args *x, ag_error *err)
-{
-    int64_t groups = x->rows * x->heads;
-    cudaStream_t stream = ag_cuda_of(d)->stream;
-    if (groups == 0) return AG_OK;
-    if (x->width > NARROW)
-        AG_LAUNCH(rmsnorm<true>, (unsigned)groups, THREADS, 0, stream, *x);
-    else
-        AG_LAUNCH(rmsnorm<false>, (unsigned)((groups + WARPS - 1) / WARPS), THREADS, 0, stream, *x);
-    return AG_LAUNCHED("rmsnorm");
-}
-
-/* The last block adds the parts of each column, always in the same order: a thread every so many of them where columns are few. */
-static __device__ void add_parts(float *sum, const float *partial, int parts, int64_t width,
-                                 unsigned *finished)
-{
-    __shared__ float share[THREADS];
-    if (!ag_last_block(finished, parts)) return;
-    int split = width < THREADS ? THREADS / (int)width : 1, columns = split > 1 ? (int)width : THREADS;
-    int mine = threadIdx.x / columns, stop = mine < split ? parts : 0;
-    for (int64_t j = threadIdx.x % columns; j < width; j += columns) {
-        float total = 0;
-#pragma unroll 16
-        for (int p = mine; p < stop; p += split) total += __ldcg(partial + p * width + j);
-        if (split > 1)
-            share[threadIdx.x] = total;
-        else
-            sum[j] += total;
-    }
-    if (split == 1) return;
-    __syncthreads();
-    if (threadIdx.x >= width) return;
-    float total = 0;
-    for (int i = 0; i < split; i++) total += share[i * columns + threadIdx.x];
-    sum[threadIdx.x] += total;
-}
-
-/* Part blockIdx.x takes a range of groups. `own` keeps dweight of a warp (of the block where WIDE), a column at a time by the
- * same thread. */
-template <bool WIDE>
-static __global__ void rmsnorm_grad(ag_rmsnorm_grad_args x, float *partial, unsigned *finished)
-{
-    AG_DYNAMIC_SHARED(float, own);
-    int64_t groups = x.rows * x.heads, begin = groups * blockIdx.x / gridDim.x,
-            end = groups * (blockIdx.x + 1) / gridDim.x;
-    int warp = threadIdx.x / 32, me = WIDE ? threadIdx.x : threadIdx.x % 32, step = WIDE ? THREADS : 32;
-    float *dweight = own + (WIDE ? 0 : warp * x.width);
-    const float *weight = (const float *)x.weight;
-    if (partial)
-        for (int64_t j = me; j < x.width; j += step) dweight[j] = 0;
-    for (int64_t group = WIDE ? begin : begin + warp; group < end; group += WIDE ? 1 : WARPS) {
-        int64_t i = group / x.heads, at = group % x.heads * x.width;
-        const float *row = (const float *)x.x + i * x.x_ld + at, *dy = (const float *)x.dy + i * x.dy_ld + at;
-        float *dx = (float *)x.dx + i * x.dx_ld + at;
-        float r = ((const float *)x.rstd)[group], dot = 0;
-        for (int64_t j = me; j < x.width; j += step) dot += dy[j] * weight[j] * row[j];
-        float mean = group_sum<WIDE>(dot) / (float)x.width;
-        for (int64_t j = me; j < x.width; j += step) {
-            float dyj = dy[j], g = r * (weight[j] * dyj - row[j] * r * r * mean);
-            if (partial) dweight[j] += dyj * row[j] * r;
-            dx[j] = x.accumulate ? dx[j] + g : g;
-        }
-    }
-    if (!partial) return;
-    __syncthreads();
-    for (int64_t j = threadIdx.x; j < x.width; j += THREADS) {
-        float sum = own[j];
-        for (int w = 1; w < (WIDE ? 1 : WARPS); w++) sum += own[w * x.width + j];
-        partial[blockIdx.x * x.width + j] = sum;
-    }
-    add_parts((float *)x.dweight, partial, gridDim.x, x.width, finished);
-}
-
-ag_status ag_cuda_rmsnorm_grad(ag_device *d, const ag_rmsnorm_grad_args *x, ag_error *err)
-{
-    ag_cuda *c = ag_cuda_of(d);
-    int64_t groups = x->rows * x->heads, each = x->width > NARROW ? 4 : 4 * WARPS;
-    if (groups == 0) return AG_OK;
-    if (x->width > 12288)
-        return ag_fail(err, AG_ERR_UNSUPPORTED, "device 'cuda': a norm over more than 12288");
-    unsigned parts = (unsigned)((groups + each - 1) / each);
-    if (x->dweight && parts > MAX_PARTS) parts = MAX_PARTS;
-    void *partial = NULL;
-    size_t shared = 0;
-    if (x->dweight) {
-        AG_TRY(ag_cuda_scratch(d, AG_CUDA_PARTIAL, parts * (size_t)x->width * sizeof(float), &partial, err));
-        shared = (size_t)x->width * sizeof(float) * (x->width > NARROW ? 1 : WARPS);
-    }
-    if (x->width > NARROW)
-        AG_LAUNCH(rmsnorm_grad<true>, parts, THREADS, shared, c->stream, *x, (float *)partial, c->finished);
-    else
-        AG_LAUNCH(rmsnorm_grad<false>, parts, THREADS, shared, c->stream, *x, (float *)partial, c->finished);
-    return AG_LAUNCHED("rmsnorm_grad");
-}
-
 static __global__ void rope(ag_rope_args x)
 {
     int64_t half = x.head_dim / 2;
@@ -289,7 +169,7 @@ ag_status ag_cuda_bias(ag_device *d, const ag_bias_args *x, ag_error *err)
     return AG_LAUNCHED("bias");
 }
 
-static __global__ void bias_grad(ag_bias_grad_args x, float *partial, unsigned *finished)
+static __global__ void bias_grad(ag_bias_grad_args x, float *partial)
 {
     int64_t begin = x.rows * blockIdx.x / gridDim.x, end = x.rows * (blockIdx.x + 1) / gridDim.x;
     for (int64_t j = threadIdx.x; j < x.width; j += THREADS) {
@@ -298,18 +178,17 @@ static __global__ void bias_grad(ag_bias_grad_args x, float *partial, unsigned *
         for (int64_t i = begin; i < end; i++) sum += ((const float *)x.dx)[i * x.ld + j];
         partial[blockIdx.x * x.width + j] = sum;
     }
-    add_parts((float *)x.dbias, partial, gridDim.x, x.width, finished);
 }
 
 ag_status ag_cuda_bias_grad(ag_device *d, const ag_bias_grad_args *x, ag_error *err)
 {
-    ag_cuda *c = ag_cuda_of(d);
     if (x->rows * x->width == 0) return AG_OK;
-    unsigned parts = (unsigned)((x->rows + 31) / 32 < MAX_PARTS ? (x->rows + 31) / 32 : MAX_PARTS);
+    unsigned parts = ag_cuda_parts(x->rows);
     void *partial;
     AG_TRY(ag_cuda_scratch(d, AG_CUDA_PARTIAL, parts * (size_t)x->width * sizeof(float), &partial, err));
-    AG_LAUNCH(bias_grad, parts, THREADS, 0, c->stream, *x, (float *)partial, c->finished);
-    return AG_LAUNCHED("bias_grad");
+    AG_LAUNCH(bias_grad, parts, THREADS, 0, ag_cuda_of(d)->stream, *x, (float *)partial);
+    AG_TRY(AG_LAUNCHED("bias_grad"));
+    return ag_cuda_add_parts(d, (float *)x->dbias, (const float *)partial, parts, x->width, err);
 }
 
 typedef struct adamw_numbers {

@@ -83,7 +83,10 @@ static const int64_t NORMS[][3] = {/* rows, heads, width */ {0, 1, 8},
                                    {67, 4, 16},
                                    {3, 1, 577},
                                    {130, 1, 33},
-                                   {17, 9, 64}};
+                                   {17, 9, 64},
+                                   {40, 1, 1024},
+                                   {5, 2, 1025},
+                                   {8300, 1, 40}};
 
 static void rmsnorm_cases(rig *r)
 {

@@ -1,0 +1,195 @@
+/* norm.cu: RMSNorm, forward and backward, and sums over rows.
+ *
+ * A warp takes a group of a row into its registers, EACH elements a lane, and reads it once; groups of more than 32 * 32
+ * elements go to a block, which reads them twice.
+ */
+#include "device/cuda/cuda.cuh"
+
+enum {
+    THREADS = AG_CUDA_THREADS,
+    WARPS = AG_CUDA_WARPS,
+    FORWARD_WARPS = 4,
+    PART_ROWS = 32,
+    MAX_PARTS = 256,
+    MAX_WIDTH = 12288
+};
+
+/* What EACH there are, rising. */
+#define EACH_OF(X) X(2) X(4) X(8) X(12) X(16) X(20) X(24) X(28) X(32)
+
+unsigned ag_cuda_parts(int64_t rows)
+{
+    int64_t parts = (rows + PART_ROWS - 1) / PART_ROWS;
+    return (unsigned)(parts < MAX_PARTS ? parts : MAX_PARTS);
+}
+
+/* A block adds 32 columns: each warp every so many parts of them, then the first warp what the warps have. */
+static __global__ void add_parts(float *sum, const float *partial, int parts, int64_t width)
+{
+    __shared__ float share[WARPS][32];
+    int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    int64_t j = blockIdx.x * (int64_t)32 + lane;
+    float total = 0;
+#pragma unroll 8
+    for (int p = warp; p < parts; p += WARPS) total += j < width ? partial[p * width + j] : 0;
+    share[warp][lane] = total;
+    __syncthreads();
+    if (warp != 0 || j >= width) return;
+    for (int w = 1; w < WARPS; w++) total += share[w][lane];
+    sum[j] += total;
+}
+
+ag_status ag_cuda_add_parts(ag_device *d, float *sum, const float *partial, unsigned parts, int64_t width,
+                            ag_error *err)
+{
+    AG_LAUNCH(add_parts, (unsigned)((width + 31) / 32), THREADS, 0, ag_cuda_of(d)->stream, sum, partial,
+              (int)parts, width);
+    return AG_LAUNCHED("parts");
+}
+
+template <int EACH> static __global__ void rmsnorm(ag_rmsnorm_args x)
+{
+    int64_t group = blockIdx.x * (int64_t)FORWARD_WARPS + threadIdx.x / 32;
+    if (group >= x.rows * x.heads) return;
+    int64_t i = group / x.heads, h = group % x.heads, to = i * x.out_ld + h * x.width;
+    const float *row = (const float *)x.x + i * x.x_ld + h * x.width, *weight = (const float *)x.weight;
+    int lane = threadIdx.x % 32;
+    float v[EACH], squares = 0;
+#pragma unroll
+    for (int e = 0; e < EACH; e++) {
+        int j = e * 32 + lane;
+        v[e] = j < x.width ? row[j] : 0;
+        squares += v[e] * v[e];
+    }
+    float rstd = (float)(1.0 / sqrt(ag_warp_reduce(squares, ag_add()) / (double)x.width + x.eps));
+    if (x.rstd && lane == 0) ((float *)x.rstd)[group] = rstd;
+#pragma unroll
+    for (int e = 0; e < EACH; e++) {
+        int j = e * 32 + lane;
+        if (j < x.width) ag_store(x.out, x.out_type, to + j, v[e] * rstd * weight[j]);
+    }
+}
+
+static __global__ void rmsnorm_wide(ag_rmsnorm_args x)
+{
+    int64_t i = blockIdx.x / x.heads, h = blockIdx.x % x.heads, to = i * x.out_ld + h * x.width;
+    const float *row = (const float *)x.x + i * x.x_ld + h * x.width, *weight = (const float *)x.weight;
+    float squares = 0;
+    for (int64_t j = threadIdx.x; j < x.width; j += THREADS) squares += row[j] * row[j];
+    float rstd = (float)(1.0 / sqrt(ag_block_reduce(squares, ag_add()) / (double)x.width + x.eps));
+    if (x.rstd && threadIdx.x == 0) ((float *)x.rstd)[blockIdx.x] = rstd;
+    for (int64_t j = threadIdx.x; j < x.width; j += THREADS)
+        ag_store(x.out, x.out_type, to + j, row[j] * rstd * weight[j]);
+}
+
+ag_status ag_cuda_rmsnorm(ag_device *d, const ag_rmsnorm_args *x, ag_error *err)
+{
+    int64_t groups = x->rows * x->heads;
+    cudaStream_t stream = ag_cuda_of(d)->stream;
+    if (groups == 0) return AG_OK;
+    unsigned blocks = (unsigned)((groups + FORWARD_WARPS - 1) / FORWARD_WARPS);
+    if (x->width > 32 * 32) AG_LAUNCH(rmsnorm_wide, (unsigned)groups, THREADS, 0, stream, *x);
+#define CASE(each)                                                                                           \
+    else if (x->width <= 32 * each) AG_LAUNCH(rmsnorm<each>, blocks, 32 * FORWARD_WARPS, 0, stream, *x);
+    EACH_OF(CASE)
+#undef CASE
+    return AG_LAUNCHED("rmsnorm");
+}
+
+/* Part blockIdx.x takes a range of groups, its warps in turns; a lane keeps dweight of its columns. */
+template <int EACH>
+static __global__ void __launch_bounds__(THREADS) rmsnorm_grad(ag_rmsnorm_grad_args x, float *partial)
+{
+    __shared__ float share[WARPS][32 * EACH];
+    int64_t groups = x.rows * x.heads, begin = groups * blockIdx.x / gridDim.x,
+            end = groups * (blockIdx.x + 1) / gridDim.x;
+    int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    const float *weight = (const float *)x.weight;
+    float dweight[EACH] = {};
+    for (int64_t group = begin + warp; group < end; group += WARPS) {
+        int64_t i = group / x.heads, at = group % x.heads * x.width;
+        const float *row = (const float *)x.x + i * x.x_ld + at, *dy = (const float *)x.dy + i * x.dy_ld + at;
+        float *dx = (float *)x.dx + i * x.dx_ld + at;
+        float r = ((const float *)x.rstd)[group], v[EACH], g[EACH],
+              dot = 0; /* v: normed; g: gradient of it */
+#pragma unroll
+        for (int e = 0; e < EACH; e++) {
+            int j = e * 32 + lane;
+            bool is = j < x.width;
+            v[e] = is ? row[j] * r : 0;
+            g[e] = is ? dy[j] : 0;
+        }
+#pragma unroll
+        for (int e = 0; e < EACH; e++) {
+            int j = e * 32 + lane;
+            dweight[e] += g[e] * v[e];
+            g[e] *= j < x.width ? weight[j] : 0;
+            dot += g[e] * v[e];
+        }
+        float mean = ag_warp_reduce(dot, ag_add()) / (float)x.width;
+#pragma unroll
+        for (int e = 0; e < EACH; e++) {
+            int j = e * 32 + lane;
+            float value = r * (g[e] - v[e] * mean);
+            if (j < x.width) dx[j] = x.accumulate ? dx[j] + value : value;
+        }
+    }
+    if (!partial) return;
+    for (int e = 0; e < EACH; e++) share[warp][e * 32 + lane] = dweight[e];
+    __syncthreads();
+    for (int j = threadIdx.x; j < x.width; j += THREADS) {
+        float sum = share[0][j];
+        for (int w = 1; w < WARPS; w++) sum += share[w][j];
+        partial[blockIdx.x * x.width + j] = sum;
+    }
+}
+
+/* A column of dweight belongs to one thread. */
+static __global__ void rmsnorm_grad_wide(ag_rmsnorm_grad_args x, float *partial)
+{
+    AG_DYNAMIC_SHARED(float, dweight);
+    int64_t groups = x.rows * x.heads, begin = groups * blockIdx.x / gridDim.x,
+            end = groups * (blockIdx.x + 1) / gridDim.x;
+    const float *weight = (const float *)x.weight;
+    if (partial)
+        for (int64_t j = threadIdx.x; j < x.width; j += THREADS) dweight[j] = 0;
+    for (int64_t group = begin; group < end; group++) {
+        int64_t i = group / x.heads, at = group % x.heads * x.width;
+        const float *row = (const float *)x.x + i * x.x_ld + at, *dy = (const float *)x.dy + i * x.dy_ld + at;
+        float *dx = (float *)x.dx + i * x.dx_ld + at;
+        float r = ((const float *)x.rstd)[group], dot = 0;
+        for (int64_t j = threadIdx.x; j < x.width; j += THREADS) dot += dy[j] * weight[j] * row[j] * r;
+        float mean = ag_block_reduce(dot, ag_add()) / (float)x.width;
+        for (int64_t j = threadIdx.x; j < x.width; j += THREADS) {
+            float dyj = dy[j], normed = row[j] * r, value = r * (weight[j] * dyj - normed * mean);
+            if (partial) dweight[j] += dyj * normed;
+            dx[j] = x.accumulate ? dx[j] + value : value;
+        }
+    }
+    if (!partial) return;
+    for (int64_t j = threadIdx.x; j < x.width; j += THREADS) partial[blockIdx.x * x.width + j] = dweight[j];
+}
+
+ag_status ag_cuda_rmsnorm_grad(ag_device *d, const ag_rmsnorm_grad_args *x, ag_error *err)
+{
+    cudaStream_t stream = ag_cuda_of(d)->stream;
+    int64_t groups = x->rows * x->heads;
+    if (groups == 0) return AG_OK;
+    if (x->width > MAX_WIDTH)
+        return ag_fail(err, AG_ERR_UNSUPPORTED, "device 'cuda': a norm over more than %d", MAX_WIDTH);
+    unsigned parts = ag_cuda_parts(groups);
+    void *partial = NULL;
+    if (x->dweight)
+        AG_TRY(ag_cuda_scratch(d, AG_CUDA_PARTIAL, parts * (size_t)x->width * sizeof(float), &partial, err));
+    if (x->width > 32 * 32)
+        AG_LAUNCH(rmsnorm_grad_wide, parts, THREADS, partial ? (size_t)x->width * sizeof(float) : 0, stream,
+                  *x, (float *)partial);
+#define CASE(each)                                                                                           \
+    else if (x->width <= 32 * each)                                                                          \
+        AG_LAUNCH(rmsnorm_grad<each>, parts, THREADS, 0, stream, *x, (float *)partial);
+    EACH_OF(CASE)
+#undef CASE
+    AG_TRY(AG_LAUNCHED("rmsnorm_grad"));
+    if (!partial) return AG_OK;
+    return ag_cuda_add_parts(d, (float *)x->dweight, (const float *)partial, parts, x->width, err);
+}
