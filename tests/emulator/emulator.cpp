@@ -83,6 +83,20 @@ const std::function<void()> *body;
 bool block_vote, vote_result;
 std::vector<char> shared_memory;
 
+struct copy {
+    void *to;
+    const void *from;
+    int bytes;
+    bool is;
+    unsigned group;
+};
+
+struct copies {
+    std::vector<copy> open;
+    unsigned group; /* that the next copy belongs to */
+};
+copies copies_of[MAX_THREADS];
+
 [[noreturn]] void stop(const char *what)
 {
     fprintf(stderr, "emulator: block (%u, %u, %u), thread %u: %s\n", blockIdx.x, blockIdx.y, blockIdx.z, current, what);
@@ -181,9 +195,9 @@ void run_block(bool falling)
         if (block_meets()) continue;
         if (moved) continue;
         for (unsigned i = 0; i < threads; i++)
-            if (fibers[i].where != ENDED) {
+            if (fibers[i].where != ENDED || !copies_of[i].open.empty()) {
                 current = i;
-                stop("waits for threads that never come");
+                stop(fibers[i].where != ENDED ? "waits for threads that never come" : "ended before its copies");
             }
         return;
     }
@@ -218,6 +232,36 @@ const char *emulator_warp(const void *mine, size_t n)
     fibers[current].where = AT_WARP;
     to_scheduler(false);
     return w->lanes[turn];
+}
+
+/* --- copies ---------------------------------------------------------------------------------------------------------- */
+
+/* A card may write at any time from here to the wait: what was there is gone at once, what comes is there at the end. */
+void emulator_copy(void *to, const void *from, int bytes, bool is)
+{
+    if ((uintptr_t)to % bytes || (uintptr_t)from % bytes) emulator_misaligned();
+    memset(to, 0xff, bytes);
+    copies_of[current].open.push_back({to, from, bytes, is, copies_of[current].group});
+}
+
+void emulator_copies_close(void)
+{
+    copies_of[current].group++;
+}
+
+void emulator_copies_wait(int open)
+{
+    copies *c = &copies_of[current];
+    std::vector<copy> rest;
+    for (const copy &one : c->open) {
+        if (c->group - one.group <= (unsigned)open)
+            rest.push_back(one);
+        else if (one.is)
+            memcpy(one.to, one.from, one.bytes);
+        else
+            memset(one.to, 0, one.bytes);
+    }
+    c->open.swap(rest);
 }
 
 /* --- recording ------------------------------------------------------------------------------------------------------ */

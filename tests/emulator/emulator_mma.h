@@ -53,6 +53,23 @@ static inline void ag_load_turned(uint32_t (&tile)[4], const __nv_bfloat16 *row)
     emulator_tiles(tile, row, true);
 }
 
+/* Copies happen when they are waited for: who looks earlier sees what was there before. */
+void emulator_copy(void *to, const void *from, int bytes, bool is);
+void emulator_copies_close(void);
+void emulator_copies_wait(int open);
+template <int bytes> static inline void ag_copy_later(void *to, const void *from, bool is)
+{
+    emulator_copy(to, from, bytes, is);
+}
+static inline void ag_copies_close(void)
+{
+    emulator_copies_close();
+}
+template <int open> static inline void ag_copies_wait(void)
+{
+    emulator_copies_wait(open);
+}
+
 static inline uint32_t ag_pack(float first, float second)
 {
     return __float2bfloat16_rn(first).bits | (uint32_t)__float2bfloat16_rn(second).bits << 16;

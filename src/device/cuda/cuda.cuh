@@ -16,7 +16,13 @@ extern "C" {
 enum { AG_CUDA_THREADS = 256, AG_CUDA_WARPS = AG_CUDA_THREADS / 32 };
 
 /* Scratch memory by use: a slot stays valid until somebody asks for more of it. */
-typedef enum ag_cuda_slot { AG_CUDA_LOGITS, AG_CUDA_DLOGITS, AG_CUDA_PARTIAL, AG_CUDA_SLOTS } ag_cuda_slot;
+typedef enum ag_cuda_slot {
+    AG_CUDA_LOGITS,
+    AG_CUDA_DLOGITS,
+    AG_CUDA_PARTIAL,
+    AG_CUDA_OPERANDS,
+    AG_CUDA_SLOTS
+} ag_cuda_slot;
 
 /* A recorded sequence of operations. It runs with the scratch memory of its time; once that grew it is recorded anew. */
 enum { AG_CUDA_GRAPHS = 32, AG_CUDA_KEY = 128 };

@@ -1,4 +1,5 @@
-/* mma.cuh: the tensor cores' product of bf16 tiles and its loads, by a warp (PTX ISA, mma.m16n8k16 and ldmatrix; compute capability 8.0 on).
+/* mma.cuh: the tensor cores' product of bf16 tiles and its loads, by a warp, and copies to shared memory that go on beside it (PTX ISA,
+ * mma.m16n8k16, ldmatrix and cp.async; compute capability 8.0 on).
  *
  * With g = lane / 4 and t = lane % 4, a lane holds of a left operand [16, 16] rows g and g + 8, of a right one [16, 8] column g, of the sum
  * [16, 8] rows g and g + 8, and of their other side places 2t, 2t + 1 and (operands) those 8 further. Two sums side by side are so a left
@@ -43,6 +44,28 @@ static __device__ inline uint32_t ag_pack(float first, float second)
     uint32_t both;
     asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(both) : "f"(second), "f"(first));
     return both;
+}
+
+/* A thread's copy of 4 or 16 bytes, aligned so, from global to shared memory; zeros where `is` is false (`from` must be an address all the
+ * same). Copies since the last close are a group; a thread that waits for all but the last `open` groups sees its own; others see them
+ * after a barrier. */
+template <int bytes> static __device__ inline void ag_copy_later(void *to, const void *from, bool is)
+{
+    uint32_t at = (uint32_t)__cvta_generic_to_shared(to);
+    if (bytes == 16)
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(at), "l"(from), "r"(is ? 16 : 0)
+                     : "memory");
+    else
+        asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(at), "l"(from), "r"(is ? 4 : 0)
+                     : "memory");
+}
+static __device__ inline void ag_copies_close(void)
+{
+    asm volatile("cp.async.commit_group;" ::: "memory");
+}
+template <int open> static __device__ inline void ag_copies_wait(void)
+{
+    asm volatile("cp.async.wait_group %0;" ::"n"(open) : "memory");
 }
 
 #endif
