@@ -5,8 +5,9 @@
  * prompts of 600 tokens. Each line prints model FLOP/s counted over unique tokens (2 per weight and token, 6 in training,
  * attention not counted) and its share of the products' rate.
  *
- * usage: bench_engine [-d cpu|cuda] [-l TOKENS_A_SEQUENCE] [-p PROMPTS] [-s SAMPLES_A_PROMPT] [-h] [rows [threads [fp32|bf16]]]
- * Defaults: cpu, 256, 1, 32, 2048 rows. -h: every token is trained, not the last tenth of a sequence.
+ * usage: bench_engine [-d cpu|cuda] [-l TOKENS_A_SEQUENCE] [-p PROMPTS] [-s SAMPLES_A_PROMPT] [-h] [-w] [rows [threads [fp32|bf16]]]
+ * Defaults: cpu, 256, 1, 32, 2048 rows. -h: every token is trained, not the last tenth of a sequence. -w: wait for each operation, and tell
+ * where the time goes (op_clock.h); the whole takes longer then.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,9 +17,12 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "model/session.h"
+#include "op_clock.h"
 #include "smollm2.h"
 
 static ag_error err;
+
+enum { FORWARD, BACKWARD, DECODE }; /* phases of op_clock.h */
 
 static void must(ag_status status)
 {
@@ -110,27 +114,37 @@ static void make_forest(ag_forest *f, int32_t rows, int vocab)
 
 static void bench_training(ag_model *m, int32_t rows, double rate)
 {
+    enum { ROUNDS = 3 };
     ag_pass *pass;
     ag_forest f;
     make_forest(&f, rows, m->config.vocab);
     must(ag_pass_create(&pass, m, &(ag_pass_options){rows, rows, true, false}, &err));
-    double *values = ag_calloc((size_t)f.target_count, sizeof *values), forward = 1e9, step = 1e9;
+    double *values = ag_calloc((size_t)f.target_count, sizeof *values), forward = 1e9, step = 1e9,
+           spent[2] = {0};
     double head = 2.0 * m->config.vocab * m->config.width * f.target_count,
            layers = 2.0 * weights_of_layers(&m->config) * f.count;
-    for (int round = 0; round < 3; round++) {
+    for (int round = 0; round < ROUNDS; round++) {
+        if (round == 1) op_clock_reset();
+        op_phase = FORWARD;
         double start = ag_clock();
         must(ag_pass_forward(pass, &f, &err));
         must(ag_pass_logprob(pass, 1, NULL, values, NULL, &err));
         double middle = ag_clock();
+        op_phase = BACKWARD;
         for (int32_t i = 0; i < f.target_count; i++) values[i] = -1e-6;
         must(ag_pass_backward(pass, values, &err));
         must(m->device->sync(m->device, &err));
         double end = ag_clock();
         if (middle - start < forward) forward = middle - start;
         if (end - start < step) step = end - start;
+        if (round > 0) spent[0] += middle - start, spent[1] += end - middle;
     }
     line("prefill", layers + head, f.count, forward, rate);
     line("training (forward and backward)", 3 * (layers + head), f.count, step, rate);
+    if (op_clock_waits) {
+        op_clock_print("forward, ms:", FORWARD, spent[0], (ROUNDS - 1) / 1e3);
+        op_clock_print("backward, ms:", BACKWARD, spent[1], (ROUNDS - 1) / 1e3);
+    }
     ag_free(values);
     ag_pass_free(pass);
     ag_forest_free(&f);
@@ -156,7 +170,10 @@ static void bench_decode(ag_model *m, double rate)
             id[i] = (int32_t)i;
         }
     }
+    double spent = 0;
+    op_phase = DECODE;
     for (int step = 0; step < STEPS; step++) {
+        if (step == 1) op_clock_reset();
         double start = ag_clock();
         for (size_t i = 0; i < n; i++) runs[i] = (ag_run){children[i], &id[i], 1, 1};
         must(ag_session_run(s, runs, (int32_t)n, NULL, &err));
@@ -165,11 +182,13 @@ static void bench_decode(ag_model *m, double rate)
                                &err));
         double seconds = ag_clock() - start;
         if (seconds < best) best = seconds;
+        if (step > 0) spent += seconds;
     }
     double flops = 2.0 * (double)n *
                    (weights_of_layers(&m->config) + (double)m->config.vocab * m->config.width);
     snprintf(what, sizeof what, "decode, %zu samples below %d x 600", n, choice.prompts);
     line(what, flops, (double)n, best, rate);
+    if (op_clock_waits) op_clock_print("step, ms:", DECODE, spent, (STEPS - 1) / 1e3);
     void *all[] = {children, id, uniform, logprob, runs};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) ag_free(all[i]);
     ag_session_free(s);
@@ -179,19 +198,21 @@ int main(int argc, char **argv)
 {
     int option;
     bool known = true;
-    while ((option = getopt(argc, argv, "d:l:p:s:h")) != -1) {
+    while ((option = getopt(argc, argv, "d:l:p:s:hw")) != -1) {
         if (option == 'd') choice.device = optarg;
         if (option == 'l') choice.length = atoi(optarg);
         if (option == 'p') choice.prompts = atoi(optarg);
         if (option == 's') choice.samples = atoi(optarg);
         if (option == 'h') choice.every = true;
+        if (option == 'w') op_clock_waits = true;
         if (option == '?') known = false;
     }
     argc -= optind, argv += optind;
     int32_t rows = argc > 0 ? atoi(argv[0]) : 2048;
     if (!known || rows < choice.length || choice.length < 1 || choice.prompts < 1 || choice.samples < 1) {
-        fprintf(stderr, "usage: bench_engine [-d DEVICE] [-l TOKENS] [-p PROMPTS] [-s SAMPLES] [-h] [ROWS "
-                        "[THREADS [fp32|bf16]]]\n");
+        fprintf(stderr,
+                "usage: bench_engine [-d DEVICE] [-l TOKENS] [-p PROMPTS] [-s SAMPLES] [-h] [-w] [ROWS "
+                "[THREADS [fp32|bf16]]]\n");
         return 2;
     }
     ag_device *d;
@@ -207,6 +228,7 @@ int main(int argc, char **argv)
     double large = product_rate(d, type, &smollm2, rows), small = product_rate(d, type, &smollm2, live);
     printf("products at %d rows %.1f GFLOP/s, at %d rows %.1f GFLOP/s\n", rows, large / 1e9, live,
            small / 1e9);
+    op_clock_start(d);
     bench_training(m, rows, large);
     bench_decode(m, small);
     ag_model_free(m);
