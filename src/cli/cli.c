@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/comm.h"
 #include "base/str.h"
 #include "cli/commands.h"
 #include "cli/options.h"
@@ -113,6 +114,15 @@ static int help(int argc, char **argv)
     return command->run(n, args);
 }
 
+/* Several processes of one command would write the same files. */
+static int started_too_often(const char *name)
+{
+    ag_error err = {0};
+    ag_fail(&err, AG_ERR_USAGE,
+            "agrl %s works alone; start it without mpirun (agrl train can be several ranks)", name);
+    return ag_cli_fail(&err);
+}
+
 static int run(int argc, char **argv)
 {
     const ag_command *command;
@@ -128,6 +138,7 @@ static int run(int argc, char **argv)
         return 0;
     }
     if (!(command = find_command(name))) return unknown_command(name);
+    if (ag_comm_launched() && strcmp(name, "train") != 0) return started_too_often(name);
     return command->run(argc - 1, argv + 1);
 }
 

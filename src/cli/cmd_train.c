@@ -8,23 +8,37 @@
 #include "cli/pull.h"
 #include "cli/train_hooks.h"
 
-static ag_status train(const char *path, const ag_option_list *set, const ag_train_options *options,
-                       ag_error *err)
+/* The first of several ranks fetches the model and speaks for all. */
+static ag_status train(const char *path, const ag_option_list *set, ag_train_options *options, ag_error *err)
 {
     ag_settings settings;
     ag_train_view view = {.task = NULL};
     ag_train_hooks hooks = ag_train_hooks_of(&view);
     ag_status status = ag_settings_load(&settings, path, set->items, set->count, err);
     if (status != AG_OK) return status;
-    status = ag_pull_if_needed(settings.model, err);
+    status = ag_comm_open(&options->comm, err);
+    bool first = !options->comm || options->comm->rank == 0;
+    if (!first) hooks = (ag_train_hooks){.stop = hooks.stop};
+    if (status == AG_OK && first) status = ag_pull_if_needed(settings.model, err);
+    if (status == AG_OK && options->comm->size > 1) /* the others find it there */
+        status = options->comm->sum_double(options->comm, &(double){0}, 1, err);
     if (status == AG_OK) status = ag_interrupt_begin(err);
     if (status == AG_OK) status = ag_train_run(&settings, options, &hooks, err);
-    if (status == AG_OK && !options->plan_only) {
+    if (status == AG_OK && first && !options->plan_only) {
         ag_say("done: %s/checkpoints/best", settings.out);
         printf("%s\n", settings.out);
     }
     ag_settings_free(&settings);
     return status;
+}
+
+/* What several ranks end with: all together, or the one that failed ends the others. */
+static int leave(ag_train_options *options, ag_status status, const ag_error *err)
+{
+    bool second = options->comm && options->comm->rank > 0 && status == AG_ERR_INTERRUPTED;
+    int code = status == AG_OK ? 0 : second ? 1 : ag_cli_fail(err);
+    ag_comm_close(options->comm, status != AG_OK && status != AG_ERR_INTERRUPTED);
+    return code;
 }
 
 int ag_cmd_train(int argc, char **argv)
@@ -61,7 +75,7 @@ int ag_cmd_train(int argc, char **argv)
         ag_fail(&err, AG_ERR_USAGE, "name a run file: agrl train RUN.yaml (agrl init writes one)");
         return ag_cli_fail(&err);
     }
-    return train(args[0], &set, &o, &err) == AG_OK ? 0 : ag_cli_fail(&err);
+    return leave(&o, train(args[0], &set, &o, &err), &err);
 }
 
 int ag_cmd_plan(int argc, char **argv)
@@ -76,6 +90,6 @@ int ag_cmd_plan(int argc, char **argv)
     int n, code = ag_options_parse(&usage, options, argc, argv, &args, &n);
     if (code >= 0) return code;
     ag_error err = {0};
-    return train(args[0], &set, &(ag_train_options){.plan_only = true}, &err) == AG_OK ? 0
-                                                                                       : ag_cli_fail(&err);
+    ag_train_options o = {.plan_only = true};
+    return leave(&o, train(args[0], &set, &o, &err), &err);
 }

@@ -40,3 +40,18 @@ add_custom_command(OUTPUT ${cuda_plugin}
                    DEPENDS ${cuda_objects} agrl_base COMMENT "Linking libagrl_cuda.so" VERBATIM)
 add_custom_target(agrl_cuda ALL DEPENDS ${cuda_plugin})
 install(FILES ${cuda_plugin} DESTINATION bin)
+
+# Sums over several cards: a plugin of its own, for machines whose CUDA has no NCCL.
+find_path(AGRL_NCCL_INCLUDE nccl.h HINTS ${cuda_root}/include ENV NCCL_HOME PATH_SUFFIXES include)
+find_library(AGRL_NCCL nccl HINTS ${cuda_root} ENV NCCL_HOME PATH_SUFFIXES lib64 lib)
+find_library(AGRL_CUDART cudart HINTS ${cuda_root} PATH_SUFFIXES lib64 lib targets/x86_64-linux/lib targets/sbsa-linux/lib)
+if(AGRL_NCCL AND AGRL_NCCL_INCLUDE AND AGRL_CUDART)
+  add_library(agrl_nccl MODULE ${CMAKE_SOURCE_DIR}/src/device/cuda/nccl.c)
+  set_target_properties(agrl_nccl PROPERTIES PREFIX lib OUTPUT_NAME agrl_nccl LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+  target_include_directories(agrl_nccl PRIVATE ${CMAKE_SOURCE_DIR}/src)
+  target_include_directories(agrl_nccl SYSTEM PRIVATE ${AGRL_NCCL_INCLUDE} ${cuda_root}/include)
+  target_link_libraries(agrl_nccl PRIVATE agrl_base ${AGRL_NCCL} ${AGRL_CUDART})
+  target_link_options(agrl_nccl PRIVATE -Wl,--exclude-libs,ALL)
+  install(TARGETS agrl_nccl LIBRARY DESTINATION bin)
+  message(STATUS "NCCL: ${AGRL_NCCL}; building libagrl_nccl.so")
+endif()

@@ -1,12 +1,11 @@
 /* device.c: choosing a backend by name, and the small helpers that every backend shares. */
 #include "device/device.h"
 
-#include <dlfcn.h>
-#include <limits.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "base/mem.h"
+#include "base/plugin.h"
 #include "base/str.h"
 
 size_t ag_dtype_size(ag_dtype type)
@@ -20,36 +19,14 @@ const char *ag_dtype_name(ag_dtype type)
     return names[type];
 }
 
-/* The plugin beside the program that runs, or else where the system looks for libraries. It stays loaded. NULL: none. */
-static void *load_plugin(const char *file, char *why, size_t n)
+/* "cuda" is the first card, "cuda:N" that of number N. */
+static ag_status open_cuda(ag_device **device, int card, ag_error *err)
 {
-    char path[PATH_MAX];
-    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
-    char *slash = length > 0 ? memrchr(path, '/', (size_t)length) : NULL;
-    void *plugin = NULL;
-    if (slash && (size_t)(slash + 1 - path) + strlen(file) < sizeof path) {
-        strcpy(slash + 1, file);
-        if (access(path, F_OK) == 0) {
-            plugin = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-            if (!plugin) snprintf(why, n, "%s", dlerror());
-            return plugin;
-        }
-    }
-    plugin = dlopen(file, RTLD_NOW | RTLD_LOCAL);
-    if (!plugin) snprintf(why, n, "this build has no %s", file);
-    return plugin;
-}
-
-static ag_status open_cuda(ag_device **device, ag_error *err)
-{
-    char why[512];
-    void *plugin = load_plugin("libagrl_cuda.so", why, sizeof why);
-    if (!plugin) return ag_fail(err, AG_ERR_UNSUPPORTED, "device 'cuda': %s; use --device cpu", why);
-    ag_status (*open)(ag_device **, size_t, ag_error *);
-    *(void **)&open = dlsym(plugin, "ag_device_cuda_open");
-    if (!open)
-        return ag_fail(err, AG_ERR_UNSUPPORTED, "device 'cuda': the plugin has no ag_device_cuda_open");
-    return open(device, sizeof **device, err);
+    void *function;
+    ag_status (*open)(ag_device **, size_t, int, ag_error *);
+    AG_TRY(ag_plugin_open(&function, "libagrl_cuda.so", "ag_device_cuda_open", "device 'cuda'", err));
+    *(void **)&open = function;
+    return open(device, sizeof **device, card, err);
 }
 
 ag_status ag_device_open(ag_device **device, const char *name, int threads, ag_error *err)
@@ -57,8 +34,26 @@ ag_status ag_device_open(ag_device **device, const char *name, int threads, ag_e
     *device = NULL;
     if (ag_streq(name, "cpu")) return ag_device_cpu_open(device, threads, err);
     if (ag_streq(name, "ref")) return ag_device_ref_open(device, err);
-    if (ag_streq(name, "cuda")) return open_cuda(device, err);
+    if (ag_streq(name, "cuda")) return open_cuda(device, 0, err);
+    if (strncmp(name, "cuda:", 5) == 0 && name[5] >= '0' && name[5] <= '9')
+        return open_cuda(device, atoi(name + 5), err);
     return ag_fail(err, AG_ERR_USAGE, "unknown device '%s'; use cpu or cuda", name);
+}
+
+ag_status ag_device_join(ag_device *d, ag_comm *comm, const char **how, ag_error *err)
+{
+    void *function;
+    ag_status (*join)(ag_comm *, size_t, int, ag_error *);
+    *how = "the host";
+    if (comm->size == 1 || !ag_streq(d->name, "cuda")) return AG_OK;
+    ag_error missing = {0};
+    if (ag_plugin_open(&function, "libagrl_nccl.so", "ag_comm_nccl_join", "NCCL", &missing) != AG_OK) {
+        *how = "the host: there is no libagrl_nccl.so";
+        return AG_OK;
+    }
+    *how = "NCCL";
+    *(void **)&join = function;
+    return join(comm, sizeof *comm, comm->local, err);
 }
 
 void ag_device_close(ag_device *device)

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/comm.h"
 #include "base/error.h"
 
 typedef enum ag_dtype { AG_F32, AG_F64, AG_BF16 } ag_dtype;
@@ -302,10 +303,14 @@ struct ag_device {
 #undef AG_DECLARE
 };
 
-/* Opens a backend by name. threads: 0 for all processors (cpu). "cuda" loads its plugin and fails clearly without one. */
+/* Opens a backend by name. threads: 0 for all processors (cpu). "cuda" loads its plugin and fails clearly without one; "cuda:1" is the
+ * second card. */
 ag_status ag_device_open(ag_device **device, const char *name, int threads, ag_error *err);
 void ag_device_close(ag_device *device);
 
+/* Lets the ranks sum what lies on the device without the host, where the library for that is there (NCCL, of cards); *how says, in a
+ * word, what sums gradients now. Collective; the communicator keeps it until it is closed. */
+ag_status ag_device_join(ag_device *device, ag_comm *comm, const char **how, ag_error *err);
 /* Bytes that are free where the device's tensors live, and that this program can have there in all. */
 ag_status ag_device_memory(ag_device *device, size_t *free, size_t *have, ag_error *err);
 

@@ -36,14 +36,14 @@ static int64_t step_of(const char *name)
 static ag_status write_state(const char *dir, const ag_train_state *s, ag_error *err)
 {
     json_t *json = json_pack(
-        "{s:I, s:i, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I}, s:i, s:s}",
+        "{s:I, s:i, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:{s:I, s:I, s:I}, s:i, s:i, s:s}",
         "step", (json_int_t)s->step, "stage", s->stage, "stage_step", (json_int_t)s->stage_step,
         "optimizer_step", (json_int_t)s->optimizer_step, "best_step", (json_int_t)s->best_step, "best_value",
         s->best_value, "best_tie", s->best_tie, "tokens", (json_int_t)s->tokens, "unshared_tokens",
         (json_int_t)s->unshared, "pool_position", (json_int_t)s->pool_position, "sampled_tokens",
         (json_int_t)s->sampled, "spent", (json_int_t)s->spent, "stage_spent", (json_int_t)s->stage_spent,
         "logs", "metrics", (json_int_t)s->logs.metrics, "timing", (json_int_t)s->logs.timing, "events",
-        (json_int_t)s->logs.events, "threads", s->threads, "settings", s->settings);
+        (json_int_t)s->logs.events, "threads", s->threads, "ranks", s->ranks, "settings", s->settings);
     char *path = ag_path_join(dir, "state.json");
     ag_status status = json && path ? ag_json_save(path, json, err) : ag_fail_memory(err, "checkpoint");
     ag_free(path);
@@ -62,7 +62,7 @@ static ag_status read_long(const json_t *json, const char *key, int64_t *value, 
 
 static ag_status read_state(const json_t *json, ag_train_state *s, const char *path, ag_error *err)
 {
-    int64_t stage = 0, threads = 0;
+    int64_t stage = 0, threads = 0, ranks = 1;
     const char *digest = NULL;
     const json_t *logs = json_object_get(json, "logs");
     AG_TRY(read_long(json, "step", &s->step, path, err));
@@ -82,9 +82,11 @@ static ag_status read_state(const json_t *json, ag_train_state *s, const char *p
     AG_TRY(read_long(logs, "timing", &s->logs.timing, path, err));
     AG_TRY(read_long(logs, "events", &s->logs.events, path, err));
     AG_TRY(read_long(json, "threads", &threads, path, err));
+    AG_TRY(read_long(json, "ranks", &ranks, path, err));
     AG_TRY(ag_json_get_string(json, "settings", &digest, path, err));
     s->stage = (int)stage;
     s->threads = (int)threads;
+    s->ranks = (int)ranks;
     snprintf(s->settings, sizeof s->settings, "%s", digest ? digest : "");
     return AG_OK;
 }

@@ -24,7 +24,7 @@ typedef struct ag_train_state {
     int64_t sampled;            /* tokens sampled, guided and refilled ones too */
     int64_t spent, stage_spent; /* tokens sampled and trained: in the run, and in the stage */
     ag_runlog_place logs;
-    int threads;
+    int threads, ranks;
     char settings[65]; /* digest of the settings that results depend on */
 } ag_train_state;
 

@@ -85,6 +85,10 @@ static ag_status sum_gradients(ag_optimizer *o, ag_comm *comm, ag_error *err)
     ag_device *d = m->device;
     if (comm->size == 1) return AG_OK;
     if (d->real != AG_F32) return ag_fail(err, AG_ERR_UNSUPPORTED, "several ranks need a device of fp32");
+    if (comm->sum_device) {
+        AG_TRY(d->sync(d, err));
+        return comm->sum_device(comm, m->grads, (size_t)m->train_count, err);
+    }
     size_t bytes = (size_t)m->train_count * sizeof(float);
     float *host = ag_calloc((size_t)m->train_count, sizeof *host);
     if (!host) return ag_fail_memory(err, "gradients");

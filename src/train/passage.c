@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include "base/mem.h"
+#include "train/ranks.h"
 
 /* The rows' masks under the answers' grammar: each answer is walked once, and marks the rows that its tokens follow from. Rows that
  * answers share have the same past and so the same mask. */
@@ -127,23 +128,53 @@ static bool is_full(const ag_trainer *t, const ag_passage *p, int32_t targets)
             targets + p->targets > t->max_targets);
 }
 
-ag_status ag_passages_run(ag_trainer *t, const ag_passage *passages, size_t n, double temperature,
-                          ag_passage_loss loss, void *user, ag_step_result *result, ag_error *err)
+/* Passages from .. to-1, forest by forest. */
+static ag_status run_share(const batch *b, size_t from, size_t to)
 {
-    const batch b = {t, passages, temperature, loss, user, result, err};
-    size_t begun = 0;
+    ag_trainer *t = b->t;
+    size_t begun = from;
     int32_t targets = 0;
     ag_forest_begin(&t->builder);
-    for (size_t i = 0; i < n; i++) {
-        const ag_passage *p = &passages[i];
+    for (size_t i = from; i < to; i++) {
+        const ag_passage *p = &b->passages[i];
         if (is_full(t, p, targets)) {
-            AG_TRY(run_forest(&b, begun, i));
+            AG_TRY(run_forest(b, begun, i));
             ag_forest_begin(&t->builder);
             begun = i;
             targets = 0;
         }
-        AG_TRY(ag_forest_add(&t->builder, p->tokens, p->count, p->wanted, (int32_t)i, true, p->count, err));
+        AG_TRY(
+            ag_forest_add(&t->builder, p->tokens, p->count, p->wanted, (int32_t)i, true, p->count, b->err));
         targets += p->targets;
     }
-    return ag_forest_rows(&t->builder) > 0 ? run_forest(&b, begun, n) : AG_OK;
+    return ag_forest_rows(&t->builder) > 0 ? run_forest(b, begun, to) : AG_OK;
+}
+
+/* What the other ranks found; the loss hears of it too, so that its sums are those of all passages. */
+static ag_status join_shares(const batch *b, size_t n, const ag_step_result *before)
+{
+    ag_comm *c = b->t->comm;
+    double counts[] = {(double)(b->result->tokens - before->tokens),
+                       (double)(b->result->unshared - before->unshared)};
+    AG_TRY(ag_ranks_share_passages(c, b->passages, n, b->err));
+    AG_TRY(c->sum_double(c, counts, 2, b->err));
+    b->result->tokens = before->tokens + (int64_t)counts[0];
+    b->result->unshared = before->unshared + (int64_t)counts[1];
+    for (int r = 0; r < c->size && b->loss; r++) {
+        size_t from, to;
+        ag_ranks_cut(r, c->size, b->passages, n, &from, &to);
+        if (r != c->rank && to > from) AG_TRY(b->loss(b->user, from, to, b->err));
+    }
+    return AG_OK;
+}
+
+ag_status ag_passages_run(ag_trainer *t, const ag_passage *passages, size_t n, double temperature,
+                          ag_passage_loss loss, void *user, ag_step_result *result, ag_error *err)
+{
+    const batch b = {t, passages, temperature, loss, user, result, err};
+    const ag_step_result before = *result;
+    size_t from, to;
+    ag_ranks_cut(t->comm->rank, t->comm->size, passages, n, &from, &to);
+    AG_TRY(run_share(&b, from, to));
+    return t->comm->size > 1 ? join_shares(&b, n, &before) : AG_OK;
 }

@@ -22,7 +22,8 @@ typedef struct ag_passage {
 typedef ag_status (*ag_passage_loss)(void *user, size_t from, size_t to, ag_error *err);
 
 /* Forward of all passages and, where `loss` is given, backward into the model's gradients, forest by forest. One passage always
- * fits. Adds rows to result->tokens and result->unshared. */
+ * fits. Adds rows to result->tokens and result->unshared. Of several ranks each runs a share; the gradients are of its share, all else
+ * is of all passages. */
 ag_status ag_passages_run(ag_trainer *t, const ag_passage *passages, size_t n, double temperature,
                           ag_passage_loss loss, void *user, ag_step_result *result, ag_error *err);
 

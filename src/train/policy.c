@@ -196,7 +196,8 @@ static int32_t draws_of(const ag_policy_step *s, size_t pair, const ag_rollout_r
 ag_sampler ag_policy_sampler(const ag_policy_step *s)
 {
     ag_trainer *t = s->t;
-    return (ag_sampler){.session = ag_judge_session(t->judge),
+    return (ag_sampler){.comm = t->comm,
+                        .session = ag_judge_session(t->judge),
                         .tokenizer = t->opened.tokenizer,
                         .book = t->book,
                         .prompt = &t->format.prompt,
@@ -359,7 +360,7 @@ ag_status ag_policy_step_run(ag_trainer *t, const ag_stage *stage, long step, ag
     ag_status status = sample_all(s);
     if (status == AG_OK) status = ag_policy_update(s);
     if (status == AG_OK) status = ag_policy_log(s);
-    if (status == AG_OK && stage->keep_rollouts)
+    if (status == AG_OK && stage->keep_rollouts && t->comm->rank == 0)
         status = ag_rollouts_write(&s->rollouts, t->book, t->pool, t->settings->out, t->state.step + 1, err);
     if (status != AG_OK) {
         json_decref(result->log);

@@ -26,6 +26,7 @@ static ag_status keep_weights(ag_trainer *t, const char *path, const ag_buffer *
     size_t n = (size_t)t->model->train_count;
     AG_TRY(d->zero(d, t->reference, n * ag_dtype_size(d->real), err));
     AG_TRY(d->axpy(d, &(ag_axpy_args){t->reference, t->optimizer.master, 1, (int64_t)n}, err));
+    if (t->comm->rank > 0) return AG_OK; /* the file is for a run that is continued */
     char *dir = ag_path_dir(path);
     ag_status status = dir ? ag_dir_make(dir, err) : ag_fail_memory(err, "reference");
     if (status == AG_OK) status = ag_buffers_save(d, path, buffer, 1, (int64_t)n, err);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include "base/rng.h"
+#include "train/ranks.h"
 
 void ag_rollouts_free(ag_rollouts *r)
 {
@@ -165,7 +166,7 @@ ag_status ag_rollouts_sample(ag_rollouts *r, const ag_sampler *s, const ag_rollo
                              .seed = s->seed,
                              .constraint = s->grammar ? &constraint : NULL};
     if (status == AG_OK && s->grammar) status = masking_start(&masks, s, requests, n, err);
-    if (status == AG_OK && n) status = ag_generate(s->session, prompts, n, &o, &made, err);
+    if (status == AG_OK && n) status = ag_ranks_generate(s->comm, s->session, prompts, n, &o, &made, err);
     for (size_t i = 0; i < n && status == AG_OK; i++)
         for (int32_t k = 0; k < requests[i].samples && status == AG_OK; k++) {
             begun[i].sample = k;

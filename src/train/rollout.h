@@ -6,6 +6,7 @@
 #ifndef AG_TRAIN_ROLLOUT_H
 #define AG_TRAIN_ROLLOUT_H
 
+#include "base/comm.h"
 #include "eval/judge.h"
 
 /* With which prompt an answer is trained (METHOD.md section 9). */
@@ -53,6 +54,7 @@ typedef struct ag_rollouts {
 
 /* What sampling needs; all is borrowed. */
 typedef struct ag_sampler {
+    ag_comm *comm; /* the ranks that split the requests */
     ag_session *session;
     const ag_tokenizer *tokenizer;
     const ag_book *book;

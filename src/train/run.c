@@ -184,11 +184,27 @@ static ag_status open_scratch(ag_trainer *t, const ag_model_options *options, ag
     return ag_model_randomize(t->opened.model, (uint64_t)s->seed, err);
 }
 
+/* Each of several ranks of a machine has a card of its own. */
+static ag_status open_device(ag_trainer *t, ag_error *err)
+{
+    const ag_settings *s = t->settings;
+    char card[32];
+    const char *name = s->device, *how;
+    if (t->comm->size > 1 && ag_streq(name, "cuda")) {
+        snprintf(card, sizeof card, "cuda:%d", t->comm->local);
+        name = card;
+    }
+    AG_TRY(ag_device_open(&t->device, name, (int)s->threads, err));
+    AG_TRY(ag_device_join(t->device, t->comm, &how, err));
+    if (t->comm->size > 1) say(t, "%d ranks; gradients are summed by %s", t->comm->size, how);
+    return AG_OK;
+}
+
 static ag_status open_model(ag_trainer *t, ag_error *err)
 {
     const ag_settings *s = t->settings;
     ag_dtype type;
-    AG_TRY(ag_device_open(&t->device, s->device, (int)s->threads, err));
+    AG_TRY(open_device(t, err));
     AG_TRY(ag_dtype_choose(&type, s->dtype, t->device, err));
     ag_model_options options = model_options(t, type);
     ag_prompt_defaults(&t->format.prompt);
@@ -420,6 +436,11 @@ static ag_status check_resume(ag_trainer *t, const ag_train_options *o, const ch
                        "%s: the settings differ from those of the run that is to be continued (see its "
                        "config.yaml); use another out",
                        out);
+    if (t->state.ranks != t->comm->size && !o->allow_inexact)
+        return ag_fail(err, AG_ERR_USAGE,
+                       "%s: the run had %d rank%s and now has %d: its bytes would differ; start %d or pass "
+                       "--allow-inexact",
+                       out, t->state.ranks, t->state.ranks == 1 ? "" : "s", t->comm->size, t->state.ranks);
     if (t->state.threads != threads && !o->allow_inexact)
         return ag_fail(err, AG_ERR_USAGE,
                        "%s: the run had %d threads and now has %d: its bytes would differ; set threads: %d "
@@ -438,11 +459,15 @@ static ag_status open_folder(ag_trainer *t, const ag_train_options *o, ag_error 
     int64_t newest = -1;
     ag_status status = logs ? ag_settings_write(&yaml, t->settings, err) : ag_fail_memory(err, "run folder");
     if (status == AG_OK) status = ag_settings_digest(digest, t->settings, err);
-    if (status == AG_OK && !o->resume && ag_path_exists(logs))
+    bool writes = t->comm->rank == 0; /* the others hold the same state, and leave the folder alone */
+    if (status == AG_OK && writes && !o->resume && ag_path_exists(logs))
         status = ag_fail(err, AG_ERR_USAGE,
                          "%s already holds a run; continue it with --resume or choose another out", out);
-    if (status == AG_OK) status = ag_dir_make(out, err);
-    if (status == AG_OK) status = ag_checkpoint_newest(out, &newest, err);
+    if (status == AG_OK && writes) status = ag_dir_make(out, err);
+    if (status == AG_OK && writes) status = ag_checkpoint_newest(out, &newest, err);
+    double step = writes ? (double)newest : 0; /* it mends the folder, so the others hear it from the first */
+    if (status == AG_OK) status = t->comm->sum_double(t->comm, &step, 1, err);
+    newest = (int64_t)step;
     if (status == AG_OK && newest >= 0) {
         dir = ag_checkpoint_dir(out, newest);
         state = dir ? ag_path_join(dir, "state") : NULL;
@@ -452,12 +477,14 @@ static ag_status open_folder(ag_trainer *t, const ag_train_options *o, ag_error 
         if (status == AG_OK && t->memory.count) status = ag_memory_load(&t->memory, t->pool, state, err);
         if (status == AG_OK) say(t, "continuing %s at step %" PRId64, out, t->state.step);
     } else if (status == AG_OK) {
-        t->state = (ag_train_state){.best_step = -1, .threads = threads, .best_value = -1, .best_tie = -1};
+        t->state = (ag_train_state){
+            .best_step = -1, .threads = threads, .ranks = t->comm->size, .best_value = -1, .best_tie = -1};
         memcpy(t->state.settings, digest, sizeof digest);
     }
-    if (status == AG_OK) status = ag_rollouts_cut(out, t->state.step, err);
-    if (status == AG_OK) status = ag_file_write(out, "config.yaml", ag_str_text(&yaml), yaml.len, err);
-    if (status == AG_OK) status = ag_runlog_open(&t->log, out, t->state.logs, err);
+    if (status == AG_OK && writes) status = ag_rollouts_cut(out, t->state.step, err);
+    if (status == AG_OK && writes)
+        status = ag_file_write(out, "config.yaml", ag_str_text(&yaml), yaml.len, err);
+    if (status == AG_OK && writes) status = ag_runlog_open(&t->log, out, t->state.logs, err);
     ag_str_free(&yaml);
     ag_free(logs);
     ag_free(dir);
@@ -477,6 +504,10 @@ static ag_status log_step(ag_trainer *t, const ag_stage *stage, const ag_step_re
     if (line && r->log) json_object_update(line, r->log);
     if (line && !r->log) json_object_set_new(line, "gold_tokens", json_real(r->gold_tokens));
     json_decref(r->log);
+    if (t->comm->rank > 0) {
+        json_decref(line);
+        return AG_OK;
+    }
     if (line && stage->prompt_loss > 0) json_object_set_new(line, "prompt_loss", json_real(r->prompt_loss));
     ag_status status = line ? ag_runlog_metrics(t->log, t->state.step, line, err)
                             : ag_fail_memory(err, "log");
@@ -489,6 +520,7 @@ static ag_status log_step(ag_trainer *t, const ag_stage *stage, const ag_step_re
 static ag_status save_checkpoint(ag_trainer *t, ag_error *err)
 {
     t->state.optimizer_step = t->optimizer.step;
+    if (t->comm->rank > 0) return AG_OK;
     AG_TRY(ag_runlog_sync(t->log, &t->state.logs, err));
     const char *type = t->settings->save_dtype;
     bool bf16 = ag_streq(type, "bf16") || (ag_streq(type, "auto") && t->model->type == AG_BF16);
@@ -516,6 +548,7 @@ static ag_status validate(ag_trainer *t, bool start, ag_error *err)
         if (!start) t->state.best_step = t->state.step;
         return AG_OK;
     }
+    if (t->comm->rank > 0) return AG_OK; /* the first rank measures, and chooses */
     AG_TRY(ag_validate(t, &v, err));
     json_t *line = json_pack("{s:I, s:I, s:O}", "step", (json_int_t)t->state.step, "spent",
                              (json_int_t)t->state.spent, "valid", v.json);
@@ -552,6 +585,11 @@ static ag_status after_step(ag_trainer *t, const ag_stage *stage, long steps, ag
     long step = (long)t->state.stage_step,
          every = stage->checkpoint_every > 0 ? stage->checkpoint_every : stage->valid_every;
     bool stop = t->hooks && t->hooks->stop && t->hooks->stop(t->hooks->user);
+    if (t->comm->size > 1) { /* who heard it tells the others */
+        double stops = stop;
+        AG_TRY(t->comm->sum_double(t->comm, &stops, 1, err));
+        stop = stops > 0;
+    }
     bool last = is_over(t, stage, steps);
     if (last || is_due(step, steps, stage->valid_every)) AG_TRY(validate(t, false, err));
     bool best = t->state.best_step == t->state.step; /* what `best` points to must be there */
@@ -647,7 +685,8 @@ static ag_status run_stages(ag_trainer *t, ag_error *err)
 ag_status ag_train_run(const ag_settings *settings, const ag_train_options *options,
                        const ag_train_hooks *hooks, ag_error *err)
 {
-    ag_trainer t = {.settings = settings, .hooks = hooks, .comm = ag_comm_self()};
+    ag_trainer t = {
+        .settings = settings, .hooks = hooks, .comm = options->comm ? options->comm : ag_comm_self()};
     ag_status status = AG_OK;
     if (ag_path_exists(settings->out) && !ag_path_is_dir(settings->out))
         status = ag_fail(err, AG_ERR_USAGE, "out: '%s' is there and is no folder", settings->out);

@@ -6,6 +6,7 @@
 #ifndef AG_TRAIN_RUN_H
 #define AG_TRAIN_RUN_H
 
+#include "base/comm.h"
 #include "train/settings.h"
 
 /* How a run talks to whoever started it; all may be NULL. */
@@ -22,6 +23,7 @@ typedef struct ag_train_hooks {
 typedef struct ag_train_options {
     bool resume;        /* continue the newest checkpoint of the run folder */
     bool allow_inexact; /* continue with another number of threads */
+    ag_comm *comm;      /* ranks that work on the run together; NULL: it is alone */
     bool plan_only;     /* print the memory plan and stop before anything is loaded to train */
 } ag_train_options;
 

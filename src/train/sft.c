@@ -35,10 +35,9 @@ static ag_status set_slopes(void *user, size_t from, size_t to, ag_error *err)
     return AG_OK;
 }
 
-/* Passages of this rank's examples. */
-static ag_status make_passages(const ag_trainer *t, const ag_dataset *set, const size_t *examples, long n,
-                               ag_arena *arena, ag_passage **passages, uint32_t **sequence, size_t *count,
-                               ag_error *err)
+/* Passages of n examples. */
+static ag_status make_passages(const ag_dataset *set, const size_t *examples, long n, ag_arena *arena,
+                               ag_passage **passages, uint32_t **sequence, size_t *count, ag_error *err)
 {
     size_t most = 1;
     *count = 0;
@@ -46,7 +45,7 @@ static ag_status make_passages(const ag_trainer *t, const ag_dataset *set, const
     *passages = ag_arena_alloc(arena, most, sizeof **passages);
     *sequence = ag_arena_alloc(arena, most, sizeof **sequence);
     bool ok = *passages && *sequence;
-    for (long i = t->comm->rank; i < n && ok; i += t->comm->size) {
+    for (long i = 0; i < n && ok; i++) {
         const ag_example *e = &set->examples[examples[i]];
         for (size_t k = e->first; k < e->first + e->count && ok; k++) {
             const ag_sequence *s = &set->sequences[k];
@@ -79,29 +78,17 @@ ag_status ag_sft_gradient(ag_trainer *t, const ag_dataset *set, const size_t *ex
         l.gold_tokens += e->form_tokens + weights->choice * e->choice_tokens;
         l.prompt_tokens += e->prompt_tokens;
     }
-    ag_status status = make_passages(t, set, examples, n, &arena, &passages, &sequence, &count, err);
+    ag_status status = make_passages(set, examples, n, &arena, &passages, &sequence, &count, err);
     l.passages = passages;
     l.sequence = sequence;
     if (status == AG_OK) status = ag_passages_run(t, passages, count, 1, set_slopes, &l, result, err);
-    double sums[] = {l.loss, l.loss_of_prompts, 0};
     for (size_t i = 0; i < count; i++)
         for (int32_t k = passages[i].answer; k < passages[i].count; k++)
-            sums[2] += passages[i].wanted[k] != 0;
-    if (status == AG_OK) status = t->comm->sum_double(t->comm, sums, 3, err);
-    result->imitation = sums[0];
-    result->prompt_loss = sums[1];
-    result->trained += (int64_t)sums[2];
+            result->trained += passages[i].wanted[k] != 0;
+    result->imitation = l.loss;
+    result->prompt_loss = l.loss_of_prompts;
     result->gold_tokens = l.gold_tokens;
     ag_arena_free(&arena);
-    return status;
-}
-
-static ag_status sum_over_ranks(ag_comm *comm, ag_step_result *r, ag_error *err)
-{
-    double sums[] = {(double)r->tokens, (double)r->unshared};
-    ag_status status = comm->sum_double(comm, sums, sizeof sums / sizeof *sums, err);
-    r->tokens = (int64_t)sums[0];
-    r->unshared = (int64_t)sums[1];
     return status;
 }
 
@@ -119,7 +106,6 @@ ag_status ag_sft_step(ag_trainer *t, const ag_stage *stage, long step, ag_step_r
                               (int64_t)(step - 1) * stage->batch + i, &examples[i], err);
     const ag_sft_weights weights = {stage->choice_weight, stage->prompt_loss, 1};
     if (status == AG_OK) status = ag_sft_gradient(t, set, examples, stage->batch, &weights, result, err);
-    if (status == AG_OK) status = sum_over_ranks(t->comm, result, err);
     result->loss = result->imitation;
     if (status == AG_OK && !isfinite(result->loss))
         status = ag_fail(err, AG_ERR_INTERNAL, "the loss is not finite at step %ld; lower lr", step);

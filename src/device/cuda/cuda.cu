@@ -135,7 +135,7 @@ static ag_status cuda_memory(ag_device *d, size_t *free, size_t *have, ag_error 
     AG_TRY(ag_cuda_wait(c, err)); /* memory comes and goes in the order of the stream */
     AG_TRY(ag_cuda_check(cudaMemGetInfo(free, &total), "memory", err));
     if (c->pools) {
-        AG_TRY(ag_cuda_check(cudaDeviceGetDefaultMemPool(&pool, 0), "memory pool", err));
+        AG_TRY(ag_cuda_check(cudaDeviceGetDefaultMemPool(&pool, c->card), "memory pool", err));
         AG_TRY(ag_cuda_check(cudaMemPoolGetAttribute(pool, cudaMemPoolAttrReservedMemCurrent, &kept),
                              "memory pool", err));
         AG_TRY(ag_cuda_check(cudaMemPoolGetAttribute(pool, cudaMemPoolAttrUsedMemCurrent, &used),
@@ -172,21 +172,26 @@ static void cuda_close(ag_device *d)
     ag_free(d);
 }
 
-/* The card that the runtime lists first (CUDA_VISIBLE_DEVICES chooses). */
-static ag_status find_card(ag_cuda *c, ag_error *err)
+/* The card of that number among those that the runtime lists (CUDA_VISIBLE_DEVICES chooses). */
+static ag_status find_card(ag_cuda *c, int card, ag_error *err)
 {
     int count = 0, major = 0, minor = 0, pools = 0;
     cudaError_t status = cudaGetDeviceCount(&count);
     if (status != cudaSuccess || count == 0)
         return ag_fail(err, AG_ERR_UNSUPPORTED, "device 'cuda': no usable card (%s); use --device cpu",
                        status == cudaSuccess ? "none is visible" : cudaGetErrorString(status));
+    if (card >= count)
+        return ag_fail(err, AG_ERR_UNSUPPORTED,
+                       "device 'cuda:%d': %d card%s visible; start no more ranks than cards", card, count,
+                       count == 1 ? " is" : "s are");
+    c->card = card;
     /* a host thread that waits gives its core to others: many small runs share one card (docs/PERFORMANCE.md) */
     AG_TRY(ag_cuda_check(cudaSetDeviceFlags(cudaDeviceScheduleYield), "cannot open the card", err));
-    AG_TRY(ag_cuda_check(cudaSetDevice(0), "cannot open the card", err));
-    cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0);
-    cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, 0);
-    cudaDeviceGetAttribute(&c->processors, cudaDevAttrMultiProcessorCount, 0);
-    cudaDeviceGetAttribute(&pools, cudaDevAttrMemoryPoolsSupported, 0);
+    AG_TRY(ag_cuda_check(cudaSetDevice(card), "cannot open the card", err));
+    cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, card);
+    cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, card);
+    cudaDeviceGetAttribute(&c->processors, cudaDevAttrMultiProcessorCount, card);
+    cudaDeviceGetAttribute(&pools, cudaDevAttrMemoryPoolsSupported, card);
     if (major < 8)
         return ag_fail(err, AG_ERR_UNSUPPORTED,
                        "device 'cuda': the card has compute capability %d.%d; 8.0 or later is needed", major,
@@ -201,7 +206,7 @@ static ag_status open_stream(ag_cuda *c, ag_error *err)
     if (c->pools) { /* keep what is given back */
         cudaMemPool_t pool;
         uint64_t all = UINT64_MAX;
-        AG_TRY(ag_cuda_check(cudaDeviceGetDefaultMemPool(&pool, 0), "memory pool", err));
+        AG_TRY(ag_cuda_check(cudaDeviceGetDefaultMemPool(&pool, c->card), "memory pool", err));
         AG_TRY(ag_cuda_check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &all),
                              "memory pool", err));
     }
@@ -229,7 +234,7 @@ static ag_status open_blas(ag_cuda *c, ag_error *err)
     return ag_fail(err, AG_ERR_INTERNAL, "device 'cuda': cuBLAS: %s", cublasGetStatusString(status));
 }
 
-extern "C" ag_status ag_device_cuda_open(ag_device **device, size_t table_bytes, ag_error *err)
+extern "C" ag_status ag_device_cuda_open(ag_device **device, size_t table_bytes, int card, ag_error *err)
 {
     *device = NULL;
     if (table_bytes != sizeof(ag_device))
@@ -260,7 +265,7 @@ extern "C" ag_status ag_device_cuda_open(ag_device **device, size_t table_bytes,
 #define AG_FILL(op) d->op = ag_cuda_##op;
     AG_DEVICE_OPS(AG_FILL)
 #undef AG_FILL
-    ag_status status = find_card(c, err);
+    ag_status status = find_card(c, card, err);
     if (status == AG_OK) status = open_stream(c, err);
     if (status == AG_OK) status = open_blas(c, err);
     if (status != AG_OK)

@@ -36,7 +36,7 @@ typedef struct ag_cuda_graph {
 typedef struct ag_cuda {
     cudaStream_t stream;
     cublasHandle_t blas;
-    int processors;
+    int card, processors;
     bool pools; /* memory is given and taken in the order of the stream */
     void *scratch[AG_CUDA_SLOTS];
     size_t scratch_bytes[AG_CUDA_SLOTS];

@@ -1,6 +1,6 @@
 /* test_passage.c: losses through a two-layer model in double precision against central differences, in all modes of an answer
  * (METHOD.md section 14, test 2): plain, trained with its hint, transferred with weights; clipped and dual-clipped tokens, whose
- * gradient is exactly 0; preferences; any cut into forests.
+ * gradient is exactly 0; preferences; any cut into forests and ranks.
  */
 #include "unit/model/fixture.h"
 
@@ -148,6 +148,7 @@ static void set_up(problem *p, int32_t micro_tokens)
     memset(p, 0, sizeof *p);
     p->settings.micro_tokens = micro_tokens;
     p->t.settings = &p->settings;
+    p->t.comm = ag_comm_self();
     p->t.max_rows = p->t.max_targets = 128;
     p->t.device = open_device("ref64");
     p->t.model = tiny_model(p->t.device, TINY_LLAMA, AG_F64, true);
@@ -231,8 +232,75 @@ static void test_clipped(void **state)
     tear_down(&p);
 }
 
+/* What all ranks have to say: of each passage its log-probabilities, then its entropies. */
+static double said[ANSWERS][2][LENGTH];
+
+/* The others said this; this rank must have found the same of its own share. */
+static ag_status say_to_others(ag_comm *c, void *all, const size_t *sizes, ag_error *err)
+{
+    (void)err;
+    size_t before = 0, total = 0;
+    for (int r = 0; r < c->size; r++) {
+        if (r < c->rank) before += sizes[r];
+        total += sizes[r];
+    }
+    assert_int_equal(total, sizeof said);
+    for (size_t at = before / sizeof(double); at < (before + sizes[c->rank]) / sizeof(double); at++)
+        assert_true(fabs(((double *)all)[at] - (&said[0][0][0])[at]) < 1e-12);
+    memcpy(all, said, sizeof said);
+    return AG_OK;
+}
+
+static ag_status add_nothing(ag_comm *c, double *values, size_t n, ag_error *err)
+{
+    (void)c, (void)values, (void)n, (void)err;
+    return AG_OK;
+}
+
+/* The shares' gradients add up to the gradient, every rank ends with all log-probabilities and the whole loss. */
+static void test_ranks(void **state)
+{
+    (void)state;
+    static problem p;
+    ag_error err = {0};
+    set_up(&p, 4096);
+    ag_device *d = p.t.device;
+    size_t n = (size_t)p.t.model->train_count;
+    double *whole = ag_calloc(n, sizeof *whole), *part = ag_calloc(n, sizeof *part);
+    must(d->zero(d, p.t.model->grads, n * sizeof(double), &err));
+    run(&p, set_slopes);
+    double loss = p.sums.loss;
+    must(d->download(d, whole, p.t.model->grads, n * sizeof *whole, &err));
+    for (int i = 0; i < ANSWERS; i++) {
+        memcpy(said[i][0], p.now[i], sizeof p.now[i]);
+        memcpy(said[i][1], p.entropy[i], sizeof p.entropy[i]);
+    }
+    for (int size = 2; size <= ANSWERS + 2; size++) { /* some with nothing to do */
+        double *sum = ag_calloc(n, sizeof *sum), most = 0;
+        for (int rank = 0; rank < size; rank++) {
+            ag_comm c = {.rank = rank, .size = size, .sum_double = add_nothing, .share = say_to_others};
+            p.t.comm = &c;
+            memset(p.now, 0, sizeof p.now);
+            memset(p.entropy, 0, sizeof p.entropy);
+            must(d->zero(d, p.t.model->grads, n * sizeof(double), &err));
+            run(&p, set_slopes);
+            assert_true(fabs(p.sums.loss - loss) < 1e-12);
+            assert_true(p.now[0][0] == said[0][0][0] && p.entropy[5][LENGTH - 1] == said[5][1][LENGTH - 1]);
+            must(d->download(d, part, p.t.model->grads, n * sizeof *part, &err));
+            for (size_t i = 0; i < n; i++) sum[i] += part[i];
+        }
+        for (size_t i = 0; i < n; i++) most = fmax(most, fabs(sum[i] - whole[i]));
+        if (most > 1e-12) fail_msg("%d ranks: a gradient off by %g", size, most);
+        ag_free(sum);
+    }
+    ag_free(whole);
+    ag_free(part);
+    tear_down(&p);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_modes), cmocka_unit_test(test_clipped)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_modes), cmocka_unit_test(test_clipped),
+                                       cmocka_unit_test(test_ranks)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

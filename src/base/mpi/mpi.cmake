@@ -1,0 +1,13 @@
+# libagrl_mpi.so: several ranks, where MPI is installed. Without it the program says so when it is started as one of several.
+find_package(MPI QUIET COMPONENTS C)
+if(MPI_C_FOUND)
+  add_library(agrl_mpi MODULE ${CMAKE_SOURCE_DIR}/src/base/mpi/mpi.c)
+  set_target_properties(agrl_mpi PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR})
+  target_include_directories(agrl_mpi PRIVATE ${CMAKE_SOURCE_DIR}/src)
+  target_link_libraries(agrl_mpi PRIVATE agrl_base MPI::MPI_C)
+  target_link_options(agrl_mpi PRIVATE -Wl,--exclude-libs,ALL)
+  install(TARGETS agrl_mpi LIBRARY DESTINATION bin)
+  message(STATUS "MPI: ${MPI_C_VERSION}: libagrl_mpi.so is built")
+else()
+  message(STATUS "MPI: not found; runs have one rank")
+endif()
