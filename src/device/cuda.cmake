@@ -1,4 +1,4 @@
-# The cuda backend: a plugin, libagrl_cuda.so, that lies beside the programs and is loaded on demand. Needs nvcc (and cuBLAS of
+# The cuda backend: a plugin, libagrl_cuda.so, that lies beside the programs and is loaded on demand. Needs nvcc (and cuBLASLt of
 # the same toolkit): found by PATH, CUDA_HOME or in its usual place; without it the build goes on without the plugin.
 option(AGRL_CUDA "Build the CUDA plugin where nvcc is found" ON)
 set(cuda_nvcc NOTFOUND)
@@ -9,11 +9,11 @@ if(AGRL_CUDA AND NOT AGRL_SANITIZE)
     get_filename_component(cuda_root ${cuda_nvcc} REALPATH)
     get_filename_component(cuda_root ${cuda_root} DIRECTORY)
     get_filename_component(cuda_root ${cuda_root} DIRECTORY)
-    find_library(AGRL_CUBLAS cublas HINTS ${cuda_root} PATH_SUFFIXES lib64 lib targets/x86_64-linux/lib targets/sbsa-linux/lib)
+    find_library(AGRL_CUBLAS cublasLt HINTS ${cuda_root} PATH_SUFFIXES lib64 lib targets/x86_64-linux/lib targets/sbsa-linux/lib)
   endif()
 endif()
 if(NOT cuda_nvcc OR NOT AGRL_CUBLAS)
-  message(STATUS "CUDA: no nvcc and cuBLAS; building without the cuda device")
+  message(STATUS "CUDA: no nvcc and cuBLASLt; building without the cuda device")
   return()
 endif()
 message(STATUS "CUDA: ${cuda_nvcc}; building libagrl_cuda.so")

@@ -1,5 +1,5 @@
 /* emulator.cpp: fibers, barriers and shuffles; memory; matrix products. One host thread. */
-#include "cublas_v2.h"
+#include "cublasLt.h"
 
 #include <vector>
 
@@ -380,13 +380,83 @@ static void product(cublasOperation_t ta, cublasOperation_t tb, int m, int n, in
     }
 }
 
-cublasStatus_t cublasGemmEx(cublasHandle_t, cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k,
-                            const float *alpha, const void *a, cudaDataType a_type, int lda, const void *b,
-                            cudaDataType b_type, int ldb, const float *beta, void *c, cudaDataType, int ldc,
-                            cublasComputeType_t, cublasGemmAlgo_t)
+cublasStatus_t cublasLtMatmulDescInit(cublasLtMatmulDesc_t d, cublasComputeType_t, cudaDataType scale)
 {
-    float by = *alpha, keep = *beta;
-    auto work = [=] { product(ta, tb, m, n, k, by, a, a_type, lda, b, b_type, ldb, keep, c, ldc); };
+    if (scale != CUDA_R_32F) return CUBLAS_STATUS_NOT_SUPPORTED;
+    *d = {CUBLAS_OP_N, CUBLAS_OP_N};
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t d, cublasLtMatmulDescAttributes_t which,
+                                              const void *value, size_t bytes)
+{
+    cublasOperation_t *to = which == CUBLASLT_MATMUL_DESC_TRANSA ? &d->left : &d->right;
+    if (bytes != sizeof *to) return CUBLAS_STATUS_NOT_SUPPORTED;
+    memcpy(to, value, bytes);
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatrixLayoutInit(cublasLtMatrixLayout_t l, cudaDataType type, uint64_t rows, uint64_t cols,
+                                        int64_t ld)
+{
+    if (ld < (int64_t)rows) stop("a matrix whose columns overlap");
+    *l = {type, rows, cols, ld};
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulPreferenceInit(cublasLtMatmulPreference_t p)
+{
+    *p = {0, {256, 256, 256, 256}};
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p,
+                                                    cublasLtMatmulPreferenceAttributes_t which, const void *value,
+                                                    size_t bytes)
+{
+    bool workspace = which == CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES;
+    if (bytes != (workspace ? sizeof p->workspace : sizeof *p->aligned)) return CUBLAS_STATUS_NOT_SUPPORTED;
+    memcpy(workspace ? (void *)&p->workspace : (void *)&p->aligned[which], value, bytes);
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDesc_t operation,
+                                              cublasLtMatrixLayout_t a, cublasLtMatrixLayout_t b,
+                                              cublasLtMatrixLayout_t c, cublasLtMatrixLayout_t,
+                                              cublasLtMatmulPreference_t wishes, int want,
+                                              cublasLtMatmulHeuristicResult_t *found, int *count)
+{
+    bool left = operation->left == CUBLAS_OP_T, right = operation->right == CUBLAS_OP_T;
+    *count = 0;
+    if (want < 1 || (left ? a->cols : a->rows) != c->rows || (right ? b->rows : b->cols) != c->cols ||
+        (left ? a->rows : a->cols) != (right ? b->cols : b->rows))
+        return CUBLAS_STATUS_NOT_SUPPORTED;
+    memcpy(found->algo.aligned, wishes->aligned, sizeof wishes->aligned);
+    found->algo.m = c->rows;
+    found->algo.n = c->cols;
+    found->state = CUBLAS_STATUS_SUCCESS;
+    *count = 1;
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t operation, const void *alpha, const void *a,
+                              cublasLtMatrixLayout_t al, const void *b, cublasLtMatrixLayout_t bl, const void *beta,
+                              const void *c, cublasLtMatrixLayout_t, void *d, cublasLtMatrixLayout_t dl,
+                              const cublasLtMatmulAlgo_t *algorithm, void *, size_t, cudaStream_t)
+{
+    const void *const at[] = {a, b, c, d};
+    for (int i = 0; i < 4; i++)
+        if ((uintptr_t)at[i] % algorithm->aligned[i]) stop("an algorithm for better aligned matrices");
+    if (algorithm->m != dl->rows || algorithm->n != dl->cols) stop("an algorithm of another shape");
+    if (c != d) return CUBLAS_STATUS_NOT_SUPPORTED;
+    float by = *(const float *)alpha, keep = *(const float *)beta;
+    cublasLtMatmulDescOpaque_t o = *operation;
+    cublasLtMatrixLayoutOpaque_t x = *al, y = *bl, z = *dl;
+    int k = (int)(o.left == CUBLAS_OP_T ? x.rows : x.cols);
+    auto work = [=] {
+        product(o.left, o.right, (int)z.rows, (int)z.cols, k, by, a, x.type, (int)x.ld, b, y.type, (int)y.ld, keep, d,
+                (int)z.ld);
+    };
     if (!emulator_record(work)) work();
     return CUBLAS_STATUS_SUCCESS;
 }

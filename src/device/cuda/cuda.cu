@@ -6,11 +6,8 @@
 #include "device/cuda/cuda.cuh"
 
 #include <string.h>
-extern "C" {
-#include "base/mem.h"
-}
 
-enum { RING_BYTES = 8 << 20, RING_PIECE = 1 << 20, BACK_BYTES = 1 << 20, BLAS_BYTES = 32 << 20, ALIGN = 256 };
+enum { RING_BYTES = 8 << 20, RING_PIECE = 1 << 20, BACK_BYTES = 1 << 20, ALIGN = 256 };
 
 ag_status ag_cuda_check(cudaError_t status, const char *what, ag_error *err)
 {
@@ -55,7 +52,8 @@ static ag_status get_memory(ag_cuda *c, void **memory, size_t bytes, const char 
 
 ag_status ag_cuda_scratch(ag_device *d, ag_cuda_slot slot, size_t bytes, void **memory, ag_error *err)
 {
-    static const char *const names[] = {"logits", "gradient of logits", "partial sums", "rounded operands"};
+    static const char *const names[] = {"logits", "gradient of logits", "partial sums", "rounded operands",
+                                        "workspace of products"};
     ag_cuda *c = ag_cuda_of(d);
     if (bytes > c->scratch_bytes[slot]) {
         if (c->recording)
@@ -157,11 +155,10 @@ static void cuda_close(ag_device *d)
     if (c->stream) {
         cudaStreamSynchronize(c->stream);
         ag_cuda_graph_forget(d);
-        if (c->blas_workspace) take_back(c, c->blas_workspace);
+        ag_cuda_products_close(d);
         for (int i = 0; i < AG_CUDA_SLOTS; i++)
             if (c->scratch[i]) take_back(c, c->scratch[i]);
         if (c->finished) take_back(c, c->finished);
-        if (c->blas) cublasDestroy(c->blas);
         cudaStreamSynchronize(c->stream);
         cudaStreamDestroy(c->stream);
     }
@@ -221,19 +218,6 @@ static ag_status open_stream(ag_cuda *c, ag_error *err)
     return ag_cuda_check(cudaMemsetAsync(c->finished, 0, sizeof *c->finished, c->stream), "counters", err);
 }
 
-static ag_status open_blas(ag_cuda *c, ag_error *err)
-{
-    cublasStatus_t status = cublasCreate(&c->blas);
-    AG_TRY(get_memory(c, &c->blas_workspace, BLAS_BYTES, "cuBLAS's workspace", err));
-    if (status == CUBLAS_STATUS_SUCCESS) status = cublasSetStream(c->blas, c->stream);
-    if (status == CUBLAS_STATUS_SUCCESS) status = cublasSetWorkspace(c->blas, c->blas_workspace, BLAS_BYTES);
-    if (status == CUBLAS_STATUS_SUCCESS)
-        status = cublasSetMathMode(
-            c->blas, (cublasMath_t)(CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION));
-    if (status == CUBLAS_STATUS_SUCCESS) return AG_OK;
-    return ag_fail(err, AG_ERR_INTERNAL, "device 'cuda': cuBLAS: %s", cublasGetStatusString(status));
-}
-
 extern "C" ag_status ag_device_cuda_open(ag_device **device, size_t table_bytes, int card, ag_error *err)
 {
     *device = NULL;
@@ -267,7 +251,7 @@ extern "C" ag_status ag_device_cuda_open(ag_device **device, size_t table_bytes,
 #undef AG_FILL
     ag_status status = find_card(c, card, err);
     if (status == AG_OK) status = open_stream(c, err);
-    if (status == AG_OK) status = open_blas(c, err);
+    if (status == AG_OK) status = ag_cuda_products_open(d, err);
     if (status != AG_OK)
         cuda_close(d);
     else

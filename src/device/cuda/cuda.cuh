@@ -6,10 +6,11 @@
 #ifndef AG_DEVICE_CUDA_CUDA_CUH
 #define AG_DEVICE_CUDA_CUDA_CUH
 
-#include <cublas_v2.h>
+#include <cublasLt.h>
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
 extern "C" {
+#include "base/mem.h"
 #include "device/device.h"
 }
 
@@ -21,6 +22,7 @@ typedef enum ag_cuda_slot {
     AG_CUDA_DLOGITS,
     AG_CUDA_PARTIAL,
     AG_CUDA_OPERANDS,
+    AG_CUDA_PRODUCTS,
     AG_CUDA_SLOTS
 } ag_cuda_slot;
 
@@ -35,13 +37,12 @@ typedef struct ag_cuda_graph {
 
 typedef struct ag_cuda {
     cudaStream_t stream;
-    cublasHandle_t blas;
+    struct ag_cuda_products *products; /* matmul.cu */
     int card, processors;
     bool pools; /* memory is given and taken in the order of the stream */
     void *scratch[AG_CUDA_SLOTS];
     size_t scratch_bytes[AG_CUDA_SLOTS];
     uint64_t scratch_grown; /* how often */
-    void *blas_workspace;
     ag_cuda_graph graphs[AG_CUDA_GRAPHS], *recording;
     uint64_t graph_clock;
     unsigned *finished;         /* device: blocks that have left their partial sums */
@@ -70,6 +71,10 @@ ag_status ag_cuda_check(cudaError_t status, const char *what, ag_error *err);
 ag_status ag_cuda_scratch(ag_device *d, ag_cuda_slot slot, size_t bytes, void **memory, ag_error *err);
 /* Waits for the stream and reports what went wrong on it. */
 ag_status ag_cuda_wait(ag_cuda *c, ag_error *err);
+
+/* matmul.cu: what products need besides the stream. */
+ag_status ag_cuda_products_open(ag_device *d, ag_error *err);
+void ag_cuda_products_close(ag_device *d);
 
 /* norm.cu: sums over rows go through parts, in how many depends on sizes alone. Block p of them leaves partial[p, width]; then
  * sum[width] += the parts, always in the same order. */

@@ -1,23 +1,158 @@
-/* matmul.cu: matrix products by cuBLAS, whose heuristic (never a timing) chooses the algorithm: the same bytes on repeat.
- * fp32 stays fp32 (no TF32); bf16 products are summed in fp32.
+/* matmul.cu: matrix products by cuBLASLt. The algorithm of a product is its heuristic's first for that shape, never a timing's: the same
+ * bytes on repeat. fp32 stays fp32 (no TF32); bf16 products are summed in fp32. What was found for a shape is kept, because the same
+ * ones come again in every layer and step.
  */
 #include "device/cuda/cuda.cuh"
 
-/* cuBLAS counts columns first: row-major C = A B is column-major C' = B' A'. */
+#include <string.h>
+
+enum { WORKSPACE = 32 << 20, MOST_ALIGNED = 256 };
+
+/* A product's shape, and what its operands' addresses are multiples of. */
+typedef struct shape {
+    int64_t m, n, k, lda, ldb, ldc;
+    int32_t type, transpose_a, transpose_b, align_a, align_b, align_c;
+} shape;
+
+/* cuBLAS counts columns first: row-major C = A B is column-major C' = B' A'. So `left` is B. */
+typedef struct product {
+    shape of;
+    bool known;
+    cublasLtMatmulDescOpaque_t operation;
+    cublasLtMatrixLayoutOpaque_t left, right, sum;
+    cublasLtMatmulAlgo_t algorithm;
+} product;
+
+/* A shape has one place; another that falls there takes it. */
+enum { PLACES = 1024 };
+struct ag_cuda_products {
+    cublasLtHandle_t handle;
+    void *workspace;
+    product places[PLACES];
+};
+
+static ag_status check(cublasStatus_t status, const char *what, ag_error *err)
+{
+    if (status == CUBLAS_STATUS_SUCCESS) return AG_OK;
+    return ag_fail(err, AG_ERR_INTERNAL, "device 'cuda': cuBLASLt: %s: %s", what,
+                   cublasLtGetStatusString(status));
+}
+
+ag_status ag_cuda_products_open(ag_device *d, ag_error *err)
+{
+    ag_cuda *c = ag_cuda_of(d);
+    c->products = (struct ag_cuda_products *)ag_calloc(1, sizeof *c->products);
+    if (!c->products) return ag_fail_memory(err, "device");
+    AG_TRY(check(cublasLtCreate(&c->products->handle), "start", err));
+    return ag_cuda_scratch(d, AG_CUDA_PRODUCTS, WORKSPACE, &c->products->workspace, err);
+}
+
+void ag_cuda_products_close(ag_device *d)
+{
+    ag_cuda *c = ag_cuda_of(d);
+    if (!c->products) return;
+    if (c->products->handle) cublasLtDestroy(c->products->handle);
+    ag_free(c->products);
+    c->products = NULL;
+}
+
+static int32_t alignment(const void *p)
+{
+    uintptr_t at = (uintptr_t)p | MOST_ALIGNED;
+    return (int32_t)(at & -at);
+}
+
+static shape shape_of(const ag_matmul_args *x)
+{
+    shape s;
+    memset(&s, 0, sizeof s); /* it is compared as bytes */
+    s.m = x->m, s.n = x->n, s.k = x->k, s.lda = x->lda, s.ldb = x->ldb, s.ldc = x->ldc;
+    s.type = x->type, s.transpose_a = x->transpose_a, s.transpose_b = x->transpose_b;
+    s.align_a = alignment(x->a), s.align_b = alignment(x->b), s.align_c = alignment(x->c);
+    return s;
+}
+
+/* FNV-1a over the shape's bytes (Fowler, Noll, Vo). */
+static product *place_of(struct ag_cuda_products *all, const shape *s)
+{
+    const unsigned char *bytes = (const unsigned char *)s;
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (size_t i = 0; i < sizeof *s; i++) hash = (hash ^ bytes[i]) * 0x100000001b3u;
+    return &all->places[(hash ^ hash >> 32) % PLACES];
+}
+
+static cublasStatus_t describe(product *p)
+{
+    const shape *s = &p->of;
+    cublasOperation_t left = s->transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N,
+                      right = s->transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
+    cudaDataType type = s->type == AG_BF16 ? CUDA_R_16BF : CUDA_R_32F;
+    uint64_t n = (uint64_t)s->n, m = (uint64_t)s->m, k = (uint64_t)s->k;
+    cublasStatus_t status = cublasLtMatmulDescInit(&p->operation, CUBLAS_COMPUTE_32F, CUDA_R_32F);
+    if (status == CUBLAS_STATUS_SUCCESS)
+        status = cublasLtMatmulDescSetAttribute(&p->operation, CUBLASLT_MATMUL_DESC_TRANSA, &left,
+                                                sizeof left);
+    if (status == CUBLAS_STATUS_SUCCESS)
+        status = cublasLtMatmulDescSetAttribute(&p->operation, CUBLASLT_MATMUL_DESC_TRANSB, &right,
+                                                sizeof right);
+    if (status == CUBLAS_STATUS_SUCCESS)
+        status = cublasLtMatrixLayoutInit(&p->left, type, s->transpose_b ? k : n, s->transpose_b ? n : k,
+                                          s->ldb);
+    if (status == CUBLAS_STATUS_SUCCESS)
+        status = cublasLtMatrixLayoutInit(&p->right, type, s->transpose_a ? m : k, s->transpose_a ? k : m,
+                                          s->lda);
+    if (status == CUBLAS_STATUS_SUCCESS) status = cublasLtMatrixLayoutInit(&p->sum, CUDA_R_32F, n, m, s->ldc);
+    return status;
+}
+
+static cublasStatus_t choose(struct ag_cuda_products *all, product *p)
+{
+    const struct {
+        cublasLtMatmulPreferenceAttributes_t which;
+        uint32_t value;
+    } aligned[] = {{CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, (uint32_t)p->of.align_b},
+                   {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, (uint32_t)p->of.align_a},
+                   {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, (uint32_t)p->of.align_c},
+                   {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, (uint32_t)p->of.align_c}};
+    cublasLtMatmulPreferenceOpaque_t wishes;
+    cublasLtMatmulHeuristicResult_t best;
+    uint64_t workspace = WORKSPACE;
+    int found = 0;
+    cublasStatus_t status = cublasLtMatmulPreferenceInit(&wishes);
+    if (status == CUBLAS_STATUS_SUCCESS)
+        status = cublasLtMatmulPreferenceSetAttribute(&wishes, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+                                                      &workspace, sizeof workspace);
+    for (size_t i = 0; i < sizeof aligned / sizeof *aligned && status == CUBLAS_STATUS_SUCCESS; i++)
+        status = cublasLtMatmulPreferenceSetAttribute(&wishes, aligned[i].which, &aligned[i].value,
+                                                      sizeof aligned[i].value);
+    if (status == CUBLAS_STATUS_SUCCESS)
+        status = cublasLtMatmulAlgoGetHeuristic(all->handle, &p->operation, &p->left, &p->right, &p->sum,
+                                                &p->sum, &wishes, 1, &best, &found);
+    if (status != CUBLAS_STATUS_SUCCESS) return status;
+    if (found == 0) return CUBLAS_STATUS_NOT_SUPPORTED;
+    p->algorithm = best.algo;
+    return best.state;
+}
+
 ag_status ag_cuda_matmul(ag_device *d, const ag_matmul_args *x, ag_error *err)
 {
     ag_cuda *c = ag_cuda_of(d);
     if (x->m == 0 || x->n == 0) return AG_OK;
-    if (x->m > INT32_MAX || x->n > INT32_MAX || x->k > INT32_MAX || x->lda > INT32_MAX ||
-        x->ldb > INT32_MAX || x->ldc > INT32_MAX)
-        return ag_fail(err, AG_ERR_UNSUPPORTED, "device 'cuda': a matrix of more than 2^31 rows");
+    const shape s = shape_of(x);
+    product *p = place_of(c->products, &s);
     float alpha = (float)x->alpha, beta = x->accumulate ? 1 : 0;
-    cudaDataType type = x->type == AG_BF16 ? CUDA_R_16BF : CUDA_R_32F;
-    cublasStatus_t status = cublasGemmEx(
-        c->blas, x->transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N, x->transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N,
-        (int)x->n, (int)x->m, (int)x->k, &alpha, x->b, type, (int)x->ldb, x->a, type, (int)x->lda, &beta,
-        x->c, CUDA_R_32F, (int)x->ldc, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
+    cublasStatus_t status = CUBLAS_STATUS_SUCCESS;
+    if (!p->known || memcmp(&p->of, &s, sizeof s) != 0) {
+        p->of = s;
+        status = describe(p);
+        if (status == CUBLAS_STATUS_SUCCESS) status = choose(c->products, p);
+        p->known = status == CUBLAS_STATUS_SUCCESS;
+    }
+    if (status == CUBLAS_STATUS_SUCCESS)
+        status = cublasLtMatmul(c->products->handle, &p->operation, &alpha, x->b, &p->left, x->a, &p->right,
+                                &beta, x->c, &p->sum, x->c, &p->sum, &p->algorithm, c->products->workspace,
+                                WORKSPACE, c->stream);
     if (status == CUBLAS_STATUS_SUCCESS) return AG_OK;
     return ag_fail(err, AG_ERR_INTERNAL, "device 'cuda': matrix product %ldx%ldx%ld: %s", (long)x->m,
-                   (long)x->n, (long)x->k, cublasGetStatusString(status));
+                   (long)x->n, (long)x->k, cublasLtGetStatusString(status));
 }
