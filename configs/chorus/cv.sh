@@ -1,7 +1,7 @@
 #!/bin/sh
 # 5-fold cross-validation of configs/chorus/run.yaml over query groups. Safe to stop and start again: folds that are judged are
 # kept, a fold that was stopped goes on from its checkpoint.
-# usage: [JOBS=N] [RULES=BOOK] configs/chorus/cv.sh RATED_PAIRS.jsonl OUT_DIR [agrl train options, as --set model=FOLDER]
+# usage: [JOBS=N] [RULES=BOOK] [DEVICE=cuda] configs/chorus/cv.sh RATED_PAIRS.jsonl OUT_DIR [agrl train options, as --set model=FOLDER]
 # JOBS: folds at a time, each with its share of the processors (default 1). RULES: default rules/general-4tier.yaml
 set -eu
 [ $# -ge 2 ] || { sed -n '2,5s/^# //p' "$0" >&2; exit 2; }
@@ -10,6 +10,7 @@ shift 2
 here=$(cd "$(dirname "$0")" && pwd)
 rules=${RULES:-$here/../../rules/general-4tier.yaml}
 agrl=${AGRL:-agrl}
+device=${DEVICE:-cpu}
 jobs=${JOBS:-1}
 threads=$(($(getconf _NPROCESSORS_ONLN) / jobs))
 mkdir -p "$out"
@@ -20,8 +21,8 @@ fold() { # NUMBER [agrl train options]
     shift
     [ ! -e "$out/judged.fold$n.jsonl" ] || return 0
     "$agrl" train "$here/run.yaml" --resume --set data.train="$out/pairs.fold$n.train.jsonl" --set out="$out/fold$n" \
-        --set threads=$threads --set rules="$rules" "$@"
-    "$agrl" judge --model "$out/fold$n" --rules "$rules" --threads $threads --out "$out/judged.fold$n.jsonl" \
+        --set threads=$threads --set rules="$rules" --set device="$device" "$@"
+    "$agrl" judge --model "$out/fold$n" --rules "$rules" --threads $threads --device "$device" --out "$out/judged.fold$n.jsonl" \
         "$out/pairs.fold$n.test.jsonl"
     rm -rf "$out/fold$n/checkpoints" # half a gigabyte a fold; the judgements stay
 }
