@@ -271,6 +271,12 @@ typedef struct ag_device ag_device;
     X(rows)                                                                                                  \
     X(axpy)
 
+/* Of a forward and backward: rows of a forest (targets of the head too), and of the model. */
+typedef struct ag_scratch_shape {
+    int64_t rows, vocab;
+    int heads, kv_heads, head_dim;
+} ag_scratch_shape;
+
 struct ag_device {
     const char *name; /* "ref", "ref64", "far", "cpu", "cuda" */
     ag_dtype real;
@@ -289,6 +295,9 @@ struct ag_device {
 
     /* In bytes: what is free now, and what this program can have in all. NULL: the machine's memory (ag_device_memory). */
     ag_status (*memory)(ag_device *d, size_t *free, size_t *have, ag_error *err);
+
+    /* Bytes that operations of training take besides their arguments, at most, at that shape. NULL: nothing that counts. */
+    size_t (*scratch)(ag_device *d, const ag_scratch_shape *shape);
 
     /* Sequences of operations that come again with the same arguments, launched as one; NULL where a backend gains nothing by it. `key` says
      * all that the arguments depend on. begin: *replayed: the sequence of that key has been issued, and the caller leaves it out; otherwise

@@ -328,12 +328,18 @@ static ag_status plan_memory(const ag_trainer *t, ag_error *err)
         }
     if (any_stage(s, ag_reference_needed))
         optimizer += (double)t->model->train_count * (double)ag_dtype_size(t->device->real) * mb;
-    double total = (double)(n.weights + n.gradients + n.activations + n.head + n.other) * mb + kv + optimizer;
+    const ag_config *c = &t->model->config;
+    const ag_scratch_shape shape = {t->max_rows, c->vocab, c->heads, c->kv_heads, c->head_dim};
+    double scratch = t->device->scratch ? (double)t->device->scratch(t->device, &shape) * mb : 0;
+    double total = (double)(n.weights + n.gradients + n.activations + n.head + n.other) * mb + kv +
+                   optimizer + scratch;
+    char operations[48] = "";
+    if (scratch > 0) snprintf(operations, sizeof operations, ", operations %.0f", scratch);
     say(t,
         "memory: weights %.0f MiB, gradients %.0f, optimizer %.0f, activations %.0f, head %.0f, keys and "
-        "values %.0f; total %.0f MiB",
+        "values %.0f%s; total %.0f MiB",
         (double)n.weights * mb, (double)n.gradients * mb, optimizer, (double)n.activations * mb,
-        (double)n.head * mb, kv, total);
+        (double)n.head * mb, kv, operations, total);
     size_t free, have;
     AG_TRY(ag_device_memory(t->device, &free, &have, err));
     if (total > 0.95 * (double)have * mb)

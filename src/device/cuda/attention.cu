@@ -433,22 +433,39 @@ static __global__ void add_slices(ag_attention_grad_args x, int64_t keys, ag_sli
     }
 }
 
+static int slices_of(int64_t rows)
+{
+    int64_t count = (rows + SLICE_ROWS - 1) / SLICE_ROWS;
+    return (int)(count < MAX_SLICES ? count : MAX_SLICES);
+}
+
+static size_t deltas_of(int64_t rows, int heads)
+{
+    return (size_t)(rows * heads + 3) / 4 * 4; /* the sums behind them are stored as float2 */
+}
+
+size_t ag_cuda_slices_bytes(int64_t rows, int64_t keys, int heads, int kv_heads, int head_dim, int tile)
+{
+    size_t count = (size_t)slices_of(rows), width = (size_t)kv_heads * (size_t)head_dim,
+           sums = count > 1 ? count * (size_t)keys * width : 0, tiles = ((size_t)keys + tile - 1) / tile;
+    return (deltas_of(rows, heads) + 2 * sums) * sizeof(float) + count * tiles * (size_t)kv_heads;
+}
+
 /* Shares the scratch out: deltas, then the sums of slices where there are several. */
 ag_status ag_cuda_cut_slices(ag_device *d, const ag_attention_grad_args *x, int tile, float **deltas,
                              ag_slices *s, ag_error *err)
 {
     const ag_attention_plan *plan = x->plan;
-    size_t rows = ((size_t)x->heads * plan->rows + 3) / 4 * 4, /* the sums behind them are stored as float2 */
-        width = (size_t)x->kv_heads * x->head_dim, tiles = ((size_t)plan->keys + tile - 1) / tile;
+    size_t rows = deltas_of(plan->rows, x->heads), width = (size_t)x->kv_heads * x->head_dim;
     s->tile = tile;
-    s->count = (plan->rows + SLICE_ROWS - 1) / SLICE_ROWS;
-    if (s->count > MAX_SLICES) s->count = MAX_SLICES;
+    s->count = slices_of(plan->rows);
     s->rows = (plan->rows + s->count - 1) / s->count;
     size_t sums = s->count > 1 ? (size_t)s->count * plan->keys * width : 0;
     void *memory;
-    AG_TRY(ag_cuda_scratch(d, AG_CUDA_PARTIAL,
-                           (rows + 2 * sums) * sizeof(float) + (size_t)s->count * tiles * x->kv_heads,
-                           &memory, err));
+    AG_TRY(ag_cuda_scratch(
+        d, AG_CUDA_PARTIAL,
+        ag_cuda_slices_bytes(plan->rows, plan->keys, x->heads, x->kv_heads, x->head_dim, tile), &memory,
+        err));
     *deltas = (float *)memory;
     s->dk = sums ? *deltas + rows : (float *)x->dk;
     s->dv = sums ? s->dk + sums : (float *)x->dv;

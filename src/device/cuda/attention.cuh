@@ -59,12 +59,16 @@ typedef struct ag_slices {
 /* Shares the scratch out: deltas [heads, rows], then the sums of slices where there are several. */
 ag_status ag_cuda_cut_slices(ag_device *d, const ag_attention_grad_args *x, int tile, float **deltas,
                              ag_slices *s, ag_error *err);
+size_t ag_cuda_slices_bytes(int64_t rows, int64_t keys, int heads, int kv_heads, int head_dim, int tile);
 /* Adds the slices in their order; nothing where there is one. */
 ag_status ag_cuda_add_slices(ag_device *d, const ag_attention_grad_args *x, const ag_slices *s,
                              ag_error *err);
 
 /* Lets a kernel have so much dynamic shared memory. */
 ag_status ag_cuda_allow_shared(const void *kernel, size_t bytes, ag_error *err);
+
+/* Of attention_bf16_grad.cu's rounded operands. */
+size_t ag_cuda_operands_bytes(int64_t rows, int64_t keys, int heads, int kv_heads, int head_dim);
 
 /* Heads and layout that the tensor cores' kernels take: bf16 out (which says that products are of bf16), head sizes 16, 32, 64, 96, 128,
  * rows that begin at 16 bytes. */

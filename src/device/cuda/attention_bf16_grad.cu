@@ -323,6 +323,11 @@ bool ag_cuda_attention_grad_bf16_fits(const ag_attention_grad_args *x)
            whole_pieces(x->dk, x->kv_ld, 4) && whole_pieces(x->dv, x->kv_ld, 4);
 }
 
+size_t ag_cuda_operands_bytes(int64_t rows, int64_t keys, int heads, int kv_heads, int head_dim)
+{
+    return (size_t)(2 * rows * heads + 2 * keys * kv_heads) * (size_t)head_dim * sizeof(__nv_bfloat16);
+}
+
 /* Shares scratch out among the rounded operands, and fills them. */
 static ag_status cut_operands(ag_device *d, const ag_attention_grad_args *x, operands *o, ag_error *err)
 {
@@ -330,7 +335,8 @@ static ag_status cut_operands(ag_device *d, const ag_attention_grad_args *x, ope
             kv = (int64_t)x->kv_heads * x->head_dim;
     void *memory;
     AG_TRY(ag_cuda_scratch(d, AG_CUDA_OPERANDS,
-                           (size_t)(2 * rows * width + 2 * keys * kv) * sizeof(__nv_bfloat16), &memory, err));
+                           ag_cuda_operands_bytes(rows, keys, x->heads, x->kv_heads, x->head_dim), &memory,
+                           err));
     __nv_bfloat16 *to = (__nv_bfloat16 *)memory;
     o->query = {(const float *)x->q, to, rows, width, x->q_ld};
     o->dout = {(const float *)x->dout, to + rows * width, rows, width, x->dout_ld};

@@ -3,6 +3,7 @@
  * Small uploads pass through a ring of pinned memory, so that the host need not wait for the stream; blocks come from the
  * driver's stream-ordered pool, which keeps what is given back, so that a step that allocates does not wait either.
  */
+#include "device/cuda/attention.cuh"
 #include "device/cuda/cuda.cuh"
 
 #include <string.h>
@@ -144,6 +145,14 @@ static ag_status cuda_memory(ag_device *d, size_t *free, size_t *have, ag_error 
     return AG_OK;
 }
 
+static size_t cuda_scratch(ag_device *d, const ag_scratch_shape *s)
+{
+    (void)d;
+    return AG_CUDA_WORKSPACE + ag_cuda_head_bytes(s->rows, s->vocab) +
+           ag_cuda_slices_bytes(s->rows, s->rows, s->heads, s->kv_heads, s->head_dim, 1) +
+           ag_cuda_operands_bytes(s->rows, s->rows, s->heads, s->kv_heads, s->head_dim);
+}
+
 static ag_status cuda_sync(ag_device *d, ag_error *err)
 {
     return ag_cuda_wait(ag_cuda_of(d), err);
@@ -243,6 +252,7 @@ extern "C" ag_status ag_device_cuda_open(ag_device **device, size_t table_bytes,
     d->sync = cuda_sync;
     d->close = cuda_close;
     d->memory = cuda_memory;
+    d->scratch = cuda_scratch;
     d->graph_begin = ag_cuda_graph_begin;
     d->graph_end = ag_cuda_graph_end;
     d->graph_forget = ag_cuda_graph_forget;

@@ -72,9 +72,13 @@ ag_status ag_cuda_scratch(ag_device *d, ag_cuda_slot slot, size_t bytes, void **
 /* Waits for the stream and reports what went wrong on it. */
 ag_status ag_cuda_wait(ag_cuda *c, ag_error *err);
 
+/* Scratch memory of the head's operations on so many rows, at most (head.cu). */
+size_t ag_cuda_head_bytes(int64_t rows, int64_t vocab);
+
 /* matmul.cu: what products need besides the stream. */
 ag_status ag_cuda_products_open(ag_device *d, ag_error *err);
 void ag_cuda_products_close(ag_device *d);
+enum { AG_CUDA_WORKSPACE = 32 << 20 }; /* bytes */
 
 /* norm.cu: sums over rows go through parts, in how many depends on sizes alone. Block p of them leaves partial[p, width]; then
  * sum[width] += the parts, always in the same order. */

@@ -15,6 +15,12 @@ static int64_t chunk_rows(const ag_head_args *x)
     return rows < 1 ? 1 : rows < x->rows ? rows : x->rows;
 }
 
+size_t ag_cuda_head_bytes(int64_t rows, int64_t vocab)
+{
+    const ag_head_args x = {.rows = rows, .vocab = vocab};
+    return (size_t)(chunk_rows(&x) * vocab) * (sizeof(float) + sizeof(__nv_bfloat16));
+}
+
 /* logits [n, vocab] = h W^T / temperature for rows [row, row + n), before masks. */
 static ag_status chunk_logits(ag_device *d, const ag_head_args *x, int64_t row, int64_t n, float *logits,
                               ag_error *err)

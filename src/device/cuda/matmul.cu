@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { WORKSPACE = 32 << 20, MOST_ALIGNED = 256 };
+enum { MOST_ALIGNED = 256 };
 
 /* A product's shape, and what its operands' addresses are multiples of. */
 typedef struct shape {
@@ -44,7 +44,7 @@ ag_status ag_cuda_products_open(ag_device *d, ag_error *err)
     c->products = (struct ag_cuda_products *)ag_calloc(1, sizeof *c->products);
     if (!c->products) return ag_fail_memory(err, "device");
     AG_TRY(check(cublasLtCreate(&c->products->handle), "start", err));
-    return ag_cuda_scratch(d, AG_CUDA_PRODUCTS, WORKSPACE, &c->products->workspace, err);
+    return ag_cuda_scratch(d, AG_CUDA_PRODUCTS, AG_CUDA_WORKSPACE, &c->products->workspace, err);
 }
 
 void ag_cuda_products_close(ag_device *d)
@@ -116,7 +116,7 @@ static cublasStatus_t choose(struct ag_cuda_products *all, product *p)
                    {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, (uint32_t)p->of.align_c}};
     cublasLtMatmulPreferenceOpaque_t wishes;
     cublasLtMatmulHeuristicResult_t best;
-    uint64_t workspace = WORKSPACE;
+    uint64_t workspace = AG_CUDA_WORKSPACE;
     int found = 0;
     cublasStatus_t status = cublasLtMatmulPreferenceInit(&wishes);
     if (status == CUBLAS_STATUS_SUCCESS)
@@ -151,7 +151,7 @@ ag_status ag_cuda_matmul(ag_device *d, const ag_matmul_args *x, ag_error *err)
     if (status == CUBLAS_STATUS_SUCCESS)
         status = cublasLtMatmul(c->products->handle, &p->operation, &alpha, x->b, &p->left, x->a, &p->right,
                                 &beta, x->c, &p->sum, x->c, &p->sum, &p->algorithm, c->products->workspace,
-                                WORKSPACE, c->stream);
+                                AG_CUDA_WORKSPACE, c->stream);
     if (status == CUBLAS_STATUS_SUCCESS) return AG_OK;
     return ag_fail(err, AG_ERR_INTERNAL, "device 'cuda': matrix product %ldx%ldx%ld: %s", (long)x->m,
                    (long)x->n, (long)x->k, cublasLtGetStatusString(status));
