@@ -169,7 +169,7 @@ static ag_status check_slice(const ag_comparison *c, ag_error *err)
     for (size_t i = 0; i < c->pairs.count && status == AG_OK && !found; i++) {
         ag_record r;
         ag_str rule = {0};
-        status = ag_record_fill(&r, c->book, c->pairs.items[i], &(ag_judgement){.tier = -1}, &arena, err);
+        status = ag_record_begin(&r, c->pairs.items[i], &arena, err);
         if (status != AG_OK) break;
         found = ag_in_slice(&r, c->book, plan->slice);
         if (r.gold_rule >= 0) ag_str_addf(&rule, "rule=%s", c->book->rules[r.gold_rule].id);
