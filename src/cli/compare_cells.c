@@ -524,10 +524,11 @@ static bool to_try(const ag_comparison *c, const ag_compare_cell *cell)
 
 ag_status ag_compare_try(const ag_comparison *c, ag_error *err)
 {
-    ag_train_options options = {.plan_only = true};
+    ag_train_tried tried = {0}; /* most rows differ in their stage alone and train on the same pairs */
+    ag_train_options options = {.plan_only = true, .tried = &tried};
     ag_train_view view = {.brief = true};
     ag_train_hooks hooks = ag_train_hooks_of(&view);
-    size_t rows = 0, tried = 0;
+    size_t rows = 0, begun = 0;
     ag_status status = AG_OK;
     for (size_t i = 0; i < c->cell_count; i++) rows += to_try(c, &c->cells[i]);
     if (rows == 0) return AG_OK;
@@ -535,7 +536,7 @@ ag_status ag_compare_try(const ag_comparison *c, ag_error *err)
     for (size_t i = 0; i < c->cell_count && status == AG_OK; i++) {
         const ag_compare_cell *cell = &c->cells[i];
         if (!to_try(c, cell)) continue;
-        ag_progress_update(&view.bar, (double)tried++, cell->row->name);
+        ag_progress_update(&view.bar, (double)begun++, cell->row->name);
         if (ag_interrupted())
             status = ag_fail(err, AG_ERR_INTERRUPTED, "stopped before anything was trained");
         else
@@ -543,6 +544,7 @@ ag_status ag_compare_try(const ag_comparison *c, ag_error *err)
         if (status != AG_OK && status != AG_ERR_INTERRUPTED)
             ag_error_prefix(err, "row '%s'", cell->row->name);
     }
+    ag_train_tried_free(&tried);
     if (status == AG_OK)
         ag_progress_end(&view.bar, NULL);
     else
