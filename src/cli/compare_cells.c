@@ -182,12 +182,10 @@ static ag_status check_slice(const ag_comparison *c, ag_error *err)
             ag_str_free(&one);
         }
     }
-    if (status == AG_OK && !found) {
-        const char *near = ag_nearest(plan->slice, names, n);
-        status = ag_fail(err, AG_ERR_USAGE, "%s:%d:%d: none of the %zu test pairs is in slice '%s'%s%s%s",
+    if (status == AG_OK && !found)
+        status = ag_fail(err, AG_ERR_USAGE, "%s:%d:%d: none of the %zu test pairs is in slice '%s'%s",
                          plan->path, plan->slice_line, plan->slice_column, c->pairs.count, plan->slice,
-                         near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-    }
+                         ag_suggest(plan->slice, names, n).text);
     ag_arena_free(&arena);
     return status;
 }

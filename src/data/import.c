@@ -111,10 +111,8 @@ ag_status ag_import_run(ag_import *import, const char *format, ag_error *err)
     }
     ag_str known = {0};
     for (size_t i = 0; i < n; i++) ag_str_addf(&known, "%s%s", i ? ", " : "", names[i]);
-    const char *nearest = ag_nearest(format, names, n);
-    ag_status status = ag_fail(err, AG_ERR_USAGE, "unknown format '%.60s' (known: %s)%s%s%s", format,
-                               ag_str_text(&known), nearest ? "; did you mean '" : "", nearest ? nearest : "",
-                               nearest ? "'?" : "");
+    ag_status status = ag_fail(err, AG_ERR_USAGE, "unknown format '%.60s' (known: %s)%s", format,
+                               ag_str_text(&known), ag_suggest(format, names, n).text);
     ag_str_free(&known);
     return status;
 }

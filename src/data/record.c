@@ -167,9 +167,8 @@ ag_status ag_record_map_add(ag_record_map *map, const char *spec, ag_error *err)
     const field *to = find_field(eq + 1, &rest);
     if (!to) {
         for (int i = 0; i < FIELD_COUNT; i++) names[i] = fields[i].name;
-        const char *nearest = ag_nearest(eq + 1, names, FIELD_COUNT);
-        return ag_fail(err, AG_ERR_USAGE, "--map '%.80s': there is no field '%.60s'%s%s%s", spec, eq + 1,
-                       nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+        return ag_fail(err, AG_ERR_USAGE, "--map '%.80s': there is no field '%.60s'%s", spec, eq + 1,
+                       ag_suggest(eq + 1, names, FIELD_COUNT).text);
     }
     if (map->count == ENTRY_MAX) return ag_fail(err, AG_ERR_USAGE, "--map: more than %d columns", ENTRY_MAX);
     char *owned = ag_strdup(spec);
@@ -201,12 +200,12 @@ static bool gives(const ag_record_map *map, const ag_csv *csv, const char *field
     return false;
 }
 
-static const char *nearest_column(const ag_csv *csv, const char *name)
+static ag_suggestion nearest_column(const ag_csv *csv, const char *name)
 {
     const char *names[AG_CSV_COLUMNS_MAX];
     int n = ag_csv_column_count(csv);
     for (int c = 0; c < n; c++) names[c] = ag_csv_column_name(csv, c);
-    return ag_nearest(name, names, (size_t)n);
+    return ag_suggest(name, names, (size_t)n);
 }
 
 ag_status ag_record_map_check(const ag_record_map *map, const ag_csv *csv, ag_error *err)
@@ -222,10 +221,8 @@ ag_status ag_record_map_check(const ag_record_map *map, const ag_csv *csv, ag_er
     for (int i = 0; i < map->users; i++) {
         const char *column = map->entries[i].column;
         if (ag_csv_column(csv, column) >= 0) continue;
-        const char *nearest = nearest_column(csv, column);
-        return ag_fail(err, AG_ERR_INPUT, "%s:1: no column '%.80s' (--map)%s%.80s%s", ag_csv_path(csv),
-                       column, nearest ? "; did you mean '" : "", nearest ? nearest : "",
-                       nearest ? "'?" : "");
+        return ag_fail(err, AG_ERR_INPUT, "%s:1: no column '%.80s' (--map)%s", ag_csv_path(csv), column,
+                       nearest_column(csv, column).text);
     }
     for (size_t k = 0; k < sizeof needed / sizeof *needed; k++) {
         if ((map->flags & needed[k].unless) || (map->flags & needed[k].only) != needed[k].only) continue;

@@ -236,9 +236,8 @@ typedef struct line {
 static ag_status unknown(const line *l, const char *name, const char *what, const char *const *names, int n,
                          ag_error *err)
 {
-    const char *near = ag_nearest(name, names, (size_t)n);
-    return ag_fail(err, AG_ERR_INPUT, "%s: verdicts: '%.80s' is no %s of the old book%s%s%s", l->where, name,
-                   what, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return ag_fail(err, AG_ERR_INPUT, "%s: verdicts: '%.80s' is no %s of the old book%s", l->where, name,
+                   what, ag_suggest(name, names, (size_t)n).text);
 }
 
 /* null is absent. */
