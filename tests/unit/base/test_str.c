@@ -204,7 +204,8 @@ static void test_nearest(void **state)
     assert_string_equal(ag_suggest("colour", names, 5).text, "");
     assert_string_equal(ag_suggest(NULL, names, 5).text, "");
     assert_string_equal(ag_suggest("x", NULL, 0).text, "");
-    memset(x, 'a', sizeof x - 1); /* a long name is cut between characters: byte 200 is in the middle of one */
+    memset(x, 'a',
+           sizeof x - 1); /* a long name is cut between characters: byte 200 is in the middle of one */
     x[sizeof x - 1] = '\0';
     memcpy(x + 199, "\xC3\xA9", 2);
     const char *const one[] = {x};
