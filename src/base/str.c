@@ -326,6 +326,19 @@ const char *ag_nearest(const char *word, const char *const *names, size_t n)
     return nearest;
 }
 
+ag_suggestion ag_suggest(const char *word, const char *const *names, size_t n)
+{
+    enum { SHOWN = 200 };
+    ag_suggestion s = {""};
+    const char *nearest = word ? ag_nearest(word, names, n) : NULL;
+    if (!nearest) return s;
+    size_t len = strlen(nearest);
+    if (len > SHOWN)
+        for (len = SHOWN; len > 0 && ((unsigned char)nearest[len] & 0xC0) == 0x80;) len--;
+    snprintf(s.text, sizeof s.text, "; did you mean '%.*s'?", (int)len, nearest);
+    return s;
+}
+
 bool ag_streq(const char *a, const char *b)
 {
     return a && b ? strcmp(a, b) == 0 : a == b;

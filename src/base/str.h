@@ -50,6 +50,12 @@ ag_status ag_text_fold(ag_str *out, const char *text, size_t n, ag_error *err);
 int ag_edit_distance(const char *a, const char *b);
 /* The nearest of names[0..n) within a third of the word's length (at least 2 edits), or NULL. */
 const char *ag_nearest(const char *word, const char *const *names, size_t n);
+/* The end of a message about a word that is none of the names: "; did you mean 'NEAREST'?", or "" where none is near or word is NULL.
+ * A long name is cut. For use within the call that writes the message: ag_suggest(...).text. */
+typedef struct ag_suggestion {
+    char text[256];
+} ag_suggestion;
+ag_suggestion ag_suggest(const char *word, const char *const *names, size_t n);
 
 /* Equal strings; NULL equals only NULL. */
 bool ag_streq(const char *a, const char *b);

@@ -383,10 +383,8 @@ ag_status ag_yaml_known_keys(const ag_yaml *map, const char *where, const char *
         bool known = false;
         for (size_t k = 0; k < n && !known; k++) known = strcmp(key, names[k]) == 0;
         if (known) continue;
-        const char *near = ag_nearest(key, names, n);
-        if (near)
-            return ag_yaml_fail(err, where, map->keys[i], "unknown key '%s'; did you mean '%s'?", key, near);
-        return ag_yaml_fail(err, where, map->keys[i], "unknown key '%s'", key);
+        return ag_yaml_fail(err, where, map->keys[i], "unknown key '%s'%s", key,
+                            ag_suggest(key, names, n).text);
     }
     return AG_OK;
 }

@@ -83,13 +83,10 @@ static int unknown_command(const char *name)
     const char *names[MAX_COMMANDS + 2] = {"help", "version"};
     size_t n = 2;
     for (const ag_command *c = ag_commands; c->name && n < MAX_COMMANDS + 2; c++) names[n++] = c->name;
-    const char *near = ag_nearest(name, names, n);
+    ag_suggestion near = ag_suggest(name, names, n);
     ag_error err;
-    if (near)
-        ag_fail(&err, AG_ERR_USAGE, "unknown command '%s'; did you mean '%s'? 'agrl help' lists all", name,
-                near);
-    else
-        ag_fail(&err, AG_ERR_USAGE, "unknown command '%s'; 'agrl help' lists all", name);
+    ag_fail(&err, AG_ERR_USAGE, "unknown command '%s'%s 'agrl help' lists all", name,
+            *near.text ? near.text : ";");
     return ag_cli_fail(&err);
 }
 

@@ -314,14 +314,13 @@ int ag_cmd_pull(int argc, char **argv)
         status = list(json, &err);
     } else {
         const ag_pullable *p = ag_pullable_find(args[0]);
-        const char *near = NULL;
         if (!p) {
             const char *names[64];
             size_t n = 0;
             for (const ag_pullable *q = ag_pullables; q->name && n < 64; q++) names[n++] = q->name;
-            near = ag_nearest(args[0], names, n);
-            status = ag_fail(&err, AG_ERR_USAGE, "no model '%s' to pull; %s%s", args[0],
-                             near ? "did you mean " : "'agrl pull' lists those there are", near ? near : "");
+            ag_suggestion near = ag_suggest(args[0], names, n);
+            status = ag_fail(&err, AG_ERR_USAGE, "no model '%s' to pull%s", args[0],
+                             *near.text ? near.text : "; 'agrl pull' lists those there are");
         } else {
             status = pull(p, python, again, json, &err);
         }

@@ -260,9 +260,8 @@ static ag_status as_pair(json_t **made, json_t *line, const char *where, ag_erro
     if (!verdicts) verdicts = json_object_get(gold, "verdicts");
     if (!verdicts) {
         const char *first = json_object_iter_key(json_object_iter(line));
-        const char *near = first ? ag_nearest(first, keys, 3) : NULL;
-        return ag_fail(err, AG_ERR_INPUT, "%s: 'verdicts' is missing%s%s%s", where,
-                       near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+        return ag_fail(err, AG_ERR_INPUT, "%s: 'verdicts' is missing%s", where,
+                       ag_suggest(first, keys, 3).text);
     }
     json_t *pair = json_pack("{s:s, s:{s:s}, s:{s:O}}", "query", "-", "item", "title", "-", "gold",
                              "verdicts", verdicts);
@@ -416,10 +415,9 @@ int ag_cmd_rules(int argc, char **argv)
     if (!word) {
         ag_fail(&err, AG_ERR_USAGE, "agrl rules what? One of check, show, derive, audit, diff");
     } else {
-        const char *near = ag_nearest(word, names, COMMANDS);
-        ag_fail(&err, AG_ERR_USAGE, "no command 'agrl rules %s'; %s%s%s", word,
-                near ? "did you mean '" : "there are check, show, derive, audit, diff", near ? near : "",
-                near ? "'?" : "");
+        ag_suggestion near = ag_suggest(word, names, COMMANDS);
+        ag_fail(&err, AG_ERR_USAGE, "no command 'agrl rules %s'%s", word,
+                *near.text ? near.text : "; there are check, show, derive, audit, diff");
     }
     return ag_cli_fail(&err);
 }

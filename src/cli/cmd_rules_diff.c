@@ -41,28 +41,50 @@ static ag_status check(const settings *s, ag_error *err)
     return ag_path_out_ready(s->out, err);
 }
 
-/* Fills what is asked where the pairs do not say it, as every command does. */
-static ag_status fill_asked(ag_pair_list *pairs, const ag_book *book, const char *path, ag_error *err)
+/* Both books' facts, and what each makes of the catalogue's values. */
+typedef struct catalogues {
+    ag_facts *old_facts, *new_facts;
+    ag_lexicon *old, *new;
+    ag_rederive_facts both;
+} catalogues;
+
+static void catalogues_free(catalogues *c)
 {
-    ag_facts *facts = NULL;
-    ag_lexicon *lexicon = NULL;
-    bool unknown = path != NULL;
-    for (size_t i = 0; i < pairs->count; i++) unknown |= pairs->items[i]->asked.source == AG_ASKED_UNKNOWN;
-    if (!unknown) return AG_OK;
-    ag_status status = ag_facts_of_book(&facts, book, err);
-    if (status == AG_OK) status = ag_lexicon_open(&lexicon, facts, book, path, err);
-    if (status == AG_OK && !path) status = ag_audit_lexicon(lexicon, pairs, err);
-    for (size_t i = 0; i < pairs->count && status == AG_OK; i++)
-        status = ag_pair_fill_asked(pairs->items[i], lexicon, err);
-    ag_lexicon_free(lexicon);
-    ag_facts_free(facts);
-    return status;
+    ag_lexicon_free(c->old);
+    ag_lexicon_free(c->new);
+    ag_facts_free(c->old_facts);
+    ag_facts_free(c->new_facts);
 }
 
-static ag_status rederive(ag_rederive *r, ag_pair_list *pairs, const settings *s, ag_error *err)
+/* The values of a lexicon file, or else of the pairs' items. */
+static ag_status open_lexicon(ag_lexicon **lexicon, const ag_facts *facts, const ag_book *book,
+                              const ag_pair_list *pairs, const char *path, ag_error *err)
 {
-    if (s->data) AG_TRY(ag_pairs_load(pairs, s->data, r->old, AG_AGGREGATE_GIVEN, err));
-    if (s->data) AG_TRY(fill_asked(pairs, r->old, s->lexicon, err));
+    AG_TRY(ag_lexicon_open(lexicon, facts, book, path, err));
+    return path ? AG_OK : ag_audit_lexicon(*lexicon, pairs, err);
+}
+
+/* Fills what is asked where the pairs do not say it, as every command does; facts_change: what both books' facts say will be asked, too. */
+static ag_status read_pairs(ag_rederive *r, ag_pair_list *pairs, catalogues *c, bool facts_change,
+                            const settings *s, ag_error *err)
+{
+    AG_TRY(ag_pairs_load(pairs, s->data, r->old, AG_AGGREGATE_GIVEN, err));
+    bool needed = facts_change || s->lexicon;
+    for (size_t i = 0; i < pairs->count; i++) needed |= pairs->items[i]->asked.source == AG_ASKED_UNKNOWN;
+    if (!needed) return AG_OK;
+    AG_TRY(open_lexicon(&c->old, c->old_facts, r->old, pairs, s->lexicon, err));
+    for (size_t i = 0; i < pairs->count; i++) AG_TRY(ag_pair_fill_asked(pairs->items[i], c->old, err));
+    if (!facts_change) return AG_OK;
+    AG_TRY(open_lexicon(&c->new, c->new_facts, r->new, pairs, s->lexicon, err));
+    c->both = (ag_rederive_facts){c->old_facts, c->new_facts, c->old, c->new};
+    r->facts = &c->both;
+    return AG_OK;
+}
+
+static ag_status rederive(ag_rederive *r, ag_pair_list *pairs, catalogues *c, bool facts_change,
+                          const settings *s, ag_error *err)
+{
+    if (s->data) AG_TRY(read_pairs(r, pairs, c, facts_change, s, err));
     AG_TRY(s->judged ? ag_rederive_judged(r, s->judged, s->data ? pairs : NULL, err)
                      : ag_rederive_pairs(r, pairs, err));
     if (r->read == 0)
@@ -94,8 +116,11 @@ static ag_status write_rows(const ag_rederive *r, const char *path, ag_error *er
 }
 
 /* What weakens the numbers, a line each. */
-static void note(const ag_rederive *r)
+static void note(const ag_rederive *r, bool facts_change)
 {
+    if (facts_change && !r->facts)
+        ag_warn(
+            "the books' facts differ; without --data PAIRS, which has the items, verdicts stay as they are");
     if (r->count == 0) ag_warn("no pair could be compared; the report says why");
     if (r->assumed)
         ag_warn("%zu judged lines without their pairs: what is asked counts as wanted, as important as the "
@@ -111,38 +136,46 @@ static ag_status diff(const ag_book *old, const ag_book *new, const settings *s,
 {
     ag_book_changes changes = {0};
     ag_pair_list pairs = {0};
+    catalogues c = {0};
     ag_rederive r;
     json_t *json = NULL;
     bool judged = s->judged || s->data;
     ag_rederive_begin(&r, old, new);
-    ag_status status = ag_book_diff(&changes, old, new, err);
-    if (status == AG_OK && judged) status = rederive(&r, &pairs, s, err);
+    ag_status status = ag_facts_of_book(&c.old_facts, old, err);
+    if (status == AG_OK) status = ag_facts_of_book(&c.new_facts, new, err);
+    const ag_book_side before = {old, c.old_facts}, after = {new, c.new_facts};
+    if (status == AG_OK) status = ag_book_diff(&changes, &before, &after, err);
+    bool facts_change = ag_book_changes_facts(&changes);
+    if (status == AG_OK && judged) status = rederive(&r, &pairs, &c, facts_change, s, err);
     if (status == AG_OK)
         status = ag_rederive_json(&json, old, new, &changes, judged ? &r : NULL,
                                   s->limit < 0 ? LISTED : (size_t)s->limit, err);
     if (status == AG_OK && s->out) status = write_rows(&r, s->out, err);
-    if (status == AG_OK && judged) note(&r);
+    if (status == AG_OK && judged) note(&r, facts_change);
     if (status == AG_OK) status = ag_print_result(json, s->json, ag_rederive_table, err);
     json_decref(json);
     ag_rederive_free(&r);
     ag_pair_list_free(&pairs);
+    catalogues_free(&c);
     ag_book_changes_free(&changes);
     return status;
 }
 
 int ag_cmd_rules_diff(int argc, char **argv)
 {
-    static const ag_usage usage = {"agrl rules diff OLD NEW [--judged FILE] [--data PAIRS] [options]",
-                                   "Says how two rulebooks differ, and which judged pairs get another tier "
-                                   "or deciding rule under the new "
-                                   "one, without a model. "
-                                   "Verdicts are those of --judged, which `agrl judge --explain` and `agrl "
-                                   "verify` write, with --data for "
-                                   "what is asked, queries and titles; "
-                                   "without --judged the gold verdicts of --data. Pairs that the new book "
-                                   "cannot read are counted and left "
-                                   "out. docs/RULEBOOK.md explains the table.",
-                                   2, 2};
+    static const ag_usage usage = {
+        "agrl rules diff OLD NEW [--judged FILE] [--data PAIRS] [options]",
+        "Says how two rulebooks and their facts files differ, and which judged "
+        "pairs get another tier or deciding rule under the new "
+        "one, without a model. "
+        "Verdicts are those of --judged, which `agrl judge --explain` and `agrl "
+        "verify` write, with --data for "
+        "what is asked, queries and titles; "
+        "without --judged the gold verdicts of --data; where the facts changed, "
+        "verdicts of --data that came of them change, too. Pairs that the new book "
+        "cannot read are counted and left "
+        "out. docs/RULEBOOK.md explains the table.",
+        2, 2};
     settings s = {.limit = -1};
     const ag_option options[] = {
         {"judged", AG_OPT_STRING, &s.judged, "FILE", "verdicts that a judge wrote under OLD (JSONL)", 0, 0},

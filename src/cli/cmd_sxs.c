@@ -123,11 +123,11 @@ int ag_cmd_sxs(int argc, char **argv)
         printf("\n'agrl sxs COMMAND --help' explains each. docs/SXS.md goes through a study.\n");
         return 0;
     }
-    const char *near = word ? ag_nearest(word, names, COMMANDS) : NULL;
+    ag_suggestion near = ag_suggest(word, names, COMMANDS);
     if (!word)
         ag_fail(&err, AG_ERR_USAGE, "agrl sxs what? One of %s", all);
-    else if (near)
-        ag_fail(&err, AG_ERR_USAGE, "no command 'agrl sxs %s'; did you mean '%s'?", word, near);
+    else if (*near.text)
+        ag_fail(&err, AG_ERR_USAGE, "no command 'agrl sxs %s'%s", word, near.text);
     else
         ag_fail(&err, AG_ERR_USAGE, "no command 'agrl sxs %s'; there are %s", word, all);
     return ag_cli_fail(&err);

@@ -169,7 +169,7 @@ static ag_status check_slice(const ag_comparison *c, ag_error *err)
     for (size_t i = 0; i < c->pairs.count && status == AG_OK && !found; i++) {
         ag_record r;
         ag_str rule = {0};
-        status = ag_record_fill(&r, c->book, c->pairs.items[i], &(ag_judgement){.tier = -1}, &arena, err);
+        status = ag_record_begin(&r, c->pairs.items[i], &arena, err);
         if (status != AG_OK) break;
         found = ag_in_slice(&r, c->book, plan->slice);
         if (r.gold_rule >= 0) ag_str_addf(&rule, "rule=%s", c->book->rules[r.gold_rule].id);
@@ -182,12 +182,10 @@ static ag_status check_slice(const ag_comparison *c, ag_error *err)
             ag_str_free(&one);
         }
     }
-    if (status == AG_OK && !found) {
-        const char *near = ag_nearest(plan->slice, names, n);
-        status = ag_fail(err, AG_ERR_USAGE, "%s:%d:%d: none of the %zu test pairs is in slice '%s'%s%s%s",
+    if (status == AG_OK && !found)
+        status = ag_fail(err, AG_ERR_USAGE, "%s:%d:%d: none of the %zu test pairs is in slice '%s'%s",
                          plan->path, plan->slice_line, plan->slice_column, c->pairs.count, plan->slice,
-                         near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
-    }
+                         ag_suggest(plan->slice, names, n).text);
     ag_arena_free(&arena);
     return status;
 }
@@ -524,10 +522,11 @@ static bool to_try(const ag_comparison *c, const ag_compare_cell *cell)
 
 ag_status ag_compare_try(const ag_comparison *c, ag_error *err)
 {
-    ag_train_options options = {.plan_only = true};
+    ag_train_tried tried = {0}; /* most rows differ in their stage alone and train on the same pairs */
+    ag_train_options options = {.plan_only = true, .tried = &tried};
     ag_train_view view = {.brief = true};
     ag_train_hooks hooks = ag_train_hooks_of(&view);
-    size_t rows = 0, tried = 0;
+    size_t rows = 0, begun = 0;
     ag_status status = AG_OK;
     for (size_t i = 0; i < c->cell_count; i++) rows += to_try(c, &c->cells[i]);
     if (rows == 0) return AG_OK;
@@ -535,7 +534,7 @@ ag_status ag_compare_try(const ag_comparison *c, ag_error *err)
     for (size_t i = 0; i < c->cell_count && status == AG_OK; i++) {
         const ag_compare_cell *cell = &c->cells[i];
         if (!to_try(c, cell)) continue;
-        ag_progress_update(&view.bar, (double)tried++, cell->row->name);
+        ag_progress_update(&view.bar, (double)begun++, cell->row->name);
         if (ag_interrupted())
             status = ag_fail(err, AG_ERR_INTERRUPTED, "stopped before anything was trained");
         else
@@ -543,6 +542,7 @@ ag_status ag_compare_try(const ag_comparison *c, ag_error *err)
         if (status != AG_OK && status != AG_ERR_INTERRUPTED)
             ag_error_prefix(err, "row '%s'", cell->row->name);
     }
+    ag_train_tried_free(&tried);
     if (status == AG_OK)
         ag_progress_end(&view.bar, NULL);
     else

@@ -59,13 +59,15 @@ ag_status ag_compare_run_jobs(ag_comparison *compare, int jobs, ag_error *err);
 
 /* The rows with everything that contest.h wants of them; borrows from `compare`. */
 typedef struct ag_compare_results {
-    ag_arena arena; /* owns all but the dynamics' points */
+    ag_arena arena;  /* owns all but the dynamics' points and what cells own */
+    ag_arena *cells; /* [cell_count]: what was read of each */
+    size_t cell_count;
     ag_contest_row *rows;
     size_t row_count;
     ag_dynamics *dynamics;
     size_t dynamics_count;
 } ag_compare_results;
-/* Reads what the cells left. */
+/* Reads what the cells left, several at once (as many as OpenMP gives threads); the first failure in the order of rows and seeds counts. */
 ag_status ag_compare_read(ag_compare_results *results, const ag_comparison *compare, ag_error *err);
 void ag_compare_results_free(ag_compare_results *results);
 

@@ -119,10 +119,9 @@ static ag_status unknown_method(const ag_compare_plan *plan, const ag_yaml *node
     for (const ag_method *m = ag_methods; m->name && n < LENGTH(names); m++)
         if (!listed(names, n, m->name)) names[n++] = m->name;
     for (size_t i = 0; i < n; i++) ag_str_addf(&known, "%s%s", i ? ", " : "", names[i]);
-    const char *near = ag_nearest(name, names, n);
-    ag_status status = wrong(err, plan, node, "unknown method '%s'%s%s%s known: %s", name,
-                             near ? "; did you mean '" : ";", near ? near : "", near ? "'?" : "",
-                             ag_str_text(&known));
+    ag_suggestion near = ag_suggest(name, names, n);
+    ag_status status = wrong(err, plan, node, "unknown method '%s'%s known: %s", name,
+                             *near.text ? near.text : ";", ag_str_text(&known));
     ag_str_free(&known);
     return status;
 }
@@ -231,9 +230,8 @@ static ag_status read_rows(ag_compare_plan *plan, const ag_yaml *root, ag_error 
         plan->against = i;
         return AG_OK;
     }
-    const char *near = ag_nearest(name, names, (size_t)plan->row_count);
-    return wrong(err, plan, against, "against names no row: '%s'%s%s%s", name, near ? "; did you mean '" : "",
-                 near ? near : "", near ? "'?" : "");
+    return wrong(err, plan, against, "against names no row: '%s'%s", name,
+                 ag_suggest(name, names, (size_t)plan->row_count).text);
 }
 
 /* --- the rest ------------------------------------------------------------------------------------------------------- */
@@ -265,9 +263,8 @@ static ag_status read_metric(ag_compare_plan *plan, const ag_yaml *root, ag_erro
     plan->metric = ag_metric_find(name);
     if (plan->metric) return AG_OK;
     for (const ag_metric *m = ag_metrics; m->name && n < LENGTH(names); m++) names[n++] = m->name;
-    const char *near = ag_nearest(name, names, n);
-    return wrong(err, plan, node, "unknown metric '%s'%s%s%s; docs/METRICS.md lists them", name,
-                 near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return wrong(err, plan, node, "unknown metric '%s'%s; docs/METRICS.md lists them", name,
+                 ag_suggest(name, names, n).text);
 }
 
 static ag_status read_slice(ag_compare_plan *plan, const ag_yaml *root, ag_error *err)

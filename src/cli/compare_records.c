@@ -11,10 +11,18 @@ typedef struct judged {
     int *hinted; /* one a probe */
 } judged;
 
+/* A cell to be read as one seed of one row, on a thread of its own: nobody else touches what it points to. */
 typedef struct reader {
     const ag_comparison *compare;
+    const ag_record *pairs; /* what the test pairs say of themselves */
+    const ag_compare_cell *cell;
     ag_arena *arena;
-    bool derived; /* the row is `verdicts` */
+    bool derived;        /* the row is `verdicts` */
+    ag_records *records; /* to be made, as are the next two */
+    double *copied;
+    ag_dynamics *dynamics; /* NULL: not trained */
+    ag_status status;
+    ag_error error;
 } reader;
 
 static ag_status keep(const reader *r, char **to, const char *text, ag_error *err)
@@ -83,10 +91,10 @@ static ag_status read_line(const reader *r, judged *to, const json_t *line, cons
     return AG_OK;
 }
 
-static ag_status read_judged(const reader *r, const ag_compare_cell *cell, judged *to, ag_error *err)
+static ag_status read_judged(const reader *r, judged *to, ag_error *err)
 {
     const ag_comparison *c = r->compare;
-    char *path = ag_path_join(cell->dir, "judged.jsonl"), *text, where[1200];
+    char *path = ag_path_join(r->cell->dir, "judged.jsonl"), *text, where[1200];
     ag_lines *lines = NULL;
     size_t len, i = 0, probe = 0;
     to->plain = ag_arena_alloc(r->arena, c->pairs.count, sizeof *to->plain);
@@ -116,16 +124,27 @@ static ag_status read_judged(const reader *r, const ag_compare_cell *cell, judge
 
 /* --- rows ------------------------------------------------------------------------------------------------------------ */
 
-static ag_status fill_records(const reader *r, const judged *from, ag_records *records, ag_error *err)
+static ag_status fill_records(const reader *r, const judged *from, ag_error *err)
 {
     const ag_comparison *c = r->compare;
-    *records = (ag_records){c->book, ag_arena_alloc(r->arena, c->pairs.count, sizeof *records->items),
-                            c->pairs.count};
-    if (!records->items) return ag_fail_memory(err, "records");
-    for (size_t i = 0; i < c->pairs.count; i++)
-        AG_TRY(
-            ag_record_fill(&records->items[i], c->book, c->pairs.items[i], &from->plain[i], r->arena, err));
+    size_t n = c->pairs.count;
+    *r->records = (ag_records){c->book, ag_arena_alloc(r->arena, n, sizeof *r->pairs), n};
+    if (!r->records->items) return ag_fail_memory(err, "records");
+    memcpy(r->records->items, r->pairs, n * sizeof *r->pairs);
+    for (size_t i = 0; i < n; i++)
+        ag_record_judge(&r->records->items[i], c->book, c->pairs.items[i], &from->plain[i]);
     return AG_OK;
+}
+
+static ag_status read_cell(const reader *r, ag_error *err)
+{
+    const ag_compare_plan *plan = r->compare->plan;
+    judged one;
+    AG_TRY(read_judged(r, &one, err));
+    AG_TRY(fill_records(r, &one, err));
+    *r->copied = ag_copy_rate(&r->compare->probes, one.hinted);
+    if (!r->dynamics) return AG_OK;
+    return ag_dynamics_read(r->dynamics, r->cell->dir, plan->metric->name, plan->slice, err);
 }
 
 /* The cells of a row: a run of them, or the start. */
@@ -136,14 +155,14 @@ static size_t first_cell(const ag_comparison *c, const ag_compare_row *row)
     return i;
 }
 
-static ag_status read_row(ag_compare_results *results, const ag_comparison *c, const ag_compare_row *row,
-                          ag_error *err)
+/* The next row, empty, and who is to fill it. */
+static ag_status begin_row(ag_compare_results *results, reader *readers, const ag_comparison *c,
+                           const ag_compare_row *row, const ag_record *pairs, ag_error *err)
 {
-    reader r = {c, &results->arena, row->derived};
     ag_contest_row *to = &results->rows[results->row_count++];
     size_t seeds = row->trained ? (size_t)c->plan->seed_count : 1, first = first_cell(c, row);
-    ag_records *records = ag_arena_alloc(r.arena, seeds, sizeof *records);
-    double *copied = ag_arena_alloc(r.arena, seeds, sizeof *copied);
+    ag_records *records = ag_arena_alloc(&results->arena, seeds, sizeof *records);
+    double *copied = ag_arena_alloc(&results->arena, seeds, sizeof *copied);
     if (!records || !copied) return ag_fail_memory(err, "records");
     *to = (ag_contest_row){.name = row->name,
                            .seeds = records,
@@ -156,14 +175,39 @@ static ag_status read_row(ag_compare_results *results, const ag_comparison *c, c
         to->dynamics = results->dynamics + results->dynamics_count;
     }
     for (size_t s = 0; s < seeds; s++) {
-        judged one;
-        AG_TRY(read_judged(&r, &c->cells[first + s], &one, err));
-        AG_TRY(fill_records(&r, &one, &records[s], err));
-        copied[s] = ag_copy_rate(&c->probes, one.hinted);
-        if (!row->trained) continue;
-        AG_TRY(ag_dynamics_read(&results->dynamics[results->dynamics_count], c->cells[first + s].dir,
-                                c->plan->metric->name, c->plan->slice, err));
-        results->dynamics_count++;
+        ag_arena *arena = &results->cells[results->cell_count];
+        *arena = (ag_arena){.name = "judgements"};
+        readers[results->cell_count++] = (reader){
+            .compare = c,
+            .pairs = pairs,
+            .cell = &c->cells[first + s],
+            .arena = arena,
+            .derived = row->derived,
+            .records = &records[s],
+            .copied = &copied[s],
+            .dynamics = row->trained ? &results->dynamics[results->dynamics_count++] : NULL};
+    }
+    return AG_OK;
+}
+
+static ag_status begin_pairs(ag_record **pairs, ag_compare_results *results, const ag_comparison *c,
+                             ag_error *err)
+{
+    *pairs = ag_arena_alloc(&results->arena, c->pairs.count, sizeof **pairs);
+    if (!*pairs) return ag_fail_memory(err, "records");
+    for (size_t i = 0; i < c->pairs.count; i++)
+        AG_TRY(ag_record_begin(&(*pairs)[i], c->pairs.items[i], &results->arena, err));
+    return AG_OK;
+}
+
+static ag_status read_cells(reader *readers, size_t n, ag_error *err)
+{
+#pragma omp parallel for schedule(dynamic)
+    for (size_t i = 0; i < n; i++) readers[i].status = read_cell(&readers[i], &readers[i].error);
+    for (size_t i = 0; i < n; i++) {
+        if (readers[i].status == AG_OK) continue;
+        if (err) *err = readers[i].error;
+        return readers[i].status;
     }
     return AG_OK;
 }
@@ -171,13 +215,19 @@ static ag_status read_row(ag_compare_results *results, const ag_comparison *c, c
 ag_status ag_compare_read(ag_compare_results *results, const ag_comparison *c, ag_error *err)
 {
     const ag_compare_plan *plan = c->plan;
+    size_t rows = (size_t)plan->row_count, most = rows * (size_t)plan->seed_count;
+    ag_record *pairs = NULL;
     *results = (ag_compare_results){.arena = {.name = "results"}};
-    results->rows = ag_arena_alloc(&results->arena, (size_t)plan->row_count, sizeof *results->rows);
-    results->dynamics = ag_arena_alloc(&results->arena, (size_t)(plan->row_count * plan->seed_count),
-                                       sizeof *results->dynamics);
-    ag_status status = results->rows && results->dynamics ? AG_OK : ag_fail_memory(err, "results");
-    for (int i = 0; i < plan->row_count && status == AG_OK; i++)
-        status = read_row(results, c, &plan->rows[i], err);
+    results->rows = ag_arena_alloc(&results->arena, rows, sizeof *results->rows);
+    results->dynamics = ag_arena_alloc(&results->arena, most, sizeof *results->dynamics);
+    results->cells = ag_arena_alloc(&results->arena, most, sizeof *results->cells);
+    reader *readers = ag_calloc(most, sizeof *readers);
+    bool ok = results->rows && results->dynamics && results->cells && readers;
+    ag_status status = ok ? begin_pairs(&pairs, results, c, err) : ag_fail_memory(err, "results");
+    for (size_t i = 0; i < rows && status == AG_OK; i++)
+        status = begin_row(results, readers, c, &plan->rows[i], pairs, err);
+    if (status == AG_OK) status = read_cells(readers, results->cell_count, err);
+    ag_free(readers);
     if (status != AG_OK) ag_compare_results_free(results);
     return status;
 }
@@ -185,6 +235,7 @@ ag_status ag_compare_read(ag_compare_results *results, const ag_comparison *c, a
 void ag_compare_results_free(ag_compare_results *results)
 {
     for (size_t i = 0; i < results->dynamics_count; i++) ag_dynamics_free(&results->dynamics[i]);
+    for (size_t i = 0; i < results->cell_count; i++) ag_arena_free(&results->cells[i]);
     ag_arena_free(&results->arena);
     *results = (ag_compare_results){0};
 }

@@ -338,10 +338,8 @@ ag_status ag_export_find(const ag_export_format **format, const char *name, ag_e
         ag_str_addf(&known, "%s%s", n ? ", " : "", f->name);
         names[n++] = f->name;
     }
-    const char *nearest = ag_nearest(name, names, n);
-    ag_status status = ag_fail(err, AG_ERR_USAGE, "unknown format '%.60s' (known: %s)%s%s%s", name,
-                               ag_str_text(&known), nearest ? "; did you mean '" : "", nearest ? nearest : "",
-                               nearest ? "'?" : "");
+    ag_status status = ag_fail(err, AG_ERR_USAGE, "unknown format '%.60s' (known: %s)%s", name,
+                               ag_str_text(&known), ag_suggest(name, names, n).text);
     ag_str_free(&known);
     return status;
 }

@@ -2,8 +2,8 @@
  * emits pairs, in the order of the files, checked against the book.
  *
  * Formats whose rows hold query and item stream in constant memory. Formats that only name products
- * (judgments, qrels, WANDS as published) are read twice: first for the ids, then, with those items of the
- * catalogue in memory, for the pairs.
+ * (judgments, qrels, WANDS as published), and rows where a catalogue is given, are read twice: first for the ids,
+ * then, with those items of the catalogue in memory, for the pairs.
  */
 #ifndef AG_DATA_IMPORT_H
 #define AG_DATA_IMPORT_H
@@ -61,13 +61,17 @@ ag_status ag_import_run(ag_import *import, const char *format, ag_error *err);
 /* --- for the importers themselves
  * --------------------------------------------------------------------------- */
 
-/* Rows (CSV, TSV, JSONL by the file's name) through self->columns. */
+/* Rows (CSV, TSV, JSONL by the file's name) through self->columns. With a catalogue each row names its product (item.id): what the row
+ * says of it stays, the catalogue adds the rest, and rows whose product it lacks are left out and counted. */
 ag_status ag_import_rows(ag_import *import, const ag_importer *self, ag_error *err);
 ag_status ag_import_esci(ag_import *import, const ag_importer *self, ag_error *err);
 ag_status ag_import_judgments(ag_import *import, const ag_importer *self, ag_error *err);
 ag_status ag_import_wands(ag_import *import, const ag_importer *self, ag_error *err);
 ag_status ag_import_qrels(ag_import *import, const ag_importer *self, ag_error *err);
 ag_status ag_import_quepid(ag_import *import, const ag_importer *self, ag_error *err);
+
+/* Counts what is not there and keeps the first of its kind as the example. */
+void ag_import_miss(ag_import *import, long *counter, const char *kind, const char *id);
 
 /* Checks and emits one pair's JSON as ag_record_apply made it. */
 ag_status ag_import_emit(ag_import *import, json_t *json, ag_record_outcome outcome, const char *path,

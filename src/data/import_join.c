@@ -2,7 +2,6 @@
  * judgments for the ids, once over the catalogue for the items, once more over the judgments for the
  * pairs, in their order.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "data/import.h"
@@ -18,13 +17,6 @@ typedef struct joiner {
 static ag_status want(void *context, const ag_judgment *judgment, ag_error *err)
 {
     return ag_catalogue_want(context, judgment->doc, err);
-}
-
-static void count_miss(ag_import *import, long *counter, const char *kind, const char *id)
-{
-    if (!import->stats.example[0])
-        snprintf(import->stats.example, sizeof import->stats.example, "%s %.80s", kind, id);
-    ++*counter;
 }
 
 /* The pair of one judgment; query is {"query": ..., more to pass through}. */
@@ -76,12 +68,12 @@ static ag_status emit_one(void *context, const ag_judgment *judgment, ag_error *
     }
     if ((status = find_query(j, judgment, &query, err)) != AG_OK) goto out;
     if (!query) {
-        count_miss(import, &import->stats.no_query, "query", judgment->query_id);
+        ag_import_miss(import, &import->stats.no_query, "query", judgment->query_id);
         goto out;
     }
     if ((status = ag_catalogue_get(j->catalogue, judgment->doc, &item, err)) != AG_OK) goto out;
     if (!item) {
-        count_miss(import, &import->stats.no_product, "product", judgment->doc);
+        ag_import_miss(import, &import->stats.no_product, "product", judgment->doc);
         goto out;
     }
     if ((status = build(judgment, tier, query, item, &pair, err)) != AG_OK) goto out;
@@ -140,6 +132,10 @@ ag_status ag_import_join(ag_import *import, const ag_importer *self, ag_judgment
             "%s: the judgments name products but hold no titles: give --catalogue FILE (JSONL or CSV with "
             "the same product ids)",
             import->files[0]);
+    if (import->queries && !queries)
+        return ag_fail(err, AG_ERR_USAGE,
+                       "--queries is for judgments that name their queries by id; those of %s hold the text",
+                       self->name);
     if (import->map_count || import->where_count)
         return ag_fail(err, AG_ERR_USAGE, "--map and --where are for rows with columns, not for %s",
                        self->name);

@@ -64,11 +64,9 @@ static ag_status add_spec(ag_labels *labels, const char *spec, ag_error *err)
         memcpy(tier, at + eq, n - eq);
         tier[n - eq] = '\0';
         int index = strcmp(tier, "-") == 0 ? -1 : ag_book_tier(book, tier);
-        if (index < 0 && strcmp(tier, "-") != 0) {
-            const char *nearest = ag_nearest(tier, names, (size_t)book->tier_count);
-            return ag_fail(err, AG_ERR_USAGE, "--labels: '%s' is not a tier of the book%s%s%s", tier,
-                           nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
-        }
+        if (index < 0 && strcmp(tier, "-") != 0)
+            return ag_fail(err, AG_ERR_USAGE, "--labels: '%s' is not a tier of the book%s", tier,
+                           ag_suggest(tier, names, (size_t)book->tier_count).text);
         ag_status status = add_row(labels, at, eq - 1, index, err);
         if (status != AG_OK) return status;
         at += n + (at[n] == ',');
@@ -179,11 +177,9 @@ static ag_status unknown(const ag_labels *labels, const char *label, const char 
         names[n] = labels->rows[n].name;
         ag_str_addf(&known, "%s%s", n ? ", " : "", names[n]);
     }
-    const char *nearest = ag_nearest(label, names, n);
-    ag_status status = ag_fail(
-        err, AG_ERR_INPUT, "%s:%ld: '%.60s' is not a label of %s (%.300s)%s%s%s; see --labels", path, line,
-        label, labels->what, ag_str_text(&known), nearest ? "; did you mean '" : "", nearest ? nearest : "",
-        nearest ? "'?" : "");
+    ag_status status = ag_fail(err, AG_ERR_INPUT,
+                               "%s:%ld: '%.60s' is not a label of %s (%.300s)%s; see --labels", path, line,
+                               label, labels->what, ag_str_text(&known), ag_suggest(label, names, n).text);
     ag_str_free(&known);
     return status;
 }

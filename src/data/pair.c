@@ -47,16 +47,6 @@ static void *take(parser *p, size_t count, size_t size)
     return ag_arena_alloc(&p->pair->arena, count, size);
 }
 
-/* "; did you mean 'x'?" for a name that is not among names, or "". The result lives until the next call's
- * buffer is reused: `out` is the caller's. */
-static const char *did_you_mean(char out[128], const char *word, const char *const *names, size_t n)
-{
-    const char *nearest = ag_nearest(word, names, n);
-    out[0] = '\0';
-    if (nearest) snprintf(out, 128, "; did you mean '%.90s'?", nearest);
-    return out;
-}
-
 /* A required key is not there: names a key of the object that looks like it. */
 static ag_status missing(const parser *p, const json_t *object, const char *part, const char *key)
 {
@@ -277,7 +267,7 @@ static ag_status check_values(parser *p, const ag_ask *ask, const char *what)
 
 static ag_status parse_ask(parser *p, const json_t *entry, int index, ag_ask *ask, int *importance)
 {
-    char what[32], hint[128];
+    char what[32];
     const char *op = NULL, *weight = NULL;
     ag_status status;
     snprintf(what, sizeof what, "asked[%d]", index);
@@ -296,7 +286,7 @@ static ag_status parse_ask(parser *p, const json_t *entry, int index, ag_ask *as
         }
         if (i == 5)
             return fail_at(p, "%s.op '%s' is none of is, not, at_most, at_least, between, like%s", what, op,
-                           did_you_mean(hint, op, ag_op_names, 6));
+                           ag_suggest(op, ag_op_names, 6).text);
     }
     ask->negated = ask->op == AG_OP_NOT;
 
@@ -397,7 +387,6 @@ static ag_status parse_tier(parser *p, const json_t *value, const char *what, in
     ag_str id = {0}, known = {0};
     ag_status status = AG_OK;
     const char *names[AG_MAX_TIERS];
-    char hint[128];
     *tier = -1;
     if (!value || json_is_null(value)) return AG_OK;
     if (!json_is_string(value) && !json_is_integer(value))
@@ -414,7 +403,7 @@ static ag_status parse_tier(parser *p, const json_t *value, const char *what, in
     }
     status = fail_at(p, "%s '%.80s' is not a tier of the book (%.300s)%s", what, ag_str_text(&id),
                      ag_str_text(&known),
-                     did_you_mean(hint, ag_str_text(&id), names, (size_t)p->book->tier_count));
+                     ag_suggest(ag_str_text(&id), names, (size_t)p->book->tier_count).text);
 out:
     ag_str_free(&id);
     ag_str_free(&known);
@@ -424,7 +413,6 @@ out:
 /* One verdict of criterion c into *slot; null leaves it absent. */
 static ag_status parse_verdict(parser *p, int c, const json_t *value, const char *what, int8_t *slot)
 {
-    char hint[128];
     if (json_is_null(value)) return AG_OK;
     if (!json_is_string(value)) return fail_at(p, "%s must be a verdict (a string) or null", what);
     if (!p->book) return AG_OK;
@@ -433,7 +421,7 @@ static ag_status parse_verdict(parser *p, int c, const json_t *value, const char
     int verdict = ag_criterion_verdict(criterion, text);
     if (verdict < 0)
         return fail_at(p, "%s: '%.80s' is not a verdict of criterion '%s'%s", what, text, criterion->id,
-                       did_you_mean(hint, text, criterion->verdicts, (size_t)criterion->verdict_count));
+                       ag_suggest(text, criterion->verdicts, (size_t)criterion->verdict_count).text);
     *slot = (int8_t)verdict;
     return AG_OK;
 }
@@ -443,7 +431,7 @@ static ag_status parse_asked_verdicts(parser *p, int c, const json_t *object, co
 {
     const ag_asked *asked = &p->pair->asked;
     const char *id, *names[AG_MAX_ASKED];
-    char hint[128], part[224];
+    char part[224];
     json_t *value;
     if (json_is_null(object)) return AG_OK;
     if (!json_is_object(object)) return fail_at(p, "%s must be an object of asked ids and verdicts", what);
@@ -456,7 +444,7 @@ static ag_status parse_asked_verdicts(parser *p, int c, const json_t *object, co
             return fail_at(p, "%s judges '%.80s', but the pair has no 'asked' list", what, id);
         if (a == asked->count)
             return fail_at(p, "%s: nothing asked has the id '%.80s'%s", what, id,
-                           did_you_mean(hint, id, names, (size_t)asked->count));
+                           ag_suggest(id, names, (size_t)asked->count).text);
         snprintf(part, sizeof part, "%.100s.%.100s", what, id);
         int8_t unused = -1, *slot = p->book ? &p->pair->gold.verdicts.v[c][a] : &unused;
         ag_status status = parse_verdict(p, c, value, part, slot);
@@ -469,7 +457,7 @@ static ag_status parse_verdicts(parser *p, const json_t *object)
 {
     const ag_book *book = p->book;
     const char *id, *names[AG_MAX_CRITERIA];
-    char hint[128], what[160];
+    char what[160];
     json_t *value;
     if (!object || json_is_null(object)) return AG_OK;
     if (!json_is_object(object)) return fail_at(p, "gold.verdicts must be an object of criteria");
@@ -481,7 +469,7 @@ static ag_status parse_verdicts(parser *p, const json_t *object)
         int c = book ? ag_book_criterion(book, id) : -1;
         if (book && c < 0)
             return fail_at(p, "gold.verdicts: '%.80s' is not a criterion of the book%s", id,
-                           did_you_mean(hint, id, names, (size_t)book->criterion_count));
+                           ag_suggest(id, names, (size_t)book->criterion_count).text);
         snprintf(what, sizeof what, "gold.verdicts.%.100s", id);
         if (book ? book->criteria[c].per_asked : json_is_object(value))
             status = parse_asked_verdicts(p, c, value, what);
@@ -496,10 +484,9 @@ static ag_status parse_verdicts(parser *p, const json_t *object)
 static ag_status unknown_rule(parser *p, const char *rule)
 {
     const char *names[AG_MAX_RULES];
-    char hint[128];
     for (int r = 0; r < p->book->rule_count; r++) names[r] = p->book->rules[r].id;
     return fail_at(p, "gold.rule '%.80s' is not a rule of the book%s", rule,
-                   did_you_mean(hint, rule, names, (size_t)p->book->rule_count));
+                   ag_suggest(rule, names, (size_t)p->book->rule_count).text);
 }
 
 static ag_status parse_gold(parser *p, const json_t *json)

@@ -167,9 +167,8 @@ ag_status ag_record_map_add(ag_record_map *map, const char *spec, ag_error *err)
     const field *to = find_field(eq + 1, &rest);
     if (!to) {
         for (int i = 0; i < FIELD_COUNT; i++) names[i] = fields[i].name;
-        const char *nearest = ag_nearest(eq + 1, names, FIELD_COUNT);
-        return ag_fail(err, AG_ERR_USAGE, "--map '%.80s': there is no field '%.60s'%s%s%s", spec, eq + 1,
-                       nearest ? "; did you mean '" : "", nearest ? nearest : "", nearest ? "'?" : "");
+        return ag_fail(err, AG_ERR_USAGE, "--map '%.80s': there is no field '%.60s'%s", spec, eq + 1,
+                       ag_suggest(eq + 1, names, FIELD_COUNT).text);
     }
     if (map->count == ENTRY_MAX) return ag_fail(err, AG_ERR_USAGE, "--map: more than %d columns", ENTRY_MAX);
     char *owned = ag_strdup(spec);
@@ -190,43 +189,44 @@ ag_status ag_record_map_add(ag_record_map *map, const char *spec, ag_error *err)
     return AG_OK;
 }
 
-static bool gives(const ag_record_map *map, const ag_csv *csv, field_kind kind, field_kind or_kind)
+static bool gives(const ag_record_map *map, const ag_csv *csv, const char *field_name, const char *or_name)
 {
-    for (int i = 0; i < map->count; i++)
-        if ((map->entries[i].to->kind == kind || map->entries[i].to->kind == or_kind) &&
+    for (int i = 0; i < map->count; i++) {
+        const char *name = map->entries[i].to->name;
+        if ((ag_streq(name, field_name) || ag_streq(name, or_name)) &&
             ag_csv_column(csv, map->entries[i].column) >= 0)
             return true;
+    }
     return false;
 }
 
-static const char *nearest_column(const ag_csv *csv, const char *name)
+static ag_suggestion nearest_column(const ag_csv *csv, const char *name)
 {
     const char *names[AG_CSV_COLUMNS_MAX];
     int n = ag_csv_column_count(csv);
     for (int c = 0; c < n; c++) names[c] = ag_csv_column_name(csv, c);
-    return ag_nearest(name, names, (size_t)n);
+    return ag_suggest(name, names, (size_t)n);
 }
 
 ag_status ag_record_map_check(const ag_record_map *map, const ag_csv *csv, ag_error *err)
 {
     static const struct {
-        field_kind kind, or_kind;
+        const char *field, *or_field;
         unsigned unless, only; /* flags with which it is not asked for; flags without which it is not */
-        const char *name, *field;
-    } needed[] = {{TO_QUERY, TO_QUERY, AG_RECORD_ITEM, 0, "query", "query"},
-                  {TO_TITLE, TO_TEXT, 0, 0, "title", "title"},
-                  {TO_TIER, TO_RATINGS, AG_RECORD_ITEM, AG_RECORD_LABELLED, "label", "tier"}};
+        const char *name;
+    } needed[] = {{"query", NULL, AG_RECORD_ITEM, 0, "query"},
+                  {"title", "text", AG_RECORD_JOINED, 0, "title"},
+                  {"item.id", NULL, 0, AG_RECORD_JOINED, "product id"},
+                  {"tier", "ratings", AG_RECORD_ITEM, AG_RECORD_LABELLED, "label"}};
     for (int i = 0; i < map->users; i++) {
         const char *column = map->entries[i].column;
         if (ag_csv_column(csv, column) >= 0) continue;
-        const char *nearest = nearest_column(csv, column);
-        return ag_fail(err, AG_ERR_INPUT, "%s:1: no column '%.80s' (--map)%s%.80s%s", ag_csv_path(csv),
-                       column, nearest ? "; did you mean '" : "", nearest ? nearest : "",
-                       nearest ? "'?" : "");
+        return ag_fail(err, AG_ERR_INPUT, "%s:1: no column '%.80s' (--map)%s", ag_csv_path(csv), column,
+                       nearest_column(csv, column).text);
     }
     for (size_t k = 0; k < sizeof needed / sizeof *needed; k++) {
         if ((map->flags & needed[k].unless) || (map->flags & needed[k].only) != needed[k].only) continue;
-        if (gives(map, csv, needed[k].kind, needed[k].or_kind)) continue;
+        if (gives(map, csv, needed[k].field, needed[k].or_field)) continue;
         ag_str have = {0};
         for (int c = 0; c < ag_csv_column_count(csv) && have.len < 400; c++)
             ag_str_addf(&have, "%s%s", c ? ", " : "", ag_csv_column_name(csv, c));

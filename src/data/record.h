@@ -26,7 +26,8 @@ enum {
     AG_RECORD_ITEM = 1, /* the record is an item of a catalogue: what is not mapped stays inside the item */
     AG_RECORD_HTML = 2, /* title, description and text are HTML and become plain */
     AG_RECORD_LABELLED = 4, /* a table of these has labels: a header without them is a mistake */
-    AG_RECORD_ICECAT = 4    /* members attr_t_x, attr_n_x, attr_b_x are attributes named x */
+    AG_RECORD_ICECAT = 8,   /* members attr_t_x, attr_n_x, attr_b_x are attributes named x */
+    AG_RECORD_JOINED = 16   /* a catalogue has the products: their ids are needed, titles are not */
 };
 
 typedef struct ag_record_map ag_record_map;
@@ -34,8 +35,8 @@ typedef struct ag_record_map ag_record_map;
 ag_status ag_record_map_create(ag_record_map **map, const ag_alias *aliases, unsigned flags, ag_error *err);
 /* A user's "column=field"; goes before all that is there. */
 ag_status ag_record_map_add(ag_record_map *map, const char *spec, ag_error *err);
-/* Are all columns of ag_record_map_add in the header, and query and title (ITEM: title) given by some
- * column? */
+/* Are all columns of ag_record_map_add in the header, and query and title (ITEM: title; JOINED: query and
+ * item.id) given by some column? */
 ag_status ag_record_map_check(const ag_record_map *map, const ag_csv *csv, ag_error *err);
 /* The same for records that have no header, after the last one: did each column of ag_record_map_add occur,
  * here or in the other map (or NULL) that got the same ones? */

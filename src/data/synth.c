@@ -530,9 +530,8 @@ static ag_status find_withheld(run *r, const ag_book *book)
     r->withheld = ag_book_rule(book, id);
     if (r->withheld >= 0) return AG_OK;
     for (int i = 0; i < book->rule_count; i++) names[i] = book->rules[i].id;
-    const char *near = ag_nearest(id, names, (size_t)book->rule_count);
-    return ag_fail(r->err, AG_ERR_USAGE, "the rulebook has no rule '%s'%s%s%s", id,
-                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return ag_fail(r->err, AG_ERR_USAGE, "the rulebook has no rule '%s'%s", id,
+                   ag_suggest(id, names, (size_t)book->rule_count).text);
 }
 
 static ag_status begin(run *r, const ag_book *book, ag_synth_options *o)

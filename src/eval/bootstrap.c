@@ -6,6 +6,7 @@
 #include "eval/resample.h"
 
 #include <math.h>
+#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,12 +53,13 @@ void ag_draw_groups(uint32_t *times, size_t groups, uint64_t seed, int d)
     for (size_t g = 0; g < groups; g++) times[ag_rng_below(&rng, (uint32_t)groups)]++;
 }
 
-static void add_drawn(double *restrict sums, const ag_groups *groups, const uint32_t *times)
+/* sums[width] of a draw from rows[groups][width]. */
+static void add_drawn(double *restrict sums, const double *rows, size_t groups, size_t width,
+                      const uint32_t *times)
 {
-    size_t width = groups->width;
     memset(sums, 0, width * sizeof *sums);
-    for (size_t g = 0; g < groups->count; g++) {
-        const double *restrict row = groups->sums + g * width;
+    for (size_t g = 0; g < groups; g++) {
+        const double *restrict row = rows + g * width;
         double weight = times[g];
         if (times[g] == 0) continue;
         for (size_t w = 0; w < width; w++) sums[w] += weight * row[w];
@@ -109,7 +111,7 @@ ag_status ag_bootstrap(ag_estimate *estimates, const ag_measure *measures, size_
     if (groups->count < 2) goto out; /* one group says nothing of how much groups differ */
     for (int d = 0; d < draws; d++) {
         ag_draw_groups(times, groups->count, seed, d);
-        add_drawn(sums, groups, times);
+        add_drawn(sums, groups->sums, groups->count, groups->width, times);
         for (size_t m = 0; m < n; m++)
             samples[m * (size_t)draws + (size_t)d] = measures[m].metric->of(&t, measures[m].index);
     }
@@ -175,28 +177,101 @@ ag_status ag_runs_value(double *value, const ag_runs *runs, const ag_metric *met
     return AG_OK;
 }
 
-ag_status ag_runs_draw(double *samples, const ag_runs *runs, const ag_metric *metric, int draws,
-                       uint64_t seed, ag_error *err)
+ag_status ag_panel_make(ag_panel *panel, const ag_metric *metric, const ag_book *book, size_t groups,
+                        const size_t *run_counts, size_t system_count, ag_error *err)
 {
-    const ag_groups *first = runs->groups;
-    double *sums = ag_calloc(first->width, sizeof *sums);
-    uint32_t *times = ag_calloc(first->count, sizeof *times);
-    ag_status status = ag_draws_check(draws, first->count, err);
-    if (!status && (!sums || !times)) status = ag_fail_memory(err, "bootstrap draws");
-    if (status) goto out;
-    ag_tally tally = ag_tally_view(first->records->book, sums);
-    for (int d = 0; d < draws; d++) {
-        double total = 0;
-        ag_draw_groups(times, first->count, seed, d);
-        for (size_t r = 0; r < runs->count; r++) {
-            add_drawn(sums, &runs->groups[r], times);
-            total += metric->of(&tally, 0);
+    size_t row, cells;
+    *panel = (ag_panel){.metric = metric, .book = book, .system_count = system_count, .groups = groups};
+    panel->first = ag_calloc(system_count + 1, sizeof *panel->first);
+    panel->columns = ag_calloc(ag_tally_width(book), sizeof *panel->columns);
+    if (!panel->first || !panel->columns) return ag_fail_memory(err, "sums of query groups");
+    for (size_t s = 0; s < system_count; s++) panel->first[s + 1] = panel->first[s] + run_counts[s];
+    panel->runs = panel->first[system_count];
+    panel->width = ag_tally_columns(panel->columns, book, metric->reads);
+    if (!__builtin_mul_overflow(panel->runs, panel->width, &row) &&
+        !__builtin_mul_overflow(groups, row, &cells))
+        panel->sums = ag_calloc(cells, sizeof *panel->sums);
+    return panel->sums ? AG_OK : ag_fail_memory(err, "sums of query groups");
+}
+
+void ag_panel_put(ag_panel *panel, size_t system, const ag_runs *runs)
+{
+    for (size_t r = 0; r < runs->count; r++) {
+        const ag_groups *from = &runs->groups[r];
+        for (size_t g = 0; g < panel->groups; g++) {
+            const double *sums = from->sums + g * from->width;
+            double *to = panel->sums + (g * panel->runs + panel->first[system] + r) * panel->width;
+            for (size_t w = 0; w < panel->width; w++) to[w] = sums[panel->columns[w]];
         }
-        samples[d] = total / (double)runs->count;
     }
-out:
-    ag_free(sums);
-    ag_free(times);
+}
+
+void ag_panel_free(ag_panel *panel)
+{
+    ag_free(panel->first);
+    ag_free(panel->columns);
+    ag_free(panel->sums);
+    *panel = (ag_panel){0};
+}
+
+/* What a thread needs for a draw. */
+typedef struct desk {
+    uint32_t *times; /* [groups] */
+    double *drawn;   /* [runs][width] */
+    double *tally;   /* one vector of sums; places that the metric does not read stay 0 */
+} desk;
+
+static void desks_free(desk *desks, int count)
+{
+    for (int i = 0; desks && i < count; i++) {
+        ag_free(desks[i].times);
+        ag_free(desks[i].drawn);
+        ag_free(desks[i].tally);
+    }
+    ag_free(desks);
+}
+
+static ag_status desks_make(desk **result, const ag_panel *p, int count, ag_error *err)
+{
+    desk *desks = *result = ag_calloc((size_t)count, sizeof *desks);
+    bool ok = desks != NULL;
+    for (int i = 0; i < count && ok; i++) {
+        desks[i].times = ag_calloc(p->groups, sizeof *desks[i].times);
+        desks[i].drawn = ag_calloc(p->runs * p->width, sizeof *desks[i].drawn);
+        desks[i].tally = ag_calloc(ag_tally_width(p->book), sizeof *desks[i].tally);
+        ok = desks[i].times && desks[i].drawn && desks[i].tally;
+    }
+    return ok ? AG_OK : ag_fail_memory(err, "bootstrap draws");
+}
+
+/* One draw, at samples[0], samples[stride], ... for the systems. */
+static void draw_panel(double *samples, size_t stride, const ag_panel *p, desk *at, uint64_t seed, int d)
+{
+    ag_tally tally = ag_tally_view(p->book, at->tally);
+    ag_draw_groups(at->times, p->groups, seed, d);
+    add_drawn(at->drawn, p->sums, p->groups, p->runs * p->width, at->times);
+    for (size_t s = 0; s < p->system_count; s++) {
+        double total = 0;
+        for (size_t r = p->first[s]; r < p->first[s + 1]; r++) {
+            for (size_t w = 0; w < p->width; w++) at->tally[p->columns[w]] = at->drawn[r * p->width + w];
+            total += p->metric->of(&tally, 0);
+        }
+        samples[s * stride] = total / (double)(p->first[s + 1] - p->first[s]);
+    }
+}
+
+ag_status ag_panel_draw(double *samples, const ag_panel *panel, int draws, uint64_t seed, ag_error *err)
+{
+    int threads = omp_get_max_threads();
+    desk *desks = NULL;
+    AG_TRY(ag_draws_check(draws, panel->groups, err));
+    ag_status status = desks_make(&desks, panel, threads, err);
+    if (status == AG_OK) {
+#pragma omp parallel for num_threads(threads) schedule(static)
+        for (int d = 0; d < draws; d++)
+            draw_panel(samples + d, (size_t)draws, panel, &desks[omp_get_thread_num()], seed, d);
+    }
+    desks_free(desks, threads);
     return status;
 }
 
@@ -226,30 +301,33 @@ void ag_draws_difference(ag_difference *difference, double value, const double *
 ag_status ag_metric_compare(ag_difference *difference, const ag_metric *metric, const ag_records *a,
                             const ag_records *b, int draws, uint64_t seed, ag_error *err)
 {
-    ag_groups ga = {0}, gb = {0};
-    ag_runs ra = {&ga, 1}, rb = {&gb, 1};
-    double *da = NULL, *db = NULL, va = NAN, vb = NAN;
+    ag_groups groups[2] = {{0}, {0}};
+    const ag_runs systems[2] = {{&groups[0], 1}, {&groups[1], 1}};
+    const size_t run_counts[2] = {1, 1};
+    ag_panel panel = {0};
+    double *samples = NULL, va = NAN, vb = NAN;
     *difference = (ag_difference){NAN, NAN, NAN, NAN, NAN};
     ag_status status = ag_records_paired(a, b, err);
-    if (!status) status = ag_groups_collect(&ga, a, NULL, a->count, err);
-    if (!status) status = ag_groups_collect(&gb, b, NULL, b->count, err);
-    if (!status) status = ag_draws_check(draws, ga.count, err);
-    if (!status) status = ag_runs_value(&va, &ra, metric, err);
-    if (!status) status = ag_runs_value(&vb, &rb, metric, err);
+    if (!status) status = ag_groups_collect(&groups[0], a, NULL, a->count, err);
+    if (!status) status = ag_groups_collect(&groups[1], b, NULL, b->count, err);
+    if (!status) status = ag_draws_check(draws, groups[0].count, err);
+    if (!status) status = ag_runs_value(&va, &systems[0], metric, err);
+    if (!status) status = ag_runs_value(&vb, &systems[1], metric, err);
     if (status) goto out;
     difference->value = vb - va;
-    if (ga.count < 2 || isnan(difference->value)) goto out;
-    da = ag_calloc((size_t)draws, sizeof *da);
-    db = ag_calloc((size_t)draws, sizeof *db);
-    if (!da || !db) status = ag_fail_memory(err, "bootstrap draws");
-    if (!status) status = ag_runs_draw(da, &ra, metric, draws, seed, err);
-    if (!status) status = ag_runs_draw(db, &rb, metric, draws, seed, err);
-    if (!status) ag_draws_difference(difference, vb - va, da, db, (size_t)draws);
+    if (groups[0].count < 2 || isnan(difference->value)) goto out;
+    samples = ag_calloc(2 * (size_t)draws, sizeof *samples);
+    if (!samples) status = ag_fail_memory(err, "bootstrap draws");
+    if (!status) status = ag_panel_make(&panel, metric, a->book, groups[0].count, run_counts, 2, err);
+    if (status) goto out;
+    for (size_t s = 0; s < 2; s++) ag_panel_put(&panel, s, &systems[s]);
+    status = ag_panel_draw(samples, &panel, draws, seed, err);
+    if (!status) ag_draws_difference(difference, vb - va, samples, samples + draws, (size_t)draws);
 out:
-    ag_groups_free(&ga);
-    ag_groups_free(&gb);
-    ag_free(da);
-    ag_free(db);
+    ag_panel_free(&panel);
+    ag_groups_free(&groups[0]);
+    ag_groups_free(&groups[1]);
+    ag_free(samples);
     return status;
 }
 

@@ -80,50 +80,75 @@ static ag_status collect(ag_groups **groups, const ag_contest_row *row, ag_pick 
     return AG_OK;
 }
 
-ag_status ag_contest_values(double *values, const ag_contest_row *row, const ag_metric *metric, ag_pick pick,
-                            ag_error *err)
+ag_status ag_contest_values(double *values, const ag_contest_row *row, const ag_metric *const *metrics,
+                            size_t metric_count, ag_pick pick, ag_error *err)
 {
-    ag_groups *groups = NULL;
-    ag_status status = collect(&groups, row, pick, err);
-    for (size_t s = 0; s < row->seed_count && status == AG_OK; s++)
-        status = ag_runs_value(&values[s], &(ag_runs){&groups[s], 1}, metric, err);
-    groups_free(groups, row->seed_count);
+    ag_status status = AG_OK;
+    for (size_t s = 0; s < row->seed_count && status == AG_OK; s++) {
+        ag_groups groups;
+        status = ag_groups_collect(&groups, &row->seeds[s], pick.pick, pick.count, err);
+        for (size_t m = 0; m < metric_count && status == AG_OK; m++)
+            status = ag_runs_value(&values[m * row->seed_count + s], &(ag_runs){&groups, 1}, metrics[m], err);
+        ag_groups_free(&groups);
+    }
     return status;
 }
 
-/* A row by itself: its values, its draws, and their interval. scratch: as many as draws. */
-static ag_status measure(ag_standing *standing, double *draws, double *scratch, const ag_contest *c,
-                         const ag_contest_row *row, ag_pick pick, ag_error *err)
+/* The values of a row, and its sums into the panel, which the first row makes. */
+static ag_status measure(ag_standing *standing, ag_panel *panel, const ag_contest *c, size_t r,
+                         const size_t *seed_counts, ag_pick pick, ag_error *err)
 {
+    const ag_contest_row *row = &c->rows[r];
     ag_groups *groups = NULL;
-    size_t kept, n = (size_t)c->draws;
     standing->low = standing->high = standing->holm = NAN;
     standing->difference = (ag_difference){NAN, NAN, NAN, NAN, NAN};
     standing->values = ag_calloc(row->seed_count, sizeof *standing->values);
     ag_status status = standing->values ? collect(&groups, row, pick, err) : ag_fail_memory(err, "rows");
     for (size_t s = 0; s < row->seed_count && status == AG_OK; s++)
         status = ag_runs_value(&standing->values[s], &(ag_runs){&groups[s], 1}, c->metric, err);
-    if (status != AG_OK) goto out;
-    standing->range = ag_range_of(standing->values, row->seed_count);
-    for (size_t d = 0; d < n; d++) draws[d] = NAN;
-    if (groups[0].count < 2 || isnan(standing->range.mean)) goto out;
-    status = ag_runs_draw(draws, &(ag_runs){groups, row->seed_count}, c->metric, c->draws, c->seed, err);
-    if (status != AG_OK) goto out;
-    memcpy(scratch, draws, n * sizeof *draws);
-    ag_draws_spread(scratch, n, &standing->low, &standing->high, &kept);
-out:
+    if (status == AG_OK && r == 0)
+        status = ag_panel_make(panel, c->metric, row->seeds->book, groups->count, seed_counts, c->row_count,
+                               err);
+    if (status == AG_OK) {
+        standing->range = ag_range_of(standing->values, row->seed_count);
+        ag_panel_put(panel, r, &(ag_runs){groups, row->seed_count});
+    }
     groups_free(groups, row->seed_count);
     return status;
+}
+
+/* The interval of each row's mean. A row without a mean has no draws; one group says nothing of how much groups differ. scratch: as many
+ * as draws. */
+static ag_status draw(ag_standing *standings, double *samples, double *scratch, const ag_contest *c,
+                      const ag_panel *panel, ag_error *err)
+{
+    size_t n = (size_t)c->draws, kept;
+    bool any = panel->groups >= 2;
+    if (any) AG_TRY(ag_panel_draw(samples, panel, c->draws, c->seed, err));
+    for (size_t r = 0; r < c->row_count; r++) {
+        double *own = samples + r * n;
+        if (!any || isnan(standings[r].range.mean)) {
+            for (size_t d = 0; d < n; d++) own[d] = NAN;
+            continue;
+        }
+        memcpy(scratch, own, n * sizeof *own);
+        ag_draws_spread(scratch, n, &standings[r].low, &standings[r].high, &kept);
+    }
+    return AG_OK;
 }
 
 ag_status ag_contest_test(ag_standing **standings, const ag_contest *c, ag_pick pick, ag_error *err)
 {
     size_t draws = (size_t)c->draws, rows = c->row_count;
     double *samples = ag_calloc((rows + 1) * draws, sizeof *samples), *p = ag_calloc(rows, sizeof *p);
+    size_t *seed_counts = ag_calloc(rows, sizeof *seed_counts);
     ag_standing *all = ag_calloc(rows, sizeof *all);
-    ag_status status = samples && p && all ? AG_OK : ag_fail_memory(err, "bootstrap draws");
+    ag_panel panel = {0};
+    ag_status status = samples && p && seed_counts && all ? AG_OK : ag_fail_memory(err, "bootstrap draws");
+    for (size_t r = 0; r < rows && status == AG_OK; r++) seed_counts[r] = c->rows[r].seed_count;
     for (size_t r = 0; r < rows && status == AG_OK; r++)
-        status = measure(&all[r], samples + r * draws, samples + rows * draws, c, &c->rows[r], pick, err);
+        status = measure(&all[r], &panel, c, r, seed_counts, pick, err);
+    if (status == AG_OK) status = draw(all, samples, samples + rows * draws, c, &panel, err);
     for (size_t r = 0; r < rows && status == AG_OK; r++) {
         p[r] = NAN;
         if (r == c->against) continue;
@@ -133,6 +158,8 @@ ag_status ag_contest_test(ag_standing **standings, const ag_contest *c, ag_pick 
     }
     if (status == AG_OK) ag_holm(p, rows);
     for (size_t r = 0; r < rows && status == AG_OK; r++) all[r].holm = p[r];
+    ag_panel_free(&panel);
+    ag_free(seed_counts);
     ag_free(samples);
     ag_free(p);
     if (status != AG_OK) {

@@ -59,9 +59,9 @@ ag_status ag_slice_pick(ag_pick *pick, const ag_records *records, const char *sl
 
 /* AG_ERR_USAGE when rows were not judged on the same pairs in the same order. */
 ag_status ag_contest_check(const ag_contest *contest, ag_error *err);
-/* values[seed] of a row on the picked pairs. */
-ag_status ag_contest_values(double *values, const ag_contest_row *row, const ag_metric *metric, ag_pick pick,
-                            ag_error *err);
+/* values[metric * seed_count + seed] of a row on the picked pairs. */
+ag_status ag_contest_values(double *values, const ag_contest_row *row, const ag_metric *const *metrics,
+                            size_t metric_count, ag_pick pick, ag_error *err);
 /* Tests all rows on the picked pairs. *standings: one a row; ag_standings_free. */
 ag_status ag_contest_test(ag_standing **standings, const ag_contest *contest, ag_pick pick, ag_error *err);
 void ag_standings_free(ag_standing *standings, size_t n);

@@ -88,24 +88,28 @@ void ag_contest_p(char text[16], double p)
 
 /* --- rows ------------------------------------------------------------------------------------------------------- */
 
-static ag_status metrics_json(json_t *row, const ag_contest *c, const ag_contest_row *r, double *values,
-                              ag_error *err)
+static ag_status metrics_json(json_t *row, const ag_contest *c, const ag_contest_row *r, ag_error *err)
 {
-    json_t *metrics = json_object();
-    ag_pick all = {NULL, r->seeds[0].count};
-    ag_status status = metrics ? AG_OK : no_memory(err);
-    for (const char *const *name = ag_contest_metrics; *name && status == AG_OK; name++) {
-        const ag_metric *metric = ag_metric_find(*name);
-        if (metric == c->metric) continue;
-        status = ag_contest_values(values, r, metric, all, err);
-        if (status == AG_OK && !ag_json_set(metrics, *name, values_json(values, r->seed_count)))
-            status = no_memory(err);
+    enum { MOST = 16 };
+    const ag_metric *metrics[MOST];
+    size_t n = 0, seeds = r->seed_count;
+    for (const char *const *name = ag_contest_metrics; *name && n < MOST; name++) {
+        metrics[n] = ag_metric_find(*name);
+        n += metrics[n] != c->metric;
     }
-    if (status == AG_OK && r->copied &&
-        !ag_json_set(metrics, "copy_rate", values_json(r->copied, r->seed_count)))
+    json_t *json = json_object();
+    double *values = ag_calloc(n * seeds, sizeof *values);
+    ag_status status = json && values ? AG_OK : no_memory(err);
+    if (status == AG_OK)
+        status = ag_contest_values(values, r, metrics, n, (ag_pick){NULL, r->seeds[0].count}, err);
+    for (size_t m = 0; m < n && status == AG_OK; m++)
+        if (!ag_json_set(json, metrics[m]->name, values_json(values + m * seeds, seeds)))
+            status = no_memory(err);
+    if (status == AG_OK && r->copied && !ag_json_set(json, "copy_rate", values_json(r->copied, seeds)))
         status = no_memory(err);
-    if (status == AG_OK && json_object_set(row, "metrics", metrics)) status = no_memory(err);
-    json_decref(metrics);
+    if (status == AG_OK && json_object_set(row, "metrics", json)) status = no_memory(err);
+    json_decref(json);
+    ag_free(values);
     return status;
 }
 
@@ -136,7 +140,7 @@ static ag_status row_json(json_t *rows, const ag_contest *c, const ag_contest_ro
     for (size_t s = 0; s < r->seed_count && ok && r->numbers; s++)
         ok = json_array_append_new(seeds, json_integer(r->numbers[s])) == 0;
     ok = ok && json_object_set(row, "seeds", seeds) == 0 && ag_json_set(row, "tested", json_object());
-    ag_status status = ok ? metrics_json(row, c, r, values, err) : no_memory(err);
+    ag_status status = ok ? metrics_json(row, c, r, err) : no_memory(err);
     if (status == AG_OK && r->dynamics) {
         ok = tokens_json(row, r, values) && ag_json_set(row, "stability", ag_contest_stability(r)) &&
              ag_json_set(row, "curve", ag_contest_curve(r));

@@ -73,7 +73,7 @@ static ag_status value_json(json_t *values, const ag_contest *c, const run *at, 
     for (size_t r = 0; r < c->row_count && status == AG_OK; r++) {
         const ag_contest_row *row = &c->rows[r];
         double *by_seed = ag_calloc(row->seed_count, sizeof *by_seed);
-        status = by_seed ? ag_contest_values(by_seed, row, c->metric, pick, err)
+        status = by_seed ? ag_contest_values(by_seed, row, &c->metric, 1, pick, err)
                          : ag_fail_memory(err, "slices");
         if (status == AG_OK &&
             !ag_json_set(rows, row->name, ag_range_json(ag_range_of(by_seed, row->seed_count))))

@@ -118,5 +118,10 @@ ag_status ag_pair_fill_asked(ag_pair *pair, const ag_lexicon *lexicon, ag_error 
  * the pair's "slice" object; memory for them comes from `arena`. */
 ag_status ag_record_fill(ag_record *record, const ag_book *book, const ag_pair *pair,
                          const ag_judgement *judgement, ag_arena *arena, ag_error *err);
+/* The same in two steps, for pairs that are judged more than once: what the pair alone says (of which copies may share the memory), and
+ * what a judgement adds to a record that has only that. */
+ag_status ag_record_begin(ag_record *record, const ag_pair *pair, ag_arena *arena, ag_error *err);
+void ag_record_judge(ag_record *record, const ag_book *book, const ag_pair *pair,
+                     const ag_judgement *judgement);
 
 #endif

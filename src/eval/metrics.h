@@ -48,6 +48,7 @@ typedef struct ag_metric {
     bool headline;      /* shown in the short table */
     double worst, best; /* the ends of its range; INFINITY where it has none */
     int over;           /* the sum that counts what it is a mean over (ag_sum of eval/tally.h) */
+    uint64_t reads; /* all that it reads of a tally (AG_READS_... of eval/tally.h): a draw adds up no more */
     double (*of)(const ag_tally *tally,
                  int index); /* index: tier or criterion in the tables that have one; else 0 */
 } ag_metric;

@@ -187,10 +187,8 @@ static ag_status unknown_name(const char *name, ag_error *err)
         names[n++] = kind->name;
         if (kind->alias) names[n++] = kind->alias;
     }
-    const char *near = ag_nearest(name, names, n);
-    ag_status status = ag_fail(err, AG_ERR_USAGE, "unknown measure '%s' (known: %s)%s%s%s", name,
-                               ag_str_text(&known), near ? "; did you mean '" : "", near ? near : "",
-                               near ? "'?" : "");
+    ag_status status = ag_fail(err, AG_ERR_USAGE, "unknown measure '%s' (known: %s)%s", name,
+                               ag_str_text(&known), ag_suggest(name, names, n).text);
     ag_str_free(&known);
     return status;
 }

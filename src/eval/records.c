@@ -83,26 +83,30 @@ static ag_status fill_ratings(ag_record *r, const ag_pair *pair, ag_arena *arena
     return AG_OK;
 }
 
-ag_status ag_record_fill(ag_record *r, const ag_book *book, const ag_pair *pair, const ag_judgement *j,
-                         ag_arena *arena, ag_error *err)
+ag_status ag_record_begin(ag_record *r, const ag_pair *pair, ag_arena *arena, ag_error *err)
 {
     *r = (ag_record){.id = pair->id,
                      .query = pair->query,
                      .title = pair->item.title,
-                     .answer = j->answer,
                      .gold = pair->gold.tier,
-                     .tier = j->tier,
+                     .tier = -1,
                      .answer_tier = -1,
                      .derived_tier = -1,
                      .gold_rule = pair->gold.rule,
                      .rule = -1};
-    memcpy(r->probability, j->probability, sizeof r->probability);
-    ag_status status = copy_group(r, pair, arena, err);
-    if (status == AG_OK) status = fill_slices(r, pair, arena, err);
-    if (status == AG_OK) status = fill_ratings(r, pair, arena, err);
-    if (status != AG_OK || !j->answer) return status;
+    AG_TRY(copy_group(r, pair, arena, err));
+    AG_TRY(fill_slices(r, pair, arena, err));
+    return fill_ratings(r, pair, arena, err);
+}
+
+void ag_record_judge(ag_record *r, const ag_book *book, const ag_pair *pair, const ag_judgement *j)
+{
     ag_reward_options options;
     ag_verdict verdict;
+    r->tier = j->tier;
+    r->answer = j->answer;
+    memcpy(r->probability, j->probability, sizeof r->probability);
+    if (!j->answer) return;
     ag_reward_defaults(&options, book);
     ag_verify(book, &pair->asked, &pair->gold, j->answer, strlen(j->answer), &options, &verdict, NULL);
     r->answered = true;
@@ -114,5 +118,12 @@ ag_status ag_record_fill(ag_record *r, const ag_book *book, const ag_pair *pair,
     r->verdicts_known = verdict.verdicts_known;
     r->verdicts_right = r->format && verdict.verdicts_right;
     count_verdicts(r, book, pair, &verdict);
+}
+
+ag_status ag_record_fill(ag_record *r, const ag_book *book, const ag_pair *pair, const ag_judgement *j,
+                         ag_arena *arena, ag_error *err)
+{
+    AG_TRY(ag_record_begin(r, pair, arena, err));
+    ag_record_judge(r, book, pair, j);
     return AG_OK;
 }

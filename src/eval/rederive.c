@@ -64,7 +64,8 @@ static int needed(const ag_criterion *criterion, const ag_asked *asked)
     return criterion->per_asked ? asked->count : 1;
 }
 
-/* The verdicts in the new book's numbers; true when they are all there, else why not and the name at fault. */
+/* The verdicts of the old entries in the new book's numbers, at their own places; true when they are all there and can be read, else why
+ * not and the name at fault. */
 static bool carry(const ag_rederive *r, const ag_asked *asked, const ag_verdicts *from, ag_verdicts *to,
                   ag_rederive_state *state, char name[256])
 {
@@ -85,14 +86,43 @@ static bool carry(const ag_rederive *r, const ag_asked *asked, const ag_verdicts
             return false;
         }
     }
+    return true;
+}
+
+/* Does the new book have all verdicts that it needs? Else the name at fault. */
+static bool whole(const ag_rederive *r, const ag_asked *asked, const ag_verdicts *verdicts, char name[256])
+{
     for (int c = 0; c < r->new->criterion_count; c++)
         for (int a = 0; a < needed(&r->new->criteria[c], asked); a++) {
-            if (to->v[c][a] >= 0) continue;
-            *state = AG_REDERIVE_MISSING;
+            if (verdicts->v[c][a] >= 0) continue;
             snprintf(name, 256, "%.250s", r->new->criteria[c].id);
             return false;
         }
     return true;
+}
+
+/* The carried verdicts at the places of the new entries, and what facts change: where the old book's facts said what the verdict is, it
+ * is what the new book's say; where there was no such request, too. True when a verdict was changed. */
+static bool apply_facts(const ag_rederive *r, const ag_rederive_reading *reading, const ag_verdicts *given,
+                        ag_verdicts *carried)
+{
+    ag_verdicts moved;
+    bool changed = false;
+    ag_verdicts_clear(&moved);
+    for (int c = 0; c < r->old->criterion_count; c++) {
+        int to = r->criterion[c];
+        const ag_criterion *criterion = &r->old->criteria[c];
+        for (int a = 0; to >= 0 && a < needed(criterion, &reading->asked); a++) {
+            int was = criterion->per_asked ? reading->was[a] : 0, now = reading->after.v[to][a];
+            if (was >= 0) moved.v[to][a] = carried->v[to][was];
+            bool fact = was < 0 || (given->v[c][was] >= 0 && given->v[c][was] == reading->before.v[c][was]);
+            if (!fact || now < 0 || now == moved.v[to][a]) continue;
+            changed = changed || was >= 0;
+            moved.v[to][a] = (int8_t)now;
+        }
+    }
+    *carried = moved;
+    return changed;
 }
 
 /* What the pair itself says of the importance of its entries; -1: the book's, which may differ between the books. */
@@ -111,25 +141,45 @@ static bool keep(ag_rederive *r, const char **text)
     return !*text || (*text = ag_arena_strdup(&r->texts, *text)) != NULL;
 }
 
-/* pair: the JSON that says importance, or NULL. *row: what was derived, or NULL when the pair was left out. */
-static ag_status add(ag_rederive *r, const ag_rederived *texts, const ag_asked *asked, const json_t *pair,
+/* What is asked under the new book, as important as it says or the pair does, and the carried verdicts on it. pair NULL: not known. */
+static ag_status renew(ag_rederive *r, ag_rederive_reading *now, ag_rederived *d, const ag_asked *asked,
+                       const ag_pair *pair, const ag_verdicts *given, ag_verdicts *carried, ag_error *err)
+{
+    int importance[AG_MAX_ASKED];
+    ag_arena scratch = {.name = "facts of a pair"};
+    ag_status status = AG_OK;
+    if (r->facts && pair) {
+        status = ag_rederive_read(now, r, pair, &scratch, err);
+        if (status == AG_OK) d->facts = apply_facts(r, now, given, carried);
+    } else {
+        now->asked = *asked;
+        now->reread = false;
+        for (int a = 0; a < asked->count; a++) now->entries[a] = asked->entries[a];
+        now->asked.entries = now->entries;
+    }
+    own_importance(importance, &now->asked, pair ? pair->json : NULL);
+    if (status == AG_OK) status = ag_asked_resolve(r->new, &now->asked, importance, &scratch, err);
+    if (status == AG_OK) ag_derive(r->old, asked, given, &d->old_tier, &d->old_rule);
+    if (status == AG_OK) ag_derive(r->new, &now->asked, carried, &d->new_tier, &d->new_rule);
+    ag_arena_free(&scratch);
+    return status;
+}
+
+/* *row: what was derived, or NULL when the pair was left out. */
+static ag_status add(ag_rederive *r, const ag_rederived *texts, const ag_asked *asked, const ag_pair *pair,
                      const ag_verdicts *verdicts, const ag_rederived **row, ag_error *err)
 {
     ag_rederive_state state = AG_REDERIVE_STATES;
+    ag_rederive_reading now;
     ag_verdicts carried;
     ag_rederived d = *texts;
-    ag_ask entries[AG_MAX_ASKED];
-    int importance[AG_MAX_ASKED];
     char name[256];
     *row = NULL;
     if (!carry(r, asked, verdicts, &carried, &state, name)) return leave_out(r, state, name, err);
-    ag_asked again = *asked; /* the same entries, as important as the new book says */
-    again.entries = entries;
-    for (int a = 0; a < asked->count; a++) entries[a] = asked->entries[a];
-    own_importance(importance, asked, pair);
-    AG_TRY(ag_asked_resolve(r->new, &again, importance, &r->texts, err));
-    ag_derive(r->old, asked, verdicts, &d.old_tier, &d.old_rule);
-    ag_derive(r->new, &again, &carried, &d.new_tier, &d.new_rule);
+    AG_TRY(renew(r, &now, &d, asked, pair, verdicts, &carried, err));
+    if (!whole(r, &now.asked, &carried, name)) return leave_out(r, AG_REDERIVE_MISSING, name, err);
+    r->by_facts += d.facts;
+    r->reread += now.reread;
     d.difference = r->new->tiers[d.new_tier].gain - r->old->tiers[d.old_tier].gain;
     /* Only of pairs with a difference the texts are ever shown. */
     bool shown = ag_rederived_tier_changes(r, &d) || ag_rederived_rule_changes(r, &d);
@@ -169,7 +219,7 @@ ag_status ag_rederive_pairs(ag_rederive *r, const ag_pair_list *pairs, ag_error 
         const ag_pair *pair = pairs->items[i];
         ag_rederived texts = texts_of(pair);
         r->read++;
-        AG_TRY(add(r, &texts, &pair->asked, pair->json, &pair->gold.verdicts, &row, err));
+        AG_TRY(add(r, &texts, &pair->asked, pair, &pair->gold.verdicts, &row, err));
     }
     return AG_OK;
 }
@@ -186,9 +236,8 @@ typedef struct line {
 static ag_status unknown(const line *l, const char *name, const char *what, const char *const *names, int n,
                          ag_error *err)
 {
-    const char *near = ag_nearest(name, names, (size_t)n);
-    return ag_fail(err, AG_ERR_INPUT, "%s: verdicts: '%.80s' is no %s of the old book%s%s%s", l->where, name,
-                   what, near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return ag_fail(err, AG_ERR_INPUT, "%s: verdicts: '%.80s' is no %s of the old book%s", l->where, name,
+                   what, ag_suggest(name, names, (size_t)n).text);
 }
 
 /* null is absent. */
@@ -298,7 +347,7 @@ static ag_status add_line(ag_rederive *r, const line *l, const ag_pair *pair, ag
             for (int a = 0; r->old->criteria[c].per_asked && a < asked->count; a++)
                 known = known && verdicts.v[c][a] >= 0;
     if (!known) return leave_out(r, AG_REDERIVE_ASKED, NULL, err);
-    AG_TRY(add(r, &texts, asked, pair ? pair->json : NULL, &verdicts, &row, err));
+    AG_TRY(add(r, &texts, asked, pair, &verdicts, &row, err));
     r->assumed += !pair;
     r->differs += row && differs(r, l, row);
     return AG_OK;

@@ -39,12 +39,13 @@ static json_t *whole(json_t *list, bool good)
 
 json_t *ag_rederived_json(const ag_rederive *r, const ag_rederived *d)
 {
-    return json_pack("{s:o, s:o, s:o, s:{s:o, s:o}, s:{s:o, s:o}, s:o}", "id", ag_text_json(d->id), "query",
-                     ag_text_json(d->query), "title", ag_text_json(d->title), "old", "tier",
+    return json_pack("{s:o, s:o, s:o, s:{s:o, s:o}, s:{s:o, s:o}, s:b, s:o}", "id", ag_text_json(d->id),
+                     "query", ag_text_json(d->query), "title", ag_text_json(d->title), "old", "tier",
                      ag_text_json(tier_id(r->old, d->old_tier)), "rule",
                      ag_text_json(rule_id(r->old, d->old_rule)), "new", "tier",
                      ag_text_json(tier_id(r->new, d->new_tier)), "rule",
-                     ag_text_json(rule_id(r->new, d->new_rule)), "difference", ag_real_json(d->difference));
+                     ag_text_json(rule_id(r->new, d->new_rule)), "facts", d->facts, "difference",
+                     ag_real_json(d->difference));
 }
 
 /* The largest change of gain first, then the order of the file. */
@@ -153,11 +154,12 @@ static json_t *judged_json(const ag_rederive *r, size_t limit)
         rule_only += !tier && ag_rederived_rule_changes(r, d);
     }
     double share = r->count ? (double)changed / (double)r->count : NAN;
-    json_t *o = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "pairs", count_json(r->read),
-                          "compared", count_json(r->count), "changed", count_json(changed), "share",
-                          ag_real_json(share), "better", count_json(better), "worse", count_json(worse),
-                          "rule_only", count_json(rule_only), "assumed", count_json(r->assumed), "differs",
-                          count_json(r->differs));
+    json_t *o = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "pairs",
+                          count_json(r->read), "compared", count_json(r->count), "changed",
+                          count_json(changed), "share", ag_real_json(share), "better", count_json(better),
+                          "worse", count_json(worse), "rule_only", count_json(rule_only), "assumed",
+                          count_json(r->assumed), "differs", count_json(r->differs), "facts",
+                          count_json(r->by_facts), "reread", count_json(r->reread));
     bool good = o && ag_json_set(o, "tiers", transitions_json(r, false)) &&
                 ag_json_set(o, "rules", transitions_json(r, true)) &&
                 ag_json_set(o, "left_out", left_out_json(r)) && ag_json_set(o, "most", most_json(r, limit));

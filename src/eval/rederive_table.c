@@ -4,7 +4,7 @@
 #include "eval/cell.h"
 #include "eval/rederive.h"
 
-enum { KIND = 11, ID = 14, FIELD = 12, TEXT = 72, QUERY = 28, TITLE = 48 };
+enum { KIND = 11, ID = 14, FIELD = 14, TEXT = 72, QUERY = 28, TITLE = 48 };
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -17,9 +17,10 @@ static long long count_of(const json_t *object, const char *key)
     return (long long)json_integer_value(json_object_get(object, key));
 }
 
-/* Text on a line of its own, as far as there is room and without spaces after it. */
+/* Text on a line of its own, as far as there is room and without spaces after it; nothing as a dash. */
 static void add_line(ag_str *out, const char *text)
 {
+    if (!*text) text = "-";
     int columns = ag_cell_columns(text);
     ag_cell_add(out, text, columns < TEXT ? columns : TEXT);
     ag_str_addc(out, '\n');
@@ -75,8 +76,7 @@ static void books(ag_str *out, const json_t *json)
                 text_of(new, "version"), text_of(new, "digest"));
     bool same = strcmp(text_of(old, "digest"), text_of(new, "digest")) == 0;
     if (json_array_size(changes) == 0)
-        ag_str_addf(out, "\nno difference between the books%s\n",
-                    same ? "" : " but comments, layout or facts files");
+        ag_str_addf(out, "\nno difference between the books%s\n", same ? "" : " but comments or layout");
     else
         ag_str_add(out, "\ndifferences of the books\n");
     json_array_foreach(changes, i, c) change(out, c);
@@ -137,6 +137,11 @@ static void judged(ag_str *out, const json_t *j)
                     100 * json_number_value(json_object_get(j, "share")), count_of(j, "better"),
                     count_of(j, "worse"));
     ag_str_addf(out, ", of %lld more only the rule\n", count_of(j, "rule_only"));
+    if (count_of(j, "facts"))
+        ag_str_addf(out, "verdicts that change with the facts: of %lld pairs\n", count_of(j, "facts"));
+    if (count_of(j, "reread"))
+        ag_str_addf(out, "queries in which the new book reads other requests: of %lld pairs\n",
+                    count_of(j, "reread"));
     json_array_foreach(json_object_get(j, "left_out"), i, row)
     {
         const char *name = json_string_value(json_object_get(row, "name"));

@@ -26,9 +26,25 @@ ag_status ag_draws_check(int draws, size_t groups, ag_error *err);
 void ag_draw_groups(uint32_t *times, size_t groups, uint64_t seed, int d);
 /* Mean over the runs of the metric on all groups; NAN where it is undefined for one of them. */
 ag_status ag_runs_value(double *value, const ag_runs *runs, const ag_metric *metric, ag_error *err);
-/* samples[d]: the same on draw d. */
-ag_status ag_runs_draw(double *samples, const ag_runs *runs, const ag_metric *metric, int draws,
-                       uint64_t seed, ag_error *err);
+
+/* Several systems side by side, reduced to the sums that one metric reads: what draws are added up from. */
+typedef struct ag_panel {
+    const ag_metric *metric;
+    const ag_book *book;
+    size_t system_count, groups, runs, width;
+    size_t *first;   /* [system_count + 1]: the runs of system s are first[s] .. first[s + 1] - 1 */
+    size_t *columns; /* [width]: their places in a tally */
+    double *sums;    /* [groups][runs][width] */
+} ag_panel;
+/* run_counts[s]: how many runs system s has, each at least one. ag_panel_free, also after a failure. */
+ag_status ag_panel_make(ag_panel *panel, const ag_metric *metric, const ag_book *book, size_t groups,
+                        const size_t *run_counts, size_t system_count, ag_error *err);
+/* Takes over the sums of a system's runs, which need not outlive the call; they have the panel's groups. */
+void ag_panel_put(ag_panel *panel, size_t system, const ag_runs *runs);
+/* samples[system * draws + d]: the mean over the system's runs of the metric on draw d. On as many threads as OpenMP gives: a draw is
+ * a function of (seed, d) and of nothing else. */
+ag_status ag_panel_draw(double *samples, const ag_panel *panel, int draws, uint64_t seed, ag_error *err);
+void ag_panel_free(ag_panel *panel);
 /* Interval and standard deviation of the draws where the metric was defined; NAN when that is fewer than half of them. Sorts the
  * draws; *kept is how many were defined. */
 double ag_draws_spread(double *draws, size_t n, double *low, double *high, size_t *kept);

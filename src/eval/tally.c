@@ -20,6 +20,19 @@ ag_tally ag_tally_view(const ag_book *book, double *sums)
     return t;
 }
 
+size_t ag_tally_columns(size_t *columns, const ag_book *book, uint64_t reads)
+{
+    size_t tiers = (size_t)book->tier_count, at = 0, n = 0;
+    const size_t sizes[] = {tiers * tiers, 3 * AG_CALIBRATION_BINS, 2 * (size_t)book->criterion_count};
+    const uint64_t tables[] = {AG_READS_CONFUSION, AG_READS_BINS, AG_READS_CRITERIA};
+    for (; at < AG_SUM_COUNT; at++)
+        if (reads & AG_READS(at)) columns[n++] = at;
+    for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
+        for (size_t end = at + sizes[t]; at < end; at++)
+            if (reads & tables[t]) columns[n++] = at;
+    return n;
+}
+
 bool ag_record_probable(const ag_record *record, int tiers)
 {
     double total = 0;

@@ -54,7 +54,16 @@ struct ag_tally {
     double (*bin)[3];       /* [AG_CALIBRATION_BINS]: records, sum of confidence, hits */
     double (*criterion)[2]; /* [criterion]: gold verdicts, met ones */
 };
+/* Parts of a tally as bits, for ag_metric.reads: a single sum, or a whole table. */
+#define AG_READS(sum)      (UINT64_C(1) << (sum))
+#define AG_READS_CONFUSION AG_READS(61)
+#define AG_READS_BINS      AG_READS(62)
+#define AG_READS_CRITERIA  AG_READS(63)
+_Static_assert(AG_SUM_COUNT <= 61, "a bit for each sum");
+
 size_t ag_tally_width(const ag_book *book);
+/* The places of the parts in a vector of sums, in rising order, into columns[ag_tally_width]; returns how many. */
+size_t ag_tally_columns(size_t *columns, const ag_book *book, uint64_t reads);
 ag_tally ag_tally_view(const ag_book *book, double *sums);
 
 /* Records by group: `order` holds the picked records sorted by group, query and place, group g is

@@ -326,9 +326,8 @@ ag_status ag_config_preset(ag_config *config, const char *name, ag_error *err)
                               .pad = -1};
         return AG_OK;
     }
-    const char *near = ag_nearest(name, names, PRESETS);
-    return ag_fail(err, AG_ERR_USAGE, "no preset '%s' (nano, micro, mini, small)%s%s%s", name,
-                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return ag_fail(err, AG_ERR_USAGE, "no preset '%s' (nano, micro, mini, small)%s", name,
+                   ag_suggest(name, names, PRESETS).text);
 }
 
 long ag_config_parameters(const ag_config *c)

@@ -95,8 +95,7 @@ ag_status ag_model_locate(const char *name, char **path, ag_error *err)
     ag_status status = installed_folder(name, path, err);
     if (status != AG_OK || *path) return status;
     for (int i = 0; i < PULLABLES; i++) names[i] = ag_pullables[i].name;
-    const char *near = ag_nearest(name, names, PULLABLES);
     return ag_fail(err, AG_ERR_INPUT,
-                   "no model '%s': neither a folder, nor a .gguf file, nor a name of agrl pull%s%s%s", name,
-                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+                   "no model '%s': neither a folder, nor a .gguf file, nor a name of agrl pull%s", name,
+                   ag_suggest(name, names, PULLABLES).text);
 }

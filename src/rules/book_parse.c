@@ -77,11 +77,8 @@ ag_status ag_book_choice(ag_book_reader *r, const ag_yaml *node, const char *wha
         size_t used = strlen(known);
         snprintf(known + used, sizeof(known) - used, "%s%s", i ? ", " : "", names[i]);
     }
-    const char *nearest = ag_nearest(text, names, (size_t)n);
-    if (nearest)
-        return ag_yaml_fail(r->err, r->where, node, "%s '%s' is not one of %s; did you mean '%s'?", what,
-                            text, known, nearest);
-    return ag_yaml_fail(r->err, r->where, node, "%s '%s' is not one of %s", what, text, known);
+    return ag_yaml_fail(r->err, r->where, node, "%s '%s' is not one of %s%s", what, text, known,
+                        ag_suggest(text, names, (size_t)n).text);
 }
 
 ag_status ag_book_texts(ag_book_reader *r, const ag_yaml *node, const char *what, const char ***items,
@@ -250,11 +247,8 @@ static ag_status read_verdicts(ag_book_reader *r, const ag_yaml *map, ag_criteri
 static ag_status unknown_verdict(ag_book_reader *r, const ag_yaml *node, const ag_criterion *criterion,
                                  const char *verdict)
 {
-    const char *nearest = ag_nearest(verdict, criterion->verdicts, (size_t)criterion->verdict_count);
-    if (nearest)
-        return ag_yaml_fail(r->err, r->where, node, "'%s' is no verdict of '%s'; did you mean '%s'?", verdict,
-                            criterion->id, nearest);
-    return ag_yaml_fail(r->err, r->where, node, "'%s' is no verdict of '%s'", verdict, criterion->id);
+    return ag_yaml_fail(r->err, r->where, node, "'%s' is no verdict of '%s'%s", verdict, criterion->id,
+                        ag_suggest(verdict, criterion->verdicts, (size_t)criterion->verdict_count).text);
 }
 
 static ag_status read_map(ag_book_reader *r, const ag_yaml *map, ag_criterion *criterion)
@@ -333,7 +327,7 @@ static ag_status read_cap(ag_book_reader *r, const ag_yaml *map, ag_rule *rule)
 {
     const ag_book *book = r->book;
     const ag_yaml *node = ag_book_member(map, "cap");
-    const char *text = NULL, *names[AG_MAX_TIERS], *nearest;
+    const char *text = NULL, *names[AG_MAX_TIERS];
     if (!node)
         return ag_yaml_fail(r->err, r->where, map, "rule '%s' has no `cap`: the id of a tier", rule->id);
     AG_TRY(ag_book_text(r, node, "cap", &text));
@@ -345,10 +339,9 @@ static ag_status read_cap(ag_book_reader *r, const ag_yaml *map, ag_rule *rule)
             return ag_yaml_fail(r->err, r->where, node, "cap '%s' is a tier's name; its id is '%s'", text,
                                 names[i]);
     }
-    nearest = ag_nearest(text, names, (size_t)book->tier_count);
-    if (nearest)
-        return ag_yaml_fail(r->err, r->where, node, "cap '%s' is no tier; did you mean '%s'?", text, nearest);
-    return ag_yaml_fail(r->err, r->where, node, "cap '%s' is no tier's id", text);
+    ag_suggestion near = ag_suggest(text, names, (size_t)book->tier_count);
+    return ag_yaml_fail(r->err, r->where, node, "cap '%s' is no tier%s", text,
+                        *near.text ? near.text : "'s id");
 }
 
 static ag_status read_condition(ag_book_reader *r, const ag_yaml *map, ag_rule *rule)

@@ -237,9 +237,9 @@ static ag_status read_ask(ag_facts *f, const ag_yaml *node, ag_ask *ask, ag_erro
         int k = 0;
         while (k < 6 && strcmp(ag_op_names[k], text) != 0) k++;
         if (k == 6) {
-            const char *near = ag_nearest(text, ag_op_names, 6);
-            return ag_yaml_fail(err, f->path, op, "unknown op '%s'; did you mean '%s'?", text,
-                                near ? near : "is");
+            ag_suggestion near = ag_suggest(text, ag_op_names, 6);
+            return ag_yaml_fail(err, f->path, op, "unknown op '%s'%s", text,
+                                *near.text ? near.text : "; did you mean 'is'?");
         }
         ask->op = (ag_op)k;
     }

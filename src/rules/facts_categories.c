@@ -50,13 +50,9 @@ static ag_status read_links(ag_facts *f, const ag_yaml *node, const char *what, 
         if (index < 0) {
             const char **known = ag_calloc((size_t)f->category_count + 1, sizeof *known);
             for (int k = 0; known && k < f->category_count; k++) known[k] = f->categories[k].name;
-            const char *near = known ? ag_nearest(names[i], known, (size_t)f->category_count) : NULL;
-            status = near
-                         ? ag_yaml_fail(err, f->path, at, "%s: unknown category '%s'; did you mean '%s'?",
-                                        what, names[i], near)
-                         : ag_yaml_fail(err, f->path, at,
-                                        "%s: unknown category '%s'; every category needs an entry of its own",
-                                        what, names[i]);
+            ag_suggestion near = ag_suggest(known ? names[i] : NULL, known, (size_t)f->category_count);
+            status = ag_yaml_fail(err, f->path, at, "%s: unknown category '%s'%s", what, names[i],
+                                  *near.text ? near.text : "; every category needs an entry of its own");
             ag_free(known);
             return status;
         }

@@ -142,8 +142,8 @@ static bool fail_unknown(parser *p, const char *what, const char *of, const char
     if (!text && ends_word(p, p->at)) return fail_expected(p, what);
     shown(p, word);
     if (text) snprintf(word, sizeof(word), "%.*s", inside < WORD_SHOWN ? (int)inside : WORD_SHOWN, text);
-    const char *nearest = ag_nearest(word, names, n);
-    if (nearest) return fail_at(p, p->at, "unknown %s '%s'%s; did you mean '%s'?", what, word, of, nearest);
+    ag_suggestion near = ag_suggest(word, names, n);
+    if (*near.text) return fail_at(p, p->at, "unknown %s '%s'%s%s", what, word, of, near.text);
     size_t used = 0, i = 0;
     for (; i < n && i < 10 && used + strlen(names[i]) + 8 < sizeof(known); i++)
         used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s", i ? ", " : "", names[i]);

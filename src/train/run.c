@@ -133,8 +133,9 @@ static ag_status check_gold(const ag_trainer *t, ag_error *err)
 static ag_status open_data(ag_trainer *t, ag_error *err)
 {
     const ag_settings *s = t->settings;
-    AG_TRY(load_pairs(t, &t->train_pairs, s->train, err));
-    if (t->train_pairs.count == 0) return ag_fail(err, AG_ERR_INPUT, "%s: no pairs", s->train);
+    if (!t->known) AG_TRY(load_pairs(t, &t->train_pairs, s->train, err));
+    size_t pairs = t->known ? t->known->pair_count : t->train_pairs.count;
+    if (pairs == 0) return ag_fail(err, AG_ERR_INPUT, "%s: no pairs", s->train);
     if (*s->valid) {
         AG_TRY(load_pairs(t, &t->valid_pairs, s->valid, err));
         AG_TRY(choose_valid(t, err));
@@ -152,7 +153,7 @@ static ag_status open_data(ag_trainer *t, ag_error *err)
     if (t->pool) ag_policy_balance(t->verdict_weight, t->book, t->pool);
     AG_TRY(check_gold(t, err));
     if (any_stage(s, ag_stage_samples)) AG_TRY(ag_memory_create(&t->memory, t->pool->count, err));
-    say(t, "%zu training pairs, %zu validation pairs", t->train_pairs.count, t->valid_pairs.count);
+    say(t, "%zu training pairs, %zu validation pairs", pairs, t->valid_pairs.count);
     if (t->pool == &t->pool_pairs) say(t, "%zu pairs to draw prompts from", t->pool->count);
     return AG_OK;
 }
@@ -277,12 +278,15 @@ static ag_status encode_pairs(ag_trainer *t, ag_error *err)
                             .hint_share = t->settings->hint_share,
                             .hint_counterfactual = t->settings->hint_counterfactual,
                             .seed = (uint64_t)t->settings->seed};
-    AG_TRY(ag_dataset_build(&t->train, &t->train_pairs, &o, err));
+    if (t->known)
+        t->train = t->known->train;
+    else
+        AG_TRY(ag_dataset_build(&t->train, &t->train_pairs, &o, err));
     if (t->train.count == 0)
         return ag_fail(err, AG_ERR_INPUT, "%s: no pair has a gold tier that can be trained",
                        t->settings->train);
     bool prompts = any_stage(t->settings, learns_prompts);
-    if (prompts) ag_dataset_want_prompts(&t->train);
+    if (prompts && !t->known) ag_dataset_want_prompts(&t->train);
     o.hint_share = 0;
     if (t->pool) AG_TRY(measure_pool(t, err));
     for (int i = 0; i < t->settings->stage_count;
@@ -688,6 +692,55 @@ static ag_status run_stages(ag_trainer *t, ag_error *err)
     }
 }
 
+/* --- runs that are only planned --------------------------------------------------------------------------------------- */
+
+void ag_train_tried_free(ag_train_tried *tried)
+{
+    ag_free(tried->settings);
+    *tried = (ag_train_tried){0};
+}
+
+/* All settings outside the stages but the run folder: a few decide what the training set becomes, and which is not listed again here.
+ * *text: ag_free. */
+static ag_status settings_of_data(char **text, const ag_settings *s, ag_error *err)
+{
+    ag_settings rest = *s;
+    ag_str yaml = {0};
+    rest.stage_count = 0;
+    rest.out = "";
+    ag_status status = ag_settings_write(&yaml, &rest, err);
+    *text = ag_str_take(&yaml);
+    if (status == AG_OK && !*text) status = ag_fail_memory(err, "settings");
+    return status;
+}
+
+/* Does the run need no more of the training set than what an earlier one found? A tokenizer is made from the pairs, and a pool may be
+ * the pairs. */
+static ag_status recall_tried(ag_trainer *t, const ag_train_tried *tried, ag_error *err)
+{
+    const ag_settings *s = t->settings;
+    char *own = NULL;
+    if (!tried->settings || !*s->model || (any_stage(s, draws_from_pool) && !*s->pool)) return AG_OK;
+    ag_status status = settings_of_data(&own, s, err);
+    if (status == AG_OK && ag_streq(own, tried->settings)) t->known = tried;
+    ag_free(own);
+    return status;
+}
+
+static ag_status keep_tried(const ag_trainer *t, ag_train_tried *tried, ag_error *err)
+{
+    if (t->known) return AG_OK;
+    ag_train_tried_free(tried);
+    tried->pair_count = t->train_pairs.count;
+    tried->train = (ag_dataset){.count = t->train.count,
+                                .tier_only = t->train.tier_only,
+                                .dropped = t->train.dropped,
+                                .hinted = t->train.hinted,
+                                .truncated = t->train.truncated,
+                                .longest = t->train.longest};
+    return settings_of_data(&tried->settings, t->settings, err);
+}
+
 ag_status ag_train_run(const ag_settings *settings, const ag_train_options *options,
                        const ag_train_hooks *hooks, ag_error *err)
 {
@@ -696,11 +749,14 @@ ag_status ag_train_run(const ag_settings *settings, const ag_train_options *opti
     ag_status status = AG_OK;
     if (ag_path_exists(settings->out) && !ag_path_is_dir(settings->out))
         status = ag_fail(err, AG_ERR_USAGE, "out: '%s' is there and is no folder", settings->out);
+    ag_train_tried *tried = options->plan_only ? options->tried : NULL;
+    if (status == AG_OK && tried) status = recall_tried(&t, tried, err);
     if (status == AG_OK) status = open_rules(&t, err);
     if (status == AG_OK) status = open_data(&t, err);
     if (status == AG_OK) status = open_model(&t, err);
     if (status == AG_OK) status = encode_pairs(&t, err);
     if (status == AG_OK) status = open_engine(&t, err);
+    if (status == AG_OK && tried) status = keep_tried(&t, tried, err);
     if (status == AG_OK && !options->plan_only) {
         status = open_folder(&t, options, err);
         if (status == AG_OK) status = run_stages(&t, err);

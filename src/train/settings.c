@@ -332,9 +332,8 @@ static ag_status unknown_key(const row *rows, size_t n, const char *name, const 
     const char *names[MOST_ROWS + 1];
     for (size_t i = 0; i < n; i++) names[i] = rows[i].name;
     if (rows == run_rows) names[n++] = "stages";
-    const char *near = ag_nearest(name, names, n);
-    return ag_fail(err, AG_ERR_USAGE, "%s: unknown setting '%s'%s%s%s", where, name,
-                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return ag_fail(err, AG_ERR_USAGE, "%s: unknown setting '%s'%s", where, name,
+                   ag_suggest(name, names, n).text);
 }
 
 static ag_status set_defaults(ag_settings *s, const row *rows, size_t n, char *base, ag_error *err)
@@ -511,9 +510,8 @@ ag_status ag_setting_find(ag_setting_info *info, const char *name, const char *w
     }
     for (size_t i = 0; i < RUN_ROWS; i++) names[i] = run_rows[i].name;
     for (size_t i = 0; i < STAGE_ROWS; i++) names[RUN_ROWS + i] = stage_rows[i].name;
-    const char *near = ag_nearest(name, names, RUN_ROWS + STAGE_ROWS);
-    return ag_fail(err, AG_ERR_USAGE, "%s: unknown setting '%s'%s%s%s", where, name,
-                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return ag_fail(err, AG_ERR_USAGE, "%s: unknown setting '%s'%s", where, name,
+                   ag_suggest(name, names, RUN_ROWS + STAGE_ROWS).text);
 }
 
 /* A path as it is found from anywhere. */

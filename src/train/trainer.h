@@ -21,6 +21,8 @@ typedef enum ag_stream_kind { AG_STREAM_TRAIN, AG_STREAM_POOL } ag_stream_kind; 
 typedef struct ag_trainer {
     const ag_settings *settings;
     const ag_train_hooks *hooks;
+    const ag_train_tried
+        *known; /* of a run that is only planned: the training set is not read, these are its measures */
     ag_comm *comm;
     ag_device *device;
     ag_opened opened; /* model and tokenizer */

@@ -125,6 +125,26 @@ is "$(find cmp -path '*seed-*' -type f -exec sha256sum {} + | LC_ALL=C sort | sh
 cmp -s cmp/compare.json first.json || wrong "compare.json differs"
 run 0 "$AGRL" compare cmp/plan.yaml
 cmp -s cmp/compare.json first.json || wrong "the resolved plan gives another compare.json"
+run 0 env OMP_NUM_THREADS=3 "$AGRL" compare s/plan.yaml --report threads.html
+cmp -s cmp/compare.json first.json || wrong "three threads give another compare.json"
+cmp -s page.html threads.html || wrong "three threads give another page"
+
+t "judgements that are damaged are refused, the first in the table's order"
+for cell in grpo/seed-2 rrs-soft/seed-1; do
+    mv cmp/$cell/judged.jsonl cmp/$cell/whole
+    sed 3d cmp/$cell/whole > cmp/$cell/judged.jsonl
+done
+for threads in 1 3; do
+    run 1 env OMP_NUM_THREADS=$threads "$AGRL" compare s/plan.yaml --report none.html
+    sed -i 1d err # how many cells are done
+    says 'cmp/grpo/seed-2/judged.jsonl:3: .* should stand here'
+    absent none.html
+done
+head -n 9 cmp/grpo/seed-2/whole > cmp/grpo/seed-2/judged.jsonl
+run 1 "$AGRL" compare s/plan.yaml
+sed -i 1d err
+says 'cmp/grpo/seed-2/judged.jsonl: 9 lines for 10 test pairs'
+for cell in grpo/seed-2 rrs-soft/seed-1; do mv cmp/$cell/whole cmp/$cell/judged.jsonl; done
 
 t "killed and continued, the same numbers"
 elsewhere killed

@@ -133,6 +133,19 @@ is "$(gzip -dc pairs.jsonl.gz | wc -l)" 3
 run 0 "$AGRL" import jsonl pairs.jsonl --rules "$BOOK"
 is "$(wc -l < out)" 3
 
+t "import of a table whose rows name their products"
+printf '{"id":"B1","title":"Boots, red","brand":"Harlow","price":89}\n{"id":"T9","title":"Toaster"}\n' | gzip > products.jsonl.gz
+printf 'query,sku,tier\nred boots,B1,4\nkettle,T9,1\nkettle,gone,1\n' > named.csv
+run 0 "$AGRL" import csv named.csv --catalogue products.jsonl.gz --map sku=item.id --rules "$BOOK"
+is "$(wc -l < out)" 2
+prints '"item":{"id":"B1","title":"Boots, red","brand":"Harlow","price":89},"gold":{"tier":"4"}'
+grep -q 'warning: 1 pairs left out: product not in the catalogue (product gone)' err || wrong "$(cat err)"
+run 1 "$AGRL" import csv named.csv --catalogue products.jsonl.gz --rules "$BOOK" --out fresh.jsonl
+says 'no column gives the product id'
+run 2 "$AGRL" import csv table.csv --queries named.csv --rules "$BOOK" --out fresh.jsonl
+says '--queries is for judgments'
+absent fresh.jsonl
+
 t "import of bad tables names the place and writes nothing"
 printf 'query,title,tier\na,b,9\n' > bad.csv
 run 1 "$AGRL" import csv bad.csv --rules "$BOOK" --out fresh.jsonl

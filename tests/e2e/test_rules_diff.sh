@@ -44,7 +44,7 @@ prints '^left out: 1: no verdict that the old book needs: cat$'
 prints '^  2  *-> 1  *1 *50.00%$'
 prints '^  R2  *-> R2  *1 *50.00%  *1$'
 prints '^  boots  *Polish  *2 (R2) -> 1 (R2), gain -1$'
-is "$(cat changed)" '{"id":"a","query":"boots","title":"Polish","old":{"tier":"2","rule":"R2"},"new":{"tier":"1","rule":"R2"},"difference":-1.0}'
+is "$(cat changed)" '{"id":"a","query":"boots","title":"Polish","old":{"tier":"2","rule":"R2"},"new":{"tier":"1","rule":"R2"},"facts":false,"difference":-1.0}'
 mv changed gold
 for file in judged judged.gz; do
     gzip -c judged > judged.gz
@@ -54,7 +54,7 @@ for file in judged judged.gz; do
     [ -s err ] && wrong "$(cat err)"
 done
 run 0 diff --judged - --data pairs --limit 0 --json < judged
-prints '"pairs":3,"compared":2,"changed":1,"share":0.5,"better":0,"worse":1,"rule_only":0,"assumed":0,"differs":0,'
+prints '"pairs":3,"compared":2,"changed":1,"share":0.5,"better":0,"worse":1,"rule_only":0,"assumed":0,"differs":0,"facts":0,"reread":0,'
 prints '"left_out":\[{"state":"refused","text":"answer not in the format","name":null,"pairs":1}\],"most":\[\]'
 
 t "without the pairs, and by another book than said"
@@ -92,6 +92,44 @@ prints '^1 of 1 pairs compared: the tier of 1 changes'
 echo '{"id": "a", "verdicts": {"cat": "COMPLEMENT", "attr": {}}}' > unseen
 run 0 diff --data unsaid --judged unseen
 prints '^left out: 1: the pair asks for something else than was judged$'
+
+t "facts files that differ"
+mkdir -p other/facts
+cp old.yaml other/new.yaml
+cp facts/*.yaml other/facts
+{
+    cat facts/general.yaml
+    printf 'categories: {boots: {}, wellies: {parents: [boots]}}\nvalues: {colour: {synonyms: [[red, crimson]]}}\n'
+} > other/facts/general.yaml
+run 0 "$AGRL" rules diff old.yaml other/new.yaml
+prints '^  category *boots *added *-$'
+prints '^  category *wellies *added *boots$'
+prints '^  values *colour *added *red = crimson$'
+grep -q '^no difference' out && wrong "facts are not looked at: $(cat out)"
+run 0 "$AGRL" rules diff old.yaml other/new.yaml --json
+prints '{"kind":"values","id":"colour","field":null,"old":null,"new":"red = crimson"}'
+cat > crimson << 'END'
+{"id": "x", "query": "red boots", "category": "boots", "item": {"title": "Boots", "category": "boots", "attributes": {"colour": "crimson"}}, "asked": [{"name": "colour", "value": "red"}], "gold": {"verdicts": {"cat": "SAME", "attr": {"colour": "CONFLICT"}}}}
+{"id": "y", "query": "red boots", "category": "boots", "item": {"title": "Boots", "category": "boots", "attributes": {"colour": "crimson"}}, "asked": [{"name": "colour", "value": "red"}], "gold": {"verdicts": {"cat": "SAME", "attr": {"colour": "UNKNOWN"}}}}
+END
+sed 's/"query".*"gold": {\(.*\)}/\1/' crimson > crimson-judged
+for source in '--data crimson' '--judged crimson-judged --data crimson'; do
+    # shellcheck disable=SC2086 # options are words
+    run 0 "$AGRL" rules diff old.yaml other/new.yaml $source --out changed
+    prints '^2 of 2 pairs compared: the tier of 1 changes (50.00%; 1 better, 0 worse)'
+    prints '^verdicts that change with the facts: of 1 pairs$'
+    is "$(cut -d, -f1 changed)" '{"id":"x"'
+    grep -q '"facts":true' changed || wrong "$(cat changed)"
+    [ -s err ] && wrong "$(cat err)"
+done
+run 0 "$AGRL" rules diff old.yaml other/new.yaml --judged crimson-judged --out changed
+grep -q "warning: the books' facts differ; without --data" err || wrong "$(cat err)"
+[ -s changed ] && wrong "without the items nothing can change: $(cat changed)"
+cp facts/general.yaml other/facts/general.yaml
+echo '# a comment' >> other/facts/general.yaml
+run 0 "$AGRL" rules diff old.yaml other/new.yaml --data crimson
+prints '^no difference between the books but comments or layout$'
+prints 'the tier of 0 changes'
 
 t "options that contradict each other"
 run 2 "$AGRL" rules diff old.yaml

@@ -82,7 +82,7 @@ run 0 "$AGRL" pull --json
 prints '"state": "absent"'
 run 2 "$AGRL" pull smollm2-136m
 silent
-says "did you mean smollm2-135m"
+says "did you mean 'smollm2-135m'?"
 
 t "pull without a Python says so and leaves nothing"
 run 1 "$AGRL" pull smollm2-135m --python no-such-python

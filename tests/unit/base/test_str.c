@@ -200,6 +200,19 @@ static void test_nearest(void **state)
     assert_null(ag_nearest("xy", names, 5)); /* two edits would change all of it */
     assert_null(ag_nearest("x", NULL, 0));
     assert_null(ag_nearest(x, names, 5));
+    assert_string_equal(ag_suggest("modell", names, 5).text, "; did you mean 'model'?");
+    assert_string_equal(ag_suggest("colour", names, 5).text, "");
+    assert_string_equal(ag_suggest(NULL, names, 5).text, "");
+    assert_string_equal(ag_suggest("x", NULL, 0).text, "");
+    memset(x, 'a',
+           sizeof x - 1); /* a long name is cut between characters: byte 200 is in the middle of one */
+    x[sizeof x - 1] = '\0';
+    memcpy(x + 199, "\xC3\xA9", 2);
+    const char *const one[] = {x};
+    ag_suggestion cut = ag_suggest(x, one, 1);
+    assert_int_equal(strlen(cut.text), strlen("; did you mean ''?") + 199);
+    assert_true(ag_utf8_valid(cut.text, strlen(cut.text), NULL));
+    assert_string_equal(cut.text + strlen(cut.text) - 3, "a'?");
     assert_true(ag_streq(NULL, NULL) && ag_streq("a", "a"));
     assert_false(ag_streq(NULL, "") || ag_streq("", NULL) || ag_streq("a", "b"));
 }

@@ -248,6 +248,85 @@ static void test_judgments(void **state)
         "'7' is not a label of opensearch");
 }
 
+/* Rows that name their products: the catalogue's product, but for what the row says itself. */
+static void test_rows_joined(void **state)
+{
+    taken *t = *state;
+    const char *products = file(
+        1, "p.jsonl",
+        "{\"id\": \"B1\", \"title\": \"Mug\", \"brand\": \"Acme\", \"price\": 3, \"attributes\": "
+        "{\"colour\": "
+        "\"red\", \"size\": \"L\"}}\n{\"id\": \"B2\", \"title\": \"\"}\n{\"id\": \"B3\", \"title\": \"Not "
+        "named\"}\n{\"id\": \"7\", \"title\": \"Seven\"}\n");
+    ag_import import = {.catalogue = products};
+    must(t, &import, "csv",
+         file(0, "r.csv",
+              "query,product_id,tier,note\nmug,B1,4,good\ncup,B9,1,\nbowl,B2,1,\nred mug,B1,3,\n"));
+    assert_int_equal(import.stats.read, 4);
+    assert_int_equal(import.stats.written, 2);
+    assert_int_equal(import.stats.no_product, 1);
+    assert_int_equal(import.stats.no_title, 1);
+    assert_string_equal(import.stats.example, "product B9");
+    has(t, 0,
+        "\"query\":\"mug\",\"item\":{\"id\":\"B1\",\"title\":\"Mug\",\"brand\":\"Acme\",\"price\":3,"
+        "\"attributes\":{\"colour\":\"red\",\"size\":\"L\"}},\"gold\":{\"tier\":\"4\"},\"note\":\"good\"");
+    has(t, 1, "\"query\":\"red mug\"");
+
+    /* what the row says stays, attribute by attribute; the same of agrl's own pairs, and of numbers as ids */
+    must(t, &import, "csv",
+         file(0, "r.csv", "query,product_id,title,attr,tier\nmug,B1,Old mug,,4\nmug,B1,,x,4\n"));
+    has(t, 0, "\"item\":{\"id\":\"B1\",\"title\":\"Old mug\",\"brand\":\"Acme\"");
+    has(t, 1, "\"title\":\"Mug\"");
+    must(t, &import, "jsonl",
+         file(0, "r.jsonl",
+              "{\"query\": \"mug\", \"item\": {\"id\": \"B1\", \"title\": \"My mug\", \"attributes\": "
+              "{\"colour\": \"blue\"}}, \"gold\": {\"tier\": \"4\"}}\n"
+              "{\"query\": \"seven\", \"product_id\": 7, \"tier\": \"1\"}\n"));
+    has(t, 0, "\"title\":\"My mug\",\"attributes\":{\"colour\":\"blue\",\"size\":\"L\"},\"brand\":\"Acme\"");
+    has(t, 1, "\"item\":{\"id\":\"7\",\"title\":\"Seven\"}");
+
+    /* a map, a choice of rows, labels that leave out, and what only one reading may count */
+    static const char *const maps[] = {"sku=item.id"}, *const where[] = {"part=a"};
+    import = (ag_import){.catalogue = products,
+                         .labels = "good=4,bad=1,?=-",
+                         .maps = maps,
+                         .map_count = 1,
+                         .where = where,
+                         .where_count = 1};
+    must(t, &import, "csv",
+         file(0, "r.csv", "query,sku,label,part\nmug,B1,good,a\nmug2,B1,?,a\nmug3,B1,bad,b\n"));
+    assert_int_equal(import.stats.read, 3);
+    assert_int_equal(import.stats.written, 1);
+    assert_int_equal(import.stats.left_out, 1);
+    assert_int_equal(import.stats.filtered, 1);
+
+    import = (ag_import){.catalogue = products};
+    refused(t, &import, "csv", file(0, "r.csv", "query,tier\nmug,4\n"),
+            "r.csv:1: no column gives the product id (columns: query, tier); name one with --map "
+            "COLUMN=item.id");
+    refused(t, &import, "csv", file(0, "r.csv", "query,product_id,tier\nmug,B1,4\nmug,,4\n"),
+            "r.csv:3: no product id, by which --catalogue has the product");
+    refused(t, &import, "jsonl", file(0, "r.jsonl", "{\"query\": \"q\", \"item\": {\"title\": \"t\"}}\n"),
+            "r.jsonl:1: no product id");
+    refused(t, &import, "csv", file(0, "r.csv", "query,product_id,tier\nmug,B9,4\n"),
+            "none of 1 rows found its product (product B9 is not in ");
+    refused(t, &import, "csv", "-", "cannot come from standard input");
+    refused(t, &import, "csv", file(0, "r.csv", "query,product_id,tier\nmug,B1,5\n"), "r.csv:2");
+    import.catalogue = "nowhere.jsonl";
+    ag_error err = {0};
+    assert_int_equal(
+        import_with(t, &import, "csv", file(0, "r.csv", "query,product_id,tier\nmug,B1,4\n"), &err),
+        AG_ERR_IO);
+    assert_says(err, "nowhere.jsonl");
+
+    /* queries are joined where judgments name them, and refused elsewhere */
+    import = (ag_import){.queries = "topics.tsv"};
+    refused(t, &import, "csv", file(0, "r.csv", "query,title,tier\nmug,Mug,4\n"),
+            "--queries is for judgments that name their queries by id; rows of csv hold the text");
+    import.catalogue = products;
+    refused(t, &import, "opensearch", file(0, "j.json", judgments), "those of opensearch hold the text");
+}
+
 static void test_wands(void **state)
 {
     taken *t = *state;
@@ -540,7 +619,7 @@ static void test_mutations(void **state)
     for (int i = 0; i < 1500; i++) {
         char bytes[sizeof chorus_text + sizeof esci_text], path[160];
         size_t len = strlen(kinds[i % 3].text);
-        ag_import import = {.catalogue = catalogue};
+        ag_import import = {.catalogue = i % 3 == 2 ? catalogue : NULL};
         ag_error err = {0};
         memcpy(bytes, kinds[i % 3].text, len);
         len = mutate(&rng, bytes, len, sizeof bytes);
@@ -573,6 +652,12 @@ static void test_memory(void **state)
     sweep esci = {
         t, {.labels = "Exact=4,S=3,Complement=-,Irrelevant=1"}, "esci", file(0, "e.csv", esci_text)};
     sweep_memory(sweep_one, &esci);
+    sweep joined = {
+        t,
+        {.catalogue = file(3, "p.jsonl", "{\"id\":\"B1\",\"title\":\"Mug\",\"attributes\":{\"a\":\"b\"}}\n")},
+        "csv",
+        file(0, "r.csv", "query,product_id,tier\nmug,B1,4\nmug,B9,4\n")};
+    sweep_memory(sweep_one, &joined);
     file(1, "query.csv", "query_id\tquery\n5\tsalon chair\n");
     file(2, "product.csv", "product_id\tproduct_name\tproduct_features\n10\tchair\ta:b|a:c\n");
     sweep wands = {t,
@@ -585,12 +670,13 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_esci),       cmocka_unit_test(test_labels),
-        cmocka_unit_test(test_judgments),  cmocka_unit_test(test_wands),
-        cmocka_unit_test(test_chorus),     cmocka_unit_test(test_qrels),
-        cmocka_unit_test(test_map),        cmocka_unit_test(test_real_esci),
-        cmocka_unit_test(test_real_wands), cmocka_unit_test(test_real_chorus),
-        cmocka_unit_test(test_mutations),  cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_esci),        cmocka_unit_test(test_labels),
+        cmocka_unit_test(test_judgments),   cmocka_unit_test(test_rows_joined),
+        cmocka_unit_test(test_wands),       cmocka_unit_test(test_chorus),
+        cmocka_unit_test(test_qrels),       cmocka_unit_test(test_map),
+        cmocka_unit_test(test_real_esci),   cmocka_unit_test(test_real_wands),
+        cmocka_unit_test(test_real_chorus), cmocka_unit_test(test_mutations),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

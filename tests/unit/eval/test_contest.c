@@ -1,6 +1,7 @@
 /* test_contest.c: contests against a recomputation from the records, draw by draw; and what they write. */
 #include "eval_fixture.h"
 
+#include <omp.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -302,6 +303,38 @@ static void test_holm_is_applied(void **state)
     assert_near(s[at].holm, 3 * least, 1e-15);
     ag_standings_free(s, ROWS);
     ag_free(w);
+}
+
+/* The same bytes whatever the number of threads. NLL: sums that are no whole numbers. */
+static void test_threads(void **state)
+{
+    static const char *const metrics[] = {"macro_f1", "nll", "ece"};
+    (void)state;
+    for (size_t m = 0; m < sizeof metrics / sizeof *metrics; m++) {
+        world *w = make_world(metrics[m]);
+        ag_str one = {0}, many = {0};
+        int before = omp_get_max_threads();
+        for (int r = 0; r < ROWS; r++)
+            for (int s = 0; s < SEEDS; s++)
+                for (size_t i = 0; i < w->count; i++) {
+                    ag_rng rng = ag_rng_at(5, AG_RNG_TEST, (uint64_t)r, (uint64_t)s, i, 0);
+                    double *p = w->items[r][s][i].probability;
+                    p[0] = ag_rng_double(&rng), p[1] = (1 - p[0]) * 0.7, p[2] = 1 - p[0] - p[1];
+                }
+        for (int threads = 1; threads <= 7; threads += 3) {
+            json_t *json;
+            omp_set_num_threads(threads);
+            assert_int_equal(ag_contest_json(&json, &w->contest, NULL), AG_OK);
+            ag_str_clear(&many);
+            assert_int_equal(ag_json_dump(threads == 1 ? &one : &many, json, NULL), AG_OK);
+            if (threads > 1) assert_string_equal(ag_str_text(&one), ag_str_text(&many));
+            json_decref(json);
+        }
+        omp_set_num_threads(before);
+        ag_str_free(&one);
+        ag_str_free(&many);
+        ag_free(w);
+    }
 }
 
 static void test_edges(void **state)
@@ -650,6 +683,7 @@ int main(void)
         cmocka_unit_test(test_seeds_are_averaged),
         cmocka_unit_test(test_queries_stay_together),
         cmocka_unit_test(test_holm_is_applied),
+        cmocka_unit_test(test_threads),
         cmocka_unit_test(test_edges),
         cmocka_unit_test(test_dynamics),
         cmocka_unit_test(test_json),

@@ -514,6 +514,46 @@ static void test_table(void **state)
     ag_free(s);
 }
 
+/* A draw adds up what a metric says that it reads: all else may be anything. */
+static void check_reads(const ag_metric *table, const ag_book *book, int indices)
+{
+    size_t width = ag_tally_width(book);
+    double *sums = ag_calloc(2 * width, sizeof *sums), *known = sums + width;
+    size_t *columns = ag_calloc(width, sizeof *columns);
+    for (const ag_metric *m = table; m->name; m++) {
+        for (uint64_t round = 0; round < 8; round++) {
+            ag_rng rng = ag_rng_at(11, AG_RNG_TEST, round, 0, 0, 0);
+            size_t n = ag_tally_columns(columns, book, m->reads);
+            for (size_t w = 0; w < width; w++) sums[w] = 1 + ag_rng_below(&rng, 1000), known[w] = NAN;
+            for (size_t k = 0; k < n; k++) known[columns[k]] = sums[columns[k]];
+            ag_tally all = ag_tally_view(book, sums), some = ag_tally_view(book, known);
+            for (int i = 0; i < indices; i++) {
+                assert_true(isfinite(m->of(&all, i)));
+                if (m->of(&some, i) != m->of(&all, i)) fail_msg("%s reads more than it says", m->name);
+            }
+        }
+    }
+    ag_free(sums);
+    ag_free(columns);
+}
+
+static void test_reads(void **state)
+{
+    (void)state;
+    for (int tiers = 2; tiers <= 7; tiers++) {
+        fixture_book f;
+        fixture_book_make(&f, tiers);
+        check_reads(ag_metrics, &f.book, 1);
+        check_reads(ag_tier_metrics, &f.book, tiers);
+        check_reads(ag_criterion_metrics, &f.book, f.book.criterion_count);
+        size_t width = ag_tally_width(&f.book), *columns = ag_calloc(width, sizeof *columns);
+        uint64_t all = AG_READS_CONFUSION | AG_READS_BINS | AG_READS_CRITERIA | (AG_READS(AG_SUM_COUNT) - 1);
+        assert_int_equal(ag_tally_columns(columns, &f.book, all), width);
+        for (size_t w = 0; w < width; w++) assert_int_equal(columns[w], w);
+        ag_free(columns);
+    }
+}
+
 /* Each allocation fails in turn: an error that says so, nothing leaked (the sanitizers look), nothing
  * half-made. */
 static void test_out_of_memory(void **state)
@@ -551,6 +591,7 @@ int main(void)
         cmocka_unit_test(test_probabilities), cmocka_unit_test(test_out_of_range),
         cmocka_unit_test(test_raters),        cmocka_unit_test(test_slices),
         cmocka_unit_test(test_table),         cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_reads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

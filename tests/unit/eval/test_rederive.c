@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "eval/judge.h"
 #include "eval/rederive.h"
 
 static const char *const HEAD = "rulebook: small\n"
@@ -275,6 +276,257 @@ static void test_refused(void **state)
     refused("{\"verdicts\": {\"attr\": {\"x;y\": \"MATCH\"}}}\n", false, "judged:1: ");
 }
 
+/* --- catalogue facts ---------------------------------------------------------------------------------------- */
+
+static const char *const FACTS =
+    "criteria:\n"
+    "  - {id: cat, verdicts: [SAME, NEAR, OTHER], from: category, map: {same: SAME, narrower: SAME, sibling: "
+    "NEAR, "
+    "related: OTHER, else: OTHER}}\n"
+    "  - {id: attr, per: asked, verdicts: [MATCH, UNKNOWN, CONFLICT], from: attribute, map: {equal: MATCH, "
+    "near: "
+    "MATCH, missing: UNKNOWN, other: CONFLICT}}\n"
+    "attributes:\n"
+    "  colour: {importance: core, compare: set}\n"
+    "  lining: {importance: core}\n"
+    "rules:\n"
+    "  - {id: R1, when: \"cat == OTHER\", cap: \"1\", text: Another need.}\n"
+    "  - {id: R2, when: \"any(attr) == CONFLICT\", cap: \"1\", text: A request.}\n"
+    "  - {id: R3, when: \"cat == NEAR\", cap: \"2\", text: Near.}\n"
+    "  - {id: R4, when: \"any(attr) == UNKNOWN\", cap: \"2\", text: Not said.}\n"
+    "  - {id: R0, when: otherwise, cap: \"3\", text: All is well.}\n";
+static const char old_facts[] =
+    "facts: f\nlanguage: en\ncategories: {coats: {siblings: [jackets]}, jackets: {}, sofas: {}}\n"
+    "phrases: {filler: [for]}\n";
+/* Navy is dark blue, jackets are coats, and rain asks for a lining. */
+static const char new_facts[] = "facts: f\nlanguage: en\ncategories: {coats: {}, jackets: {parents: "
+                                "[coats]}, sofas: {}}\nphrases: {filler: [for]}\n"
+                                "values: {colour: {synonyms: [[navy, dark blue]]}}\n"
+                                "knowledge: [{phrases: [rain], asked: [{name: lining, value: wax}]}]\n";
+
+typedef struct factual {
+    ag_book *old, *new;
+    ag_facts *before, *after;
+    ag_rederive_facts both;
+    ag_lexicon *old_lexicon, *new_lexicon;
+} factual;
+
+static factual factual_of(const char *old_text, const char *new_text)
+{
+    ag_error err = {0};
+    factual f = {.old = book(FACTS), .new = book(FACTS)};
+    if (ag_facts_parse(&f.before, old_text, strlen(old_text), "old", &err) ||
+        ag_facts_parse(&f.after, new_text, strlen(new_text), "new", &err) ||
+        ag_lexicon_create(&f.old_lexicon, f.before, f.old, &err) ||
+        ag_lexicon_create(&f.new_lexicon, f.after, f.new, &err))
+        fail_msg("%s", err.message);
+    f.both = (ag_rederive_facts){f.before, f.after, f.old_lexicon, f.new_lexicon};
+    return f;
+}
+
+static void factual_free(factual *f)
+{
+    ag_lexicon_free(f->old_lexicon);
+    ag_lexicon_free(f->new_lexicon);
+    ag_facts_free(f->before);
+    ag_facts_free(f->after);
+    ag_book_free(f->old);
+    ag_book_free(f->new);
+}
+
+typedef struct pair_case {
+    const char *query, *category, *colour, *lining, *asked; /* asked NULL: read in the query */
+    const char *verdicts;
+    int was, now; /* deciding rules; now -1: left out */
+    bool facts, reread;
+} pair_case;
+
+#define NAVY "[{\"name\": \"colour\", \"value\": \"navy\"}]"
+
+static const pair_case pair_cases[] = {
+    /* a synonym that only the new file knows: the verdict was the facts', so it follows them */
+    {"navy coats", "coats", "dark blue", NULL, NAVY,
+     "\"cat\": \"SAME\", \"attr\": {\"colour\": \"CONFLICT\"}", 1, 4, true, false},
+    /* the judge said something else than the facts: its word stays */
+    {"navy coats", "coats", "dark blue", NULL, NAVY, "\"cat\": \"SAME\", \"attr\": {\"colour\": \"UNKNOWN\"}",
+     3, 3, false, false},
+    /* facts that do not change */
+    {"navy coats", "coats", "navy", NULL, NAVY, "\"cat\": \"SAME\", \"attr\": {\"colour\": \"MATCH\"}", 4, 4,
+     false, false},
+    {"navy coats", "sofas", "red", NULL, NAVY, "\"cat\": \"OTHER\", \"attr\": {\"colour\": \"CONFLICT\"}", 0,
+     0, false, false},
+    /* a category that moves */
+    {"coats", "jackets", NULL, NULL, "[]", "\"cat\": \"NEAR\"", 2, 4, true, false},
+    {"coats", "jackets", NULL, NULL, "[]", "\"cat\": \"OTHER\"", 0, 0, false, false},
+    /* a request that only the new file reads: its facts say how the item stands to it */
+    {"coats for rain", "coats", NULL, "wax", NULL, "\"cat\": \"SAME\"", 4, 4, false, true},
+    {"coats for rain", "coats", NULL, "silk", NULL, "\"cat\": \"SAME\"", 4, 1, false, true},
+    {"coats for rain", "coats", NULL, NULL, NULL, "\"cat\": \"SAME\"", 4, 3, false, true},
+    /* what the pair says is asked stays, whatever the query says */
+    {"coats for rain", "coats", NULL, "silk", "[]", "\"cat\": \"SAME\"", 4, 4, false, false},
+    {"coats", "coats", NULL, "silk", NULL, "\"cat\": \"SAME\"", 4, 4, false, false},
+};
+enum { PAIR_CASES = sizeof pair_cases / sizeof *pair_cases };
+
+static void add_case(ag_pair_list *pairs, const factual *f, const pair_case *c, int number)
+{
+    ag_str line = {0};
+    ag_error err = {0};
+    ag_str_addf(&line,
+                "{\"id\": \"p%d\", \"query\": \"%s\", \"category\": \"coats\", \"item\": {\"title\": "
+                "\"thing\", \"category\": \"%s\", \"attributes\": {",
+                number, c->query, c->category);
+    if (c->colour) ag_str_addf(&line, "\"colour\": \"%s\"%s", c->colour, c->lining ? "," : "");
+    if (c->lining) ag_str_addf(&line, "\"lining\": \"%s\"", c->lining);
+    ag_str_add(&line, "}}");
+    if (c->asked) ag_str_addf(&line, ", \"asked\": %s", c->asked);
+    ag_str_addf(&line, ", \"gold\": {\"verdicts\": {%s}}}", c->verdicts);
+    add_pair(pairs, f->old, line.data);
+    if (ag_pair_fill_asked(pairs->items[pairs->count - 1], f->old_lexicon, &err)) fail_msg("%s", err.message);
+    ag_str_free(&line);
+}
+
+/* Gold verdicts, and a judge's lines with the same ones, under facts that differ; without the facts nothing changes. */
+static void test_facts(void **state)
+{
+    ag_error err = {0};
+    ag_str judged = {0};
+    (void)state;
+    factual f = factual_of(old_facts, new_facts);
+    ag_pair_list pairs = {0};
+    size_t by_facts = 0, reread = 0;
+    for (int i = 0; i < PAIR_CASES; i++) {
+        add_case(&pairs, &f, &pair_cases[i], i);
+        by_facts += pair_cases[i].facts, reread += pair_cases[i].reread;
+        ag_str_addf(&judged, "{\"id\": \"p%d\", \"verdicts\": {%s}}\n", i, pair_cases[i].verdicts);
+    }
+    char *path = file(judged.data);
+    for (int mode = 0; mode < 4; mode++) {
+        ag_rederive r;
+        bool looks = mode < 2;
+        ag_rederive_begin(&r, f.old, f.new);
+        if (looks) r.facts = &f.both;
+        if (mode % 2 ? ag_rederive_judged(&r, path, &pairs, &err) : ag_rederive_pairs(&r, &pairs, &err))
+            fail_msg("%s", err.message);
+        assert_int_equal(r.count, PAIR_CASES);
+        assert_int_equal(r.by_facts, looks ? by_facts : 0);
+        assert_int_equal(r.reread, looks ? reread : 0);
+        for (int i = 0; i < PAIR_CASES; i++) {
+            const pair_case *c = &pair_cases[i];
+            if (r.rows[i].old_rule != c->was || r.rows[i].new_rule != (looks ? c->now : c->was) ||
+                r.rows[i].facts != (looks && c->facts))
+                fail_msg("pair %d, mode %d: rules %d and %d", i, mode, r.rows[i].old_rule,
+                         r.rows[i].new_rule);
+        }
+        ag_rederive_free(&r);
+    }
+    ag_free(path);
+    ag_str_free(&judged);
+    ag_pair_list_free(&pairs);
+    factual_free(&f);
+    /* the same facts twice: nothing changes, whatever the verdicts */
+    f = factual_of(new_facts, new_facts);
+    pairs = (ag_pair_list){0};
+    for (int i = 0; i < PAIR_CASES; i++)
+        if (pair_cases[i].asked) add_case(&pairs, &f, &pair_cases[i], i);
+    ag_rederive r;
+    ag_rederive_begin(&r, f.old, f.new);
+    r.facts = &f.both;
+    assert_int_equal(ag_rederive_pairs(&r, &pairs, &err), AG_OK);
+    assert_int_equal(r.by_facts + r.reread, 0);
+    for (size_t i = 0; i < r.count; i++) assert_int_equal(r.rows[i].old_rule, r.rows[i].new_rule);
+    ag_rederive_free(&r);
+    ag_pair_list_free(&pairs);
+    factual_free(&f);
+}
+
+/* A request that is not read any more takes its verdict with it; others keep theirs in the new order. */
+static void test_requests_move(void **state)
+{
+    ag_error err = {0};
+    (void)state;
+    static const char
+        less[] = "facts: f\nlanguage: en\ncategories: {coats: {}}\nvalues: {colour: {synonyms: [[navy, dark "
+                 "blue], [red, scarlet]]}}\n",
+        more[] =
+            "facts: f\nlanguage: en\ncategories: {coats: {}}\nvalues: {colour: {synonyms: [[navy, dark "
+            "blue], [red, scarlet]]}}\nknowledge: [{phrases: [rain], asked: [{name: lining, value: wax}]}]\n";
+    static const pair_case c = {"rain coats navy",   "coats", "red", "silk", NULL,
+                                "\"cat\": \"SAME\"", 1,       3,     false,  true};
+    factual f = factual_of(more, less);
+    ag_pair_list pairs = {0};
+    ag_rederive r;
+    add_case(&pairs, &f, &c, 0);
+    assert_int_equal(pairs.items[0]->asked.count, 2);
+    char *path = file(
+        "{\"id\": \"p0\", \"verdicts\": {\"cat\": \"SAME\", \"attr\": {\"lining\": \"CONFLICT\", \"colour\": "
+        "\"UNKNOWN\"}}}\n");
+    ag_rederive_begin(&r, f.old, f.new);
+    r.facts = &f.both;
+    if (ag_rederive_judged(&r, path, &pairs, &err)) fail_msg("%s", err.message);
+    assert_int_equal(r.count, 1);
+    assert_int_equal(r.rows[0].old_rule, c.was);
+    assert_int_equal(r.rows[0].new_rule, c.now); /* of the colour, whose verdict was the judge's own */
+    assert_int_equal(r.reread, 1);
+    ag_rederive_free(&r);
+    ag_free(path);
+    ag_pair_list_free(&pairs);
+    factual_free(&f);
+}
+
+/* The same words as another request: the old verdict is none of it. */
+static void test_requests_turn(void **state)
+{
+    ag_error err = {0};
+    (void)state;
+#define COLOURS                                                                                              \
+    "facts: f\nlanguage: en\ncategories: {coats: {}}\nvalues: {colour: {synonyms: [[navy, dark blue]]}}\n"
+    static const pair_case c = {.query = "coats without navy",
+                                .category = "coats",
+                                .colour = "navy",
+                                .verdicts = "\"cat\": \"SAME\""};
+    factual f = factual_of(COLOURS, COLOURS "phrases: {not: [without]}\n");
+    ag_pair_list pairs = {0};
+    ag_rederive r;
+    add_case(&pairs, &f, &c, 0);
+    char *path = file(
+        "{\"id\": \"p0\", \"verdicts\": {\"cat\": \"SAME\", \"attr\": {\"colour\": \"MATCH\"}}}\n");
+    ag_rederive_begin(&r, f.old, f.new);
+    r.facts = &f.both;
+    if (ag_rederive_judged(&r, path, &pairs, &err)) fail_msg("%s", err.message);
+    assert_int_equal(r.count, 1);
+    assert_int_equal(r.rows[0].old_rule, 4);
+    assert_int_equal(r.rows[0].new_rule, 1);
+    assert_int_equal(r.reread, 1);
+    ag_rederive_free(&r);
+    ag_free(path);
+    ag_pair_list_free(&pairs);
+    factual_free(&f);
+}
+
+static void test_facts_memory(void **state)
+{
+    (void)state;
+    factual f = factual_of(old_facts, new_facts);
+    ag_pair_list pairs = {0};
+    for (int i = 0; i < PAIR_CASES; i++) add_case(&pairs, &f, &pair_cases[i], i);
+    for (long n = 1;; n += 1 + n / 60) {
+        ag_error err = {0};
+        ag_rederive r;
+        ag_mem_fail_at(n, true);
+        ag_rederive_begin(&r, f.old, f.new);
+        r.facts = &f.both;
+        ag_status status = ag_rederive_pairs(&r, &pairs, &err);
+        ag_mem_fail_at(0, false);
+        ag_rederive_free(&r);
+        if (status == AG_OK) break;
+        assert_int_equal(status, AG_ERR_MEMORY);
+        assert_true(n < 100000);
+    }
+    ag_pair_list_free(&pairs);
+    factual_free(&f);
+}
+
 /* Every allocation in turn fails: an error, and nothing left behind (the sanitizer looks). */
 static void test_memory(void **state)
 {
@@ -317,8 +569,11 @@ static int end(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_every_verdict), cmocka_unit_test(test_judged),
-                                       cmocka_unit_test(test_left_out), cmocka_unit_test(test_refused),
-                                       cmocka_unit_test(test_memory)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_verdict), cmocka_unit_test(test_judged),
+        cmocka_unit_test(test_left_out),      cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_facts),         cmocka_unit_test(test_requests_move),
+        cmocka_unit_test(test_requests_turn), cmocka_unit_test(test_facts_memory),
+        cmocka_unit_test(test_memory)};
     return cmocka_run_group_tests(tests, begin, end);
 }

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "rules/book_diff.h"
 
 static const char old_text[] =
@@ -53,19 +54,27 @@ static char *edited(const char *text, const char *from, const char *to)
 }
 
 /* "kind id field: was -> now" of each change, '|' between. */
+static void write_changes(ag_str *text, const ag_book_changes *changes)
+{
+    for (size_t i = 0; i < changes->count; i++) {
+        const ag_book_change *c = &changes->items[i];
+        ag_str_addf(text, "%s%s %s %s: %s -> %s", i ? "|" : "", c->kind, c->id ? c->id : "-",
+                    c->field ? c->field : "-", c->was ? c->was : "NULL", c->now ? c->now : "NULL");
+    }
+}
+
 static void expect(const char *new_text, const char *want)
 {
     ag_error err = {0};
     ag_book *old = parsed(old_text), *new = parsed(new_text);
     ag_book_changes changes;
     ag_str text = {0};
-    if (ag_book_diff(&changes, old, new, &err)) fail_msg("%s", err.message);
-    for (size_t i = 0; i < changes.count; i++) {
-        const ag_book_change *c = &changes.items[i];
-        ag_str_addf(&text, "%s%s %s %s: %s -> %s", i ? "|" : "", c->kind, c->id ? c->id : "-",
-                    c->field ? c->field : "-", c->was ? c->was : "NULL", c->now ? c->now : "NULL");
-    }
+    if (ag_book_diff(&changes, &(ag_book_side){old, NULL}, &(ag_book_side){new, NULL}, &err))
+        fail_msg("%s", err.message);
+    write_changes(&text, &changes);
     assert_string_equal(ag_str_text(&text), want);
+    bool facts = strncmp(want, "attribute", 9) == 0;
+    assert_int_equal(ag_book_changes_facts(&changes), facts);
     ag_str_free(&text);
     ag_book_changes_free(&changes);
     ag_book_free(old);
@@ -119,17 +128,153 @@ static void test_order(void **state)
     ag_free(both);
 }
 
+/* --- facts files -------------------------------------------------------------------------------------------- */
+
+static const char old_facts[] =
+    "facts: shop\n"
+    "language: en\n"
+    "aside: [for, with]\n"
+    "categories:\n"
+    "  coats: {synonyms: [overcoats, parkas], related: [scarves], members: siblings}\n"
+    "  jackets: {siblings: [coats]}\n"
+    "  scarves: {titles: [shawl]}\n"
+    "values:\n"
+    "  colour: {synonyms: [[grey, gray]], parents: {navy: blue, teal: [blue, green]}}\n"
+    "phrases:\n"
+    "  not: [without, no]\n"
+    "knowledge:\n"
+    "  - {phrases: [for rain, in rain], categories: [coats], asked: [{name: lining, value: wax}]}\n"
+    "  - {phrases: [for rain], asked: [{name: hood, op: not, value: [small, none]}]}\n";
+
+static ag_facts *facts_of(const char *text)
+{
+    ag_error err = {0};
+    ag_facts *facts;
+    if (ag_facts_parse(&facts, text, strlen(text), "facts.yaml", &err)) fail_msg("%s", err.message);
+    return facts;
+}
+
+static void expect_facts(const ag_facts *old, const ag_facts *new, const char *want)
+{
+    ag_error err = {0};
+    ag_book *book = parsed(old_text);
+    ag_book_changes changes;
+    ag_str text = {0};
+    if (ag_book_diff(&changes, &(ag_book_side){book, old}, &(ag_book_side){book, new}, &err))
+        fail_msg("%s", err.message);
+    write_changes(&text, &changes);
+    assert_string_equal(ag_str_text(&text), want);
+    assert_int_equal(ag_book_changes_facts(&changes), *want != 0);
+    ag_str_free(&text);
+    ag_book_changes_free(&changes);
+    ag_book_free(book);
+}
+
+static void test_facts(void **state)
+{
+    static const struct {
+        const char *from, *to, *want;
+    } cases[] = {
+        {"categories:", "# a comment\ncategories:", ""},
+        {"[overcoats, parkas]", "[parkas, overcoats]", ""}, /* an order that says nothing */
+        {"[blue, green]", "[green, blue]", ""},
+        {"facts: shop", "facts: store", "facts - name: shop -> store"},
+        {"aside: [for, with]", "aside: [for]", "facts - aside: for, with -> for"},
+        {"aside:",
+         "vague: [kit]\ntext_fields: []\ntype_fields: [type, art]\nwider: unclear\ncompatibility: "
+         "suits\naside:",
+         "facts - text_fields: title, description -> |facts - type_fields:  -> type, art|facts - "
+         "compatibility: fits -> "
+         "suits|facts - wider: sibling -> unclear|facts - vague:  -> kit"},
+        {", parkas", "", "category coats synonyms: overcoats, parkas -> overcoats"},
+        {"{siblings: [coats]}", "{parents: [coats], queries: [blazer]}",
+         "category jackets parents:  -> coats|category jackets siblings: coats -> |category jackets queries: "
+         " -> blazer"},
+        {"related: [scarves], members: siblings", "unrelated: [scarves], members: unclear",
+         "category coats related: scarves -> |category coats unrelated:  -> scarves|category coats members: "
+         "siblings -> "
+         "unclear"},
+        {"{titles: [shawl]}", "{unclear: [coats]}",
+         "category scarves unclear:  -> coats|category scarves titles: shawl -> "},
+        {"  scarves: {", "  hats: {parents: [coats]}\n  scarves: {", "category hats -: NULL -> coats"},
+        {"synonyms: [[grey, gray]], ", "", "values colour synonyms: grey = gray -> "},
+        {"navy: blue, ", "",
+         "values colour parents: navy: blue, teal: blue, teal: green -> teal: blue, teal: green"},
+        {"phrases:\n", "  fit: {covers: {unisex: women}}\nphrases:\n", "values fit -: NULL -> "},
+        {"[without, no]", "[without, no, sans]", "phrases not phrases: no, without -> no, sans, without"},
+        {"value: wax", "value: oil",
+         "knowledge for rain says: for rain means hood not small | none, for rain, in rain [coats] means "
+         "lining is wax -> for "
+         "rain means hood not small | none, for rain, in rain [coats] means lining is oil"},
+        {"knowledge:", "why: {best: All well.}\nknowledge:",
+         "why best text: The item meets all that the query asks. -> All well."},
+    };
+    (void)state;
+    ag_facts *old = facts_of(old_facts), *none = NULL;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text = edited(old_facts, cases[i].from, cases[i].to);
+        ag_facts *new = facts_of(text);
+        expect_facts(old, new, cases[i].want);
+        ag_facts_free(new);
+        ag_free(text);
+    }
+    /* one without the other is not looked at; none at all is as good as an empty file */
+    expect_facts(old, NULL, "");
+    assert_int_equal(ag_facts_empty(&none, NULL), AG_OK);
+    ag_facts *bare = facts_of("facts: x\n");
+    expect_facts(none, bare, "facts - name:  -> x");
+    ag_facts_free(bare);
+    ag_facts_free(none);
+    ag_facts_free(old);
+}
+
+static void save(const char *folder, const char *name, const char *text)
+{
+    ag_error err = {0};
+    if (ag_file_write(folder, name, text, strlen(text), &err)) fail_msg("%s", err.message);
+}
+
+/* A file in two: what its base says and what it adds make the same facts; parts of one attribute are one. */
+static void test_facts_base(void **state)
+{
+    char folder[] = "/tmp/agrl-facts-XXXXXX", path[64];
+    ag_facts *new;
+    ag_error err = {0};
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    char *base = edited(old_facts, ", parents: {navy: blue, teal: [blue, green]}", "");
+    save(folder, "base.yaml", base);
+    save(folder, "shop.yaml",
+         "facts: shop\nlanguage: en\nbase: base.yaml\nvalues:\n  colour: {parents: {teal: [green, blue], "
+         "navy: blue}}\n");
+    snprintf(path, sizeof path, "%s/shop.yaml", folder);
+    if (ag_facts_load(&new, path, &err)) fail_msg("%s", err.message);
+    ag_facts *old = facts_of(old_facts);
+    expect_facts(old, new, "");
+    expect_facts(new, old, "");
+    ag_facts_free(old);
+    old = facts_of(base);
+    expect_facts(old, new, "values colour parents:  -> navy: blue, teal: blue, teal: green");
+    ag_facts_free(old);
+    ag_facts_free(new);
+    ag_free(base);
+    assert_int_equal(ag_dir_remove(folder, &err), AG_OK);
+}
+
 /* Every allocation in turn fails. */
 static void test_memory(void **state)
 {
     (void)state;
     char *text = edited(old_text, "cap: \"2\"", "cap: \"1\"");
     ag_book *old = parsed(old_text), *new = parsed(text);
+    char *more = edited(old_facts, "[without, no]", "[without, not]");
+    ag_facts *before = facts_of(old_facts), *after = facts_of(more);
     for (long n = 1;; n++) {
         ag_error err = {0};
         ag_book_changes changes;
         ag_mem_fail_at(n, true);
-        ag_status status = ag_book_diff(&changes, old, new, &err);
+        ag_status status = ag_book_diff(&changes, &(ag_book_side){old, before}, &(ag_book_side){new, after},
+                                        &err);
         ag_mem_fail_at(0, false);
         ag_book_changes_free(&changes);
         if (status == AG_OK) break;
@@ -138,12 +283,16 @@ static void test_memory(void **state)
     }
     ag_book_free(old);
     ag_book_free(new);
+    ag_facts_free(before);
+    ag_facts_free(after);
     ag_free(text);
+    ag_free(more);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_changes), cmocka_unit_test(test_order),
+                                       cmocka_unit_test(test_facts), cmocka_unit_test(test_facts_base),
                                        cmocka_unit_test(test_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
