@@ -56,6 +56,13 @@ run 0 "$cuda" train sft.yaml --set out=card16 --set device=cuda --set dtype=bf16
 run 0 "$AGRL" train sft.yaml --set out=cpu4 --set stages.0.steps=4
 near loss cpu4 card16 1e-2
 
+t "LoRA, and activations computed again: the processor's losses"
+sed -e 's/^scratch.*/model: cpu\/checkpoints\/last/; s/steps: [0-9]*/steps: 3/' -e '/^dtype/a recompute: layer' -e '/^dtype/a lora: {rank: 4}' sft.yaml > lora.yaml
+run 0 "$AGRL" train lora.yaml --set out=cpu-lora
+run 0 "$cuda" train lora.yaml --set out=card-lora --set device=cuda
+near loss cpu-lora card-lora 1e-4
+near grad_norm cpu-lora card-lora 1e-3
+
 t "the same bytes again, and after a kill"
 "$cuda" train sft.yaml --set out=again --set device=cuda > out 2> err &
 pid=$!
