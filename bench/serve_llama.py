@@ -81,6 +81,8 @@ class Server:
                 c = http.client.HTTPConnection("127.0.0.1", PORT, timeout=5)
                 c.request("GET", "/health")
                 if c.getresponse().status == 200:
+                    time.sleep(0.2)
+                    assert self.process.poll() is None, f"port {PORT} is another server's"
                     return
             except OSError:
                 pass

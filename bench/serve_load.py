@@ -86,7 +86,9 @@ def client(number, end):
             time.sleep(min(wait, max(0, end - time.monotonic())) * r.uniform(0.5, 1.5))
 
 
-before, begin = metrics(), time.monotonic()
+while "agrl_pairs_judged_total" not in (before := metrics()):
+    time.sleep(0.2)  # the model is being loaded
+begin = time.monotonic()
 threads = [threading.Thread(target=client, args=(i, begin + a.seconds)) for i in range(a.clients)]
 memory = [before["process_resident_memory_bytes"]]
 for t in threads:
