@@ -120,11 +120,12 @@ static void drop(ag_http *h, ag_http_front *f)
 
 static void pass_on(ag_http *h, ag_http_front *f)
 {
-    epoll_ctl(h->epoll_fd, EPOLL_CTL_DEL, f->fd, NULL);
+    ag_http_front copy = *f;
+    epoll_ctl(h->epoll_fd, EPOLL_CTL_DEL, copy.fd, NULL);
+    unlink_front(h, f); /* first: at no time is a connection counted twice */
     ag_http_change_pending(h, 1);
-    if (MHD_add_connection(h->daemon, f->fd, (struct sockaddr *)&f->peer, f->peer_len) != MHD_YES)
+    if (MHD_add_connection(h->daemon, copy.fd, (struct sockaddr *)&copy.peer, copy.peer_len) != MHD_YES)
         ag_http_change_pending(h, -1); /* the library has closed it */
-    unlink_front(h, f);
 }
 
 /* What lies in the socket is thrown away. False: the client has closed. */
