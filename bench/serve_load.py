@@ -2,11 +2,13 @@
 
 Usage: serve_load.py URL [--clients 64] [--items 100] [--seconds 300] [--explain] [--catalogue FILE.jsonl] [--queries FILE] [--token T]
 Prints statuses, latencies (p50, p99), pairs a second, tokens computed and shared, and resident memory at start and end.
+Ends with 1 when an answer was neither 200 nor 429.
 """
 import argparse
 import http.client
 import json
 import random
+import sys
 import threading
 import time
 import urllib.parse
@@ -84,7 +86,9 @@ def client(number, end):
             time.sleep(min(wait, max(0, end - time.monotonic())) * r.uniform(0.5, 1.5))
 
 
-before, begin = metrics(), time.monotonic()
+while "agrl_pairs_judged_total" not in (before := metrics()):
+    time.sleep(0.2)  # the model is being loaded
+begin = time.monotonic()
 threads = [threading.Thread(target=client, args=(i, begin + a.seconds)) for i in range(a.clients)]
 memory = [before["process_resident_memory_bytes"]]
 for t in threads:
@@ -101,4 +105,7 @@ print(f"{a.clients} clients, {a.items} items a request, {seconds:.0f} s, {'expla
 print("statuses: " + ", ".join(f"{k} x {v}" for k, v in sorted(statuses.items())))
 print(f"latency of 200s: p50 {at(0.5):.2f} s, p99 {at(0.99):.2f} s")
 print(f"{pairs / seconds:.1f} pairs/s, {computed / seconds:.0f} tokens computed/s, {shared / max(1, computed + shared):.1%} of tokens shared")
-print(f"resident memory {memory[0] / 1e6:.1f} MB at the start, {max(memory) / 1e6:.1f} MB at most, {memory[-1] / 1e6:.1f} MB at the end")
+parts = [memory[min(len(memory) - 1, len(memory) * k // 10)] / 1e6 for k in (1, 3, 5, 7, 9)]
+print(f"resident memory {memory[0] / 1e6:.1f} MB at the start, {' '.join(f'{m:.1f}' for m in parts)} after 1, 3, 5, 7 and 9 tenths of the time, "
+      f"{memory[-1] / 1e6:.1f} at the end")
+sys.exit(any(k not in ("200", "429") for k in statuses))

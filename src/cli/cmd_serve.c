@@ -30,6 +30,7 @@ typedef struct serving {
     ag_service *service;
     ag_http *http;
     char *token, *model_name;
+    ag_str system_text;
 } serving;
 
 /* The last part of what --model says, without slashes behind. */
@@ -93,7 +94,9 @@ static ag_status load(serving *s, ag_error *err)
                                  .batch_pairs = batch > 64 ? (size_t)batch : 64};
     ag_engine_backend backend = {&s->setup, judge_pairs, write_answer, work_done};
     AG_TRY(ag_engine_start(&s->engine, &backend, &options, err));
-    ag_service_ready(s->service, s->setup.book, s->setup.lexicon, s->engine,
+    AG_TRY(ag_prompt_system(&s->system_text, s->setup.book,
+                            &ag_judge_options_of(s->setup.judge)->format.prompt, err));
+    ag_service_ready(s->service, s->setup.book, ag_str_text(&s->system_text), s->setup.lexicon, s->engine,
                      s->catalogue ? &s->products : NULL, s->index);
     ag_say("ready after %.1f s: model %s, rulebook %s%s", ag_clock() - begin, s->service_options.model,
            s->setup.book->name, s->catalogue ? ", catalogue" : "");
@@ -153,6 +156,7 @@ static ag_status run(serving *s, ag_error *err)
     ag_setup_close(&s->setup);
     ag_free(s->token);
     ag_free(s->model_name);
+    ag_str_free(&s->system_text);
     return status;
 }
 

@@ -1,6 +1,8 @@
 /* api_chat.c: POST /v1/chat/completions in OpenAI's shape, for one pair: the last message holds a query and a product, the answer
- * is the judge's, under the rulebook's grammar. The rulebook is the system message, so a client sends none.
+ * is the judge's, under the rulebook's grammar. The rulebook is the system message: a client sends none, or the same, or one of those
+ * that chat_score.h knows; another one would not be followed, and is refused.
  */
+#include "serve/chat_score.h"
 #include "serve/service.h"
 
 #include <stdio.h>
@@ -8,7 +10,7 @@
 #include <time.h>
 #include "base/mem.h"
 
-typedef enum chat_form { FORM_TEXT, FORM_JSON, FORM_SCHEMA } chat_form;
+typedef enum chat_form { FORM_TEXT, FORM_JSON, FORM_SCHEMA, FORM_SCORE } chat_form;
 
 /* What answers as JSON may hold, with the JSON types it may have. */
 static const struct {
@@ -24,6 +26,7 @@ typedef struct chat {
     bool wanted[MEMBERS]; /* of FORM_SCHEMA */
     ag_judge_drawing drawing;
     ag_pair *pair;
+    char where[32]; /* the path of the content that holds it */
 } chat;
 
 static bool fail(ag_http_response *r, const char *param, const char *code, const char *message)
@@ -245,6 +248,7 @@ static bool read_pair(chat *c, ag_service *s, const char *text, const char *path
         }
     } else {
         json = pair_of_text(text);
+        if (!json) json = ag_score_pair(text);
     }
     if (!json)
         return fail(r, path, "invalid_pair",
@@ -255,32 +259,75 @@ static bool read_pair(chat *c, ag_service *s, const char *text, const char *path
     return good;
 }
 
-static bool read_messages(chat *c, ag_service *s, const json_t *body, ag_http_response *r)
+/* A message's role and content. */
+static bool read_message(const json_t *message, const char *path, const char **role, ag_str *text,
+                         ag_http_response *r)
 {
     static const char *const names[] = {"role", "content", "name", NULL};
-    const json_t *list = NULL, *message;
+    char where[AG_BODY_PATH];
+    if (!json_is_object(message)) return fail(r, path, "invalid_type", "must be an object");
+    if (!ag_body_known(message, path, names, r) || !ag_body_text(message, path, "role", true, role, r))
+        return false;
+    if (json_object_get(message, "name"))
+        return fail(r, ag_body_path(where, path, "name"), "unsupported_parameter", "names are not supported");
+    if (!read_content(json_object_get(message, "content"), ag_body_path(where, path, "content"), text, r))
+        return false;
+    if (text->failed) ag_http_fail(r, 503, NULL, NULL, "out of memory");
+    return !text->failed;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    static const char space[] = " \t\r\n";
+    size_t n = strlen(a += strspn(a, space)), k = strlen(b += strspn(b, space));
+    while (n && strchr(space, a[n - 1])) n--;
+    while (k && strchr(space, b[k - 1])) k--;
+    return n == k && memcmp(a, b, n) == 0;
+}
+
+/* The judge can follow its rulebook only: a system message is the rulebook's, or asks for a form of answer that is known. */
+static bool read_system(chat *c, const ag_service *s, const char *text, ag_http_response *r)
+{
+    if (same_text(text, s->system_text)) return true;
+    if (ag_score_asked(text)) {
+        if (c->form == FORM_TEXT) c->form = FORM_SCORE;
+        return true;
+    }
+    return fail(
+        r, "messages[0].content", "unsupported_parameter",
+        "this judge goes by its rulebook and would not follow another system message: leave it out, or "
+        "send the member 'system' of GET /v1/rulebook");
+}
+
+static bool is_system(const json_t *message)
+{
+    const char *role = json_string_value(json_object_get(message, "role"));
+    return role && (strcmp(role, "system") == 0 || strcmp(role, "developer") == 0);
+}
+
+static bool read_messages(chat *c, ag_service *s, const json_t *body, ag_http_response *r)
+{
+    const json_t *list = NULL;
     const char *role = NULL;
     ag_str text = {0};
     if (!ag_body_list(body, "", "messages", 64, &list, r)) return false;
-    if (json_array_size(list) > 1)
-        return fail(r, "messages", "unsupported_parameter",
-                    "one user message is supported: a pair is judged by itself, and the rulebook is the "
-                    "system message");
-    message = json_array_get(list, 0);
-    if (!json_is_object(message)) return fail(r, "messages[0]", "invalid_type", "must be an object");
-    if (!ag_body_known(message, "messages[0]", names, r) ||
-        !ag_body_text(message, "messages[0]", "role", true, &role, r))
-        return false;
-    if (strcmp(role, "user") != 0)
-        return fail(r, "messages[0].role", "unsupported_parameter", "only a user message is supported");
-    if (json_object_get(message, "name"))
-        return fail(r, "messages[0].name", "unsupported_parameter", "names are not supported");
-    bool good = read_content(json_object_get(message, "content"), "messages[0].content", &text, r);
-    if (good && text.failed) {
-        ag_http_fail(r, 503, NULL, NULL, "out of memory");
-        good = false;
+    size_t n = json_array_size(list), at = is_system(json_array_get(list, 0));
+    bool good = !at || (read_message(json_array_get(list, 0), "messages[0]", &role, &text, r) &&
+                        read_system(c, s, ag_str_text(&text), r));
+    if (good && n != at + 1)
+        good = fail(
+            r, "messages", "unsupported_parameter",
+            "one user message is supported, behind a system message at most: a pair is judged by itself");
+    snprintf(c->where, sizeof c->where, "messages[%zu].content", at);
+    if (good) {
+        ag_str_clear(&text);
+        const char *path = at ? "messages[1]" : "messages[0]";
+        good = read_message(json_array_get(list, at), path, &role, &text, r);
+        if (good && strcmp(role, "user") != 0)
+            good = fail(r, at ? "messages[1].role" : "messages[0].role", "unsupported_parameter",
+                        "only a user message is supported");
+        good = good && read_pair(c, s, ag_str_text(&text), c->where, r);
     }
-    good = good && read_pair(c, s, ag_str_text(&text), "messages[0].content", r);
     ag_str_free(&text);
     return good;
 }
@@ -340,7 +387,7 @@ static bool read_chat(chat *c, ag_service *s, const json_t *body, ag_http_respon
 
 /* --- the answer ---------------------------------------------------------------------------------------------------- */
 
-/* The content: the answer's own text, or its members as JSON (nothing when the answer was cut). */
+/* The content: the answer's own text, or what its members become (nothing when the answer was cut). */
 static ag_status content_of(const chat *c, const ag_book *book, const ag_pair *pair,
                             const ag_judge_text *text, ag_str *out, ag_error *err)
 {
@@ -355,12 +402,13 @@ static ag_status content_of(const chat *c, const ag_book *book, const ag_pair *p
     int tier = status == AG_OK ? ag_book_tier(book, json_string_value(json_object_get(all, "tier"))) : -1;
     if (tier >= 0 && !ag_json_set(all, "tier_name", json_string(book->tiers[tier].name)))
         status = ag_fail_memory(err, "answer");
-    for (int m = 0; m < MEMBERS && status == AG_OK; m++) {
+    if (c->form == FORM_SCORE && status == AG_OK) ag_score_write(out, book, all);
+    for (int m = 0; m < MEMBERS && status == AG_OK && c->form != FORM_SCORE; m++) {
         if (c->form == FORM_SCHEMA && !c->wanted[m]) continue;
         if (json_object_set(o, members[m].name, json_object_get(all, members[m].name)) != 0)
             status = ag_fail_memory(err, "answer");
     }
-    if (status == AG_OK) status = ag_json_dump(out, o, err);
+    if (status == AG_OK) status = c->form == FORM_SCORE ? ag_str_ok(out, err) : ag_json_dump(out, o, err);
     json_decref(all);
     json_decref(o);
     return status;
@@ -404,7 +452,7 @@ void ag_serve_chat(void *user, const ag_http_request *q, ag_http_response *r)
         job->pairs[0] = c.pair;
         job->write = true;
         job->drawing = c.drawing;
-        if (ag_service_run(s, q, job, "messages[0].content", r)) answer_chat(s, q, &c, job, r);
+        if (ag_service_run(s, q, job, c.where, r)) answer_chat(s, q, &c, job, r);
         ag_job_release(job);
     } else {
         ag_pair_free(c.pair);

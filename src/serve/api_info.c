@@ -133,6 +133,7 @@ void ag_serve_rulebook(void *user, const ag_http_request *q, ag_http_response *r
                 ag_json_set(o, "language", json_string(b->language ? b->language : "")) &&
                 ag_json_set(o, "digest", json_string(b->digest)) &&
                 ag_json_set(o, "instruction", json_string(b->instruction ? b->instruction : "")) &&
+                ag_json_set(o, "system", json_string(s->system_text)) &&
                 ag_json_set(o, "order", json_string(orders[b->order])) &&
                 ag_json_set(o, "tiers", tiers_json(b)) && ag_json_set(o, "criteria", criteria_json(b)) &&
                 ag_json_set(o, "attributes", attributes_json(b)) && ag_json_set(o, "rules", rules_json(b)) &&

@@ -45,7 +45,10 @@ struct ag_engine {
     bool stopping;
     ag_engine_stats stats;
     double rate[MODES]; /* pairs a second, by what is wanted of them; 0: not known yet */
-    entry *entries;     /* [batch_pairs], as the next two */
+    size_t in_hand;     /* pairs being judged */
+    int hand_mode;
+    double hand_since; /* by ag_clock */
+    entry *entries;    /* [batch_pairs], as the next two */
     ag_judge_input *inputs;
     ag_judgement *out;
 };
@@ -157,11 +160,27 @@ static double seconds_for(const ag_engine *e, const ag_job *job)
     return rate > 0 ? (double)(job->count - job->link->taken) / rate : 0;
 }
 
+/* What is being judged counts as well; when it takes longer than it should, all that waits will. */
 static double seconds_waiting(const ag_engine *e)
 {
-    double seconds = 0;
+    double seconds = 0, slower = 1;
     for (size_t i = 0; i < e->job_count; i++) seconds += seconds_for(e, e->jobs[i]);
-    return seconds;
+    if (e->in_hand > 0 && e->rate[e->hand_mode] > 0) {
+        double expected = (double)e->in_hand / e->rate[e->hand_mode], spent = ag_clock() - e->hand_since;
+        if (spent < expected)
+            seconds += expected - spent;
+        else
+            slower = spent / expected;
+    }
+    return seconds * slower;
+}
+
+/* A full batch that was slow is believed at once: the machine has other work. Small ones are slow by nature. */
+static void learn_rate(ag_engine *e, int mode, size_t n, double rate)
+{
+    double *mean = &e->rate[mode];
+    bool believed = *mean <= 0 || (rate < *mean && 2 * n >= e->options.batch_pairs);
+    *mean = believed ? rate : 0.8 * *mean + 0.2 * rate;
 }
 
 /* Fills the batch from the jobs that want what the first one wants. */
@@ -264,14 +283,17 @@ static void *engine_main(void *user)
         if (e->job_count == 0) continue;
         int mode = mode_of(e->jobs[0]);
         size_t n = take_batch(e);
-        pthread_mutex_unlock(&e->lock);
         double begin = ag_clock();
+        e->in_hand = n;
+        e->hand_mode = mode;
+        e->hand_since = begin;
+        pthread_mutex_unlock(&e->lock);
         run_batch(e, n);
         double rate = (double)n / (ag_clock() - begin + 1e-9);
         ag_judge_work work = e->backend.work(e->backend.user);
         pthread_mutex_lock(&e->lock);
-        double *mean = &e->rate[mode];
-        *mean = *mean > 0 ? 0.8 * *mean + 0.2 * rate : rate;
+        learn_rate(e, mode, n, rate);
+        e->in_hand = 0;
         e->stats.work = work;
         e->stats.batches++;
     }

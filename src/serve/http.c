@@ -39,7 +39,8 @@ typedef struct exchange {
     struct MHD_Connection *mhd;
     char *target; /* as sent, still encoded */
     double start;
-    bool begun; /* its headers are there */
+    bool begun;   /* its headers are there */
+    bool endless; /* nobody knows where its body ends */
     const ag_http_route *route;
     const char *rest;
     ag_str body;
@@ -94,19 +95,6 @@ static void on_connection(void *user, struct MHD_Connection *mhd, void **context
     pthread_mutex_unlock(&h->lock);
 }
 
-static void say_late(int fd)
-{
-    static const char body[] = "{\"error\":{\"message\":\"the request took too long to arrive\",\"type\":"
-                               "\"invalid_request_error\",\"param\":null,\"code\":\"late\"}}\n";
-    char text[512];
-    int n = snprintf(text, sizeof text,
-                     "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Type: application/json\r\n"
-                     "X-Content-Type-Options: nosniff\r\nContent-Length: %zu\r\n\r\n%s",
-                     sizeof body - 1, body);
-    ssize_t ignored = send(fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
-    (void)ignored;
-}
-
 /* Nothing of a request is on its way to us. */
 static bool silent(const ag_http_link *l)
 {
@@ -127,7 +115,8 @@ static void reap(ag_http *h, double now, double stop_since)
             if (!silent(l)) continue;
         }
         if (l->cut || limit <= 0 || now - since < limit) continue;
-        if (l->state == AG_HTTP_READING) say_late(l->fd);
+        if (l->state == AG_HTTP_READING)
+            ag_http_say(l->fd, 408, "late", "the request took too long to arrive");
         l->cut = true;
         shutdown(l->fd, SHUT_RDWR);
     }
@@ -157,7 +146,7 @@ int ag_http_connections(ag_http *h)
     pthread_mutex_lock(&h->lock);
     int n = h->link_count;
     pthread_mutex_unlock(&h->lock);
-    return n;
+    return n + atomic_load(&h->front_count);
 }
 
 /* --- the log ---------------------------------------------------------------------------------------------------- */
@@ -196,6 +185,18 @@ static void log_line(exchange *x, double seconds, bool aborted)
     ag_str_free(&s);
 }
 
+void ag_http_note(ag_http *h, const char *peer, int status, const char *why, double seconds)
+{
+    exchange x = {.http = h, .status = status};
+    snprintf(x.peer, sizeof x.peer, "%s", peer);
+    snprintf(x.response.note, sizeof x.response.note, "%s", why);
+    snprintf(x.id, sizeof x.id, "%016llx-%llx", h->id_salt,
+             (unsigned long long)atomic_fetch_add(&h->next_id, 1));
+    if (h->log_fd >= 0) log_line(&x, seconds, false);
+    if (h->options.observe)
+        h->options.observe(h->options.observe_user, &(ag_http_record){"-", "", status, seconds, false});
+}
+
 /* --- one request --------------------------------------------------------------------------------------------------- */
 
 static void exchange_free(exchange *x)
@@ -226,12 +227,18 @@ static void *on_target(void *user, const char *target, struct MHD_Connection *mh
     return x;
 }
 
+/* Of a request that came to no answer of ours: the library refused it, or the client left while sending. */
+static int library_status(struct MHD_Connection *mhd)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_HTTP_STATUS);
+    return info && info->http_status ? (int)info->http_status : 499;
+}
+
 static void on_completed(void *user, struct MHD_Connection *mhd, void **context,
                          enum MHD_RequestTerminationCode code)
 {
     ag_http *h = user;
     exchange *x = *context;
-    (void)mhd;
     if (!x) return;
     double seconds = ag_clock() - x->start;
     bool aborted = code != MHD_REQUEST_TERMINATED_COMPLETED_OK;
@@ -243,7 +250,10 @@ static void on_completed(void *user, struct MHD_Connection *mhd, void **context,
     x->link->state = AG_HTTP_IDLE;
     x->link->since = ag_clock();
     pthread_mutex_unlock(&h->lock);
-    if (x->status == 0) x->status = aborted ? 499 : 400; /* it left while sending; the library refused it */
+    if (x->status == 0) {
+        x->status = library_status(mhd);
+        aborted = aborted && x->status == 499;
+    }
     if (h->log_fd >= 0 && !(x->route && (x->route->flags & AG_HTTP_QUIET) && x->status < 400))
         log_line(x, seconds, aborted);
     if (h->options.observe)
@@ -305,13 +315,21 @@ static void check_head(exchange *x, const char *allow)
 {
     ag_http *h = x->http;
     const ag_http_route *r = x->route;
-    const char *length = header_of(x, "Content-Length"), *type = header_of(x, "Content-Type");
+    const char *length = header_of(x, "Content-Length"), *type = header_of(x, "Content-Type"),
+               *coding = header_of(x, "Transfer-Encoding");
     if (length && ag_number_parse(length, &(double){0})) x->declared = strtoull(length, NULL, 10);
     if (x->out_of_memory || !x->path || !x->target) refuse(x, 503, NULL, "out of memory");
     if (x->bad_text || !ag_utf8_valid(x->path, strlen(x->path), NULL))
         refuse(x, 400, "invalid_utf8", "the request line or a header is not valid UTF-8");
     if (x->target && strcasestr(x->target, "%00"))
         refuse(x, 400, "invalid_path", "the request line holds a NUL character");
+    if (coding && (strcasecmp(coding, "chunked") != 0 || length)) {
+        x->endless = true;
+        if (length)
+            refuse(x, 400, "two_lengths", "Content-Length and Transfer-Encoding exclude each other");
+        else
+            refuse(x, 501, "unknown_coding", "the only Transfer-Encoding taken is chunked");
+    }
     if (!h->token && !ag_http_host_right(header_of(x, "Host"), h->host))
         refuse(x, 421, "unknown_host",
                "this server has no token and answers to addresses and localhost only");
@@ -445,7 +463,8 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *mhd, const 
     if (!x->begun) {
         begin(x, url, method);
         /* A client that waits for leave to send, or would send without end, hears at once. */
-        if (x->refused && (x->declared > SWALLOW_BYTES || header_of(x, "Expect"))) return answer(x);
+        if (x->refused && (x->endless || x->declared > SWALLOW_BYTES || header_of(x, "Expect")))
+            return answer(x);
         return MHD_YES;
     }
     if (*piece_len > 0) {
@@ -527,44 +546,28 @@ static ag_status start_daemon(ag_http *h, ag_error *err)
     return h->daemon ? AG_OK : ag_fail_errno(err, "cannot serve on", h->options.listen);
 }
 
-static int held_connections(ag_http *h)
+int ag_http_held(ag_http *h)
 {
     pthread_mutex_lock(&h->lock);
     int n = h->link_count + h->pending;
     pthread_mutex_unlock(&h->lock);
-    return n;
+    return n + atomic_load(&h->front_count);
 }
 
-static void change_pending(ag_http *h, int by)
+void ag_http_change_pending(ag_http *h, int by)
 {
     pthread_mutex_lock(&h->lock);
     h->pending += by;
     pthread_mutex_unlock(&h->lock);
 }
 
-/* Takes the connections that the system has made for us. False: none is left. */
-static bool take_waiting(ag_http *h)
-{
-    while (held_connections(h) < h->options.connections) {
-        struct sockaddr_storage peer;
-        socklen_t len = sizeof peer;
-        int connection = accept4(h->listen_fd, (struct sockaddr *)&peer, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (connection < 0) return errno != EAGAIN && errno != EWOULDBLOCK;
-        change_pending(h, 1);
-        if (MHD_add_connection(h->daemon, connection, (struct sockaddr *)&peer, len) != MHD_YES)
-            change_pending(h, -1);
-    }
-    return true;
-}
-
 /* We accept, not the library: it closes what is past its limit, and ours wait. */
 static void *accepter_main(void *user)
 {
     ag_http *h = user;
-    while (!atomic_load(&h->stopping)) {
-        struct pollfd p = {h->listen_fd, POLLIN, 0};
-        if (poll(&p, 1, 50) > 0 && take_waiting(h)) nanosleep(&(struct timespec){0, 5000000}, NULL);
-    }
+    int wait_ms = 50;
+    while (!atomic_load(&h->stopping))
+        wait_ms = ag_http_front_step(h, wait_ms, h->options.idle_seconds, 0) ? 5 : 50;
     return NULL;
 }
 
@@ -581,7 +584,7 @@ ag_status ag_http_start(ag_http **http, const ag_http_options *options, const ag
     pthread_condattr_t monotonic;
     ag_http *h = *http = ag_calloc(1, sizeof *h);
     if (!h) return ag_fail_memory(err, "server");
-    h->listen_fd = h->log_fd = -1;
+    h->listen_fd = h->log_fd = h->epoll_fd = -1;
     h->routes = routes;
     pthread_mutex_init(&h->lock, NULL);
     pthread_mutex_init(&h->log_lock, NULL);
@@ -593,6 +596,7 @@ ag_status ag_http_start(ag_http **http, const ag_http_options *options, const ag
         h->id_salt = (unsigned long long)(ag_clock() * 1e9);
     ag_status status = copy_options(h, options, err);
     if (status == AG_OK) status = open_socket(h, err);
+    if (status == AG_OK) status = ag_http_front_open(h, err);
     if (status == AG_OK) status = start_daemon(h, err);
     if (status == AG_OK) status = start_thread(&h->reaper, &h->reaper_runs, reaper_main, h, err);
     if (status == AG_OK) status = start_thread(&h->accepter, &h->accepter_runs, accepter_main, h, err);
@@ -640,16 +644,16 @@ static int drain(ag_http *h, double grace)
     if (h->accepter_runs) pthread_join(h->accepter, NULL);
     refuse_new(h->listen_fd);
     while (ag_clock() - begin < grace) {
-        if (waiting && !take_waiting(h) && ag_clock() - begin > SETTLE) {
+        bool more = ag_http_front_step(h, 10, LAST_CALL, begin);
+        if (waiting && !more && ag_clock() - begin > SETTLE) {
             waiting = false;
             close(h->listen_fd);
             h->listen_fd = -1;
         }
         reap(h, ag_clock(), begin);
-        if (!waiting && held_connections(h) == 0) break;
-        nanosleep(&(struct timespec){0, 10000000}, NULL);
+        if (!waiting && ag_http_held(h) == 0) break;
     }
-    return busy(h);
+    return busy(h) + ag_http_front_close(h);
 }
 
 int ag_http_stop(ag_http *h, double grace)
@@ -665,6 +669,7 @@ int ag_http_stop(ag_http *h, double grace)
     pthread_cond_signal(&h->wake);
     pthread_mutex_unlock(&h->lock);
     if (h->reaper_runs) pthread_join(h->reaper, NULL);
+    ag_http_front_close(h);
     if (h->listen_fd >= 0) close(h->listen_fd);
     if (h->log_fd >= 0) close(h->log_fd);
     pthread_mutex_destroy(&h->lock);

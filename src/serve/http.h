@@ -2,7 +2,7 @@
  *
  * A connection has a thread of its own (at most `connections` of them), so a handler may block. What reaches a handler is
  * whole and checked: the body within its limit and of a type that the route takes, header and query text valid UTF-8, the token
- * right. All else is answered here: 400, 401, 404, 405, 408, 413, 415, 421, 431, 503. Every answer carries the safety headers
+ * right. All else is answered here: 400, 401, 404, 405, 408, 413, 414, 415, 421, 431, 501, 503, 505. Every answer carries the safety headers
  * (a Content-Security-Policy without inline code) and a request id. One JSON line a request is the log.
  */
 #ifndef AG_SERVE_HTTP_H
@@ -98,10 +98,11 @@ typedef struct ag_http_options {
         host; /* without a token: a name that Host may carry beside addresses and localhost (a proxy's); or NULL */
     const char *
         images; /* further sources of images for the content-security policy ("https://img.shop.example"); or NULL */
-    const char *log;      /* file that log lines are appended to; NULL: stderr; "": no log */
-    size_t body_bytes;    /* of one request: 413; 0: 4 MiB */
-    size_t body_total;    /* of all requests together: 503; 0: 64 MiB */
-    size_t header_bytes;  /* memory for a connection's request line and headers: 431; 0: 32 KiB */
+    const char *log;   /* file that log lines are appended to; NULL: stderr; "": no log */
+    size_t body_bytes; /* of one request: 413; 0: 4 MiB */
+    size_t body_total; /* of all requests together: 503; 0: 64 MiB */
+    size_t
+        header_bytes; /* memory for a connection's headers: 431; half of it for its request line: 414; 0: 32 KiB */
     int connections;      /* more wait to be accepted; 0: 256 */
     double idle_seconds;  /* a connection without a request is closed; 0: 30 */
     double read_seconds;  /* first line to last byte of the body: 408; 0: 20 */

@@ -53,10 +53,11 @@ ag_status ag_service_create(ag_service **service, const ag_service_options *opti
     return status;
 }
 
-void ag_service_ready(ag_service *s, const ag_book *book, const ag_lexicon *lexicon, ag_engine *engine,
-                      const ag_products *catalogue, ag_bm25 *index)
+void ag_service_ready(ag_service *s, const ag_book *book, const char *system_text, const ag_lexicon *lexicon,
+                      ag_engine *engine, const ag_products *catalogue, ag_bm25 *index)
 {
     s->book = book;
+    s->system_text = system_text;
     s->lexicon = lexicon;
     s->engine = engine;
     s->catalogue = catalogue;

@@ -22,6 +22,7 @@ typedef struct ag_service {
     long long created; /* seconds since 1970 */
     atomic_bool ready; /* what follows is there, and stays */
     const ag_book *book;
+    const char *system_text; /* of the model's prompts: the rulebook's */
     const ag_lexicon *lexicon;
     ag_engine *engine;
     const ag_products *catalogue; /* NULL: none */
@@ -35,8 +36,9 @@ typedef struct ag_service {
 /* Options' texts are borrowed. Routes answer 503 until ag_service_ready. */
 ag_status ag_service_create(ag_service **service, const ag_service_options *options, ag_error *err);
 /* All is borrowed and must outlive the HTTP server; catalogue and index may be NULL. */
-void ag_service_ready(ag_service *service, const ag_book *book, const ag_lexicon *lexicon, ag_engine *engine,
-                      const ag_products *catalogue, ag_bm25 *index);
+void ag_service_ready(ag_service *service, const ag_book *book, const char *system_text,
+                      const ag_lexicon *lexicon, ag_engine *engine, const ag_products *catalogue,
+                      ag_bm25 *index);
 /* After the HTTP server has stopped. Safe with NULL. */
 void ag_service_free(ag_service *service);
 

@@ -1,7 +1,11 @@
-"""Clients that mean no good, and a stop under load. Usage: serve_abuse.py abuse|drain URL PID."""
+"""Clients that mean no good, and a stop under load. Usage: serve_abuse.py abuse|drain URL PID.
+
+AGRL_GARBAGE=10000 in the environment: so many garbage requests in place of 2,000.
+"""
 import json
 import os
 import random
+import re
 import signal
 import socket
 import sys
@@ -55,56 +59,134 @@ def memory():
         return int(f.read().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
 
 
-def garbage(r):
-    """One request and the statuses that are right for it."""
-    path = r.choice(["/v1/judge", "/v1/rerank", "/v1/chat/completions"])
-    noise = bytes(r.randrange(256) for _ in range(r.randrange(1, 200)))
-    kinds = [
-        lambda: (post(path, noise), {400}),
-        lambda: (post(path, BODY[: r.randrange(1, len(BODY))]), {400}),
-        lambda: (post(path, b'{"pairs": ' + b"[" * r.randrange(100, 50000)), {400}),
-        lambda: (post(path, json.dumps({"pairs": r.choice([1, "x", None, {}, True, 1e300, [1], [[]], [None]]),
-                                        "query": r.choice([1, [], {}]), "documents": 3, "messages": 4}).encode()), {400}),
-        lambda: (post(path, b'{"pairs": [{"query": "a", "item": {"title": "x", "price": ' + b"9" * r.randrange(30, 4000) +
-                      b"}}]}"), {400}),
-        lambda: (post(path, b'{"query": "\xff\xfe", "documents": ["a"]}'), {400}),
-        lambda: (post(path, b'{"query": "\\ud800", "documents": ["a"]}'), {400}),
-        lambda: (post(path, b"x", length=1 << 30), {413}),
-        lambda: (post(path, b"x", length=-5), {400}),
-        lambda: (post(path, BODY, kind=r.choice(["text/plain", "multipart/form-data", "", "application/jsonx"])), {415}),
-        lambda: (f"GET /{'../' * r.randrange(1, 20)}etc/passwd HTTP/1.1\r\n{HEAD}\r\n".encode(), {404}),
-        lambda: (f"GET /page.css/..%2f..%2fetc/passwd%00 HTTP/1.1\r\n{HEAD}\r\n".encode(), {400}),
-        lambda: (b"GET / HTTP/1.1\r\n" + HEAD.encode() + b"".join(b"X-%d: y\r\n" % i for i in range(5000)) + b"\r\n", {413, 431}),
-        lambda: (b"GET /" + b"a" * 100000 + b" HTTP/1.1\r\n" + HEAD.encode() + b"\r\n", {414, 431}),
-        lambda: (noise + b"\r\n\r\n", {0, 400, 405, 501, 505}),
-        lambda: (f"{r.choice(['PUT', 'DELETE', 'PATCH', 'TRACE', 'BREW', 'OPTIONS'])} {path} HTTP/1.1\r\n{HEAD}\r\n".encode(),
-                 {405}),
-        lambda: (f"POST {path} HTTP/1.1\r\n{HEAD}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
-                 "zz\r\nxx\r\n0\r\n\r\n".encode(), {0, 400}),
-    ]
-    return r.choice(kinds)()
+JSON = "Content-Type: application/json\r\n"
+CHUNKED = f"{HEAD}{JSON}Transfer-Encoding: chunked\r\n\r\n"
+NOISE = [bytes(r.randrange(256) for _ in range(r.randrange(1, 300))) for r in [random.Random(3)] for _ in range(200)]
+
+
+def value(r, depth=3):
+    """Some JSON value, of a type that nobody expects."""
+    kinds = [lambda: r.randrange(-9, 9), lambda: r.random() * 10 ** r.randrange(-300, 300), lambda: r.choice([True, False, None]),
+             lambda: "x" * r.randrange(3), lambda: [value(r, depth - 1) for _ in range(r.randrange(3))],
+             lambda: {r.choice(["query", "item", "title", "id", "asked", "", "role"]): value(r, depth - 1) for _ in range(r.randrange(3))}]
+    return kinds[r.randrange(len(kinds) if depth else 4)]()
+
+
+def noise(r):
+    """Bytes that are no request line: the first of them, or the lack of spaces, shows it."""
+    return r.choice([b"\0", b"\x16\x03\x01", b"\xff\xfe", b"{", b"  ", b"GET", b"nothing\r\n", b"GET  / HTTP/1.1\r\n", b"GET / x HTTP/1.1\r\n"]) + r.choice(NOISE) + b"\n\r\n"
+
+
+def path_of(r):
+    return r.choice(["/v1/judge", "/v1/rerank", "/v2/rerank", "/v1/chat/completions"])
+
+
+def body_of(r, path):
+    """A body whose members have wrong types; at least one that is required is among them."""
+    required = {"/v1/judge": "pairs", "/v1/chat/completions": "messages"}.get(path, "documents")
+    body = {key: value(r) for key in r.sample(["model", "query", "top_n", "explain", "stream", "seed", "unknown"], r.randrange(4))}
+    body[required] = r.choice([1, "x", None, {}, True, 1e300, [1], [[]], [None], [{"query": 3}], [{"query": "a", "item": 4}], [{"role": 1}]])
+    return json.dumps(body).encode()
+
+
+# Kind: the bytes of a request, the statuses that are right for it. 0 is a connection closed without an answer.
+KINDS = {
+    "noise in place of a request": (noise, {400}),
+    "a request line cut short": (lambda r: f"GET {path_of(r)} HTTP/1.1"[: r.randrange(1, 20)].encode() + b"\r\n\r\n", {400}),
+    "another version of HTTP": (lambda r: f"GET / HTTP/{r.choice(['0.9', '2.0', '3', '1.', 'x.y', '11.1', ''])}\r\n{HEAD}\r\n".encode(), {400, 505}),
+    "another method": (lambda r: f"{r.choice(['PUT', 'DELETE', 'PATCH', 'TRACE', 'BREW', 'OPTIONS'])} {path_of(r)} HTTP/1.1\r\n{HEAD}\r\n".encode(), {405}),
+    "a line without colon among the headers": (lambda r: b"GET / HTTP/1.1\r\nnothing\r\n" + HEAD.encode() + b"\r\n", {400}),
+    "a flood of headers": (lambda r: b"GET / HTTP/1.1\r\n" + HEAD.encode() + b"".join(b"X-%d: y\r\n" % i for i in range(r.randrange(4000, 9000))) + b"\r\n", {413, 431}),
+    "one header without end": (lambda r: b"GET / HTTP/1.1\r\n" + HEAD.encode() + b"X: " + b"y" * r.randrange(40000, 200000), {413, 431}),
+    "an address without end": (lambda r: b"GET /" + b"a" * r.randrange(40000, 200000) + b" HTTP/1.1\r\n" + HEAD.encode() + b"\r\n", {414}),
+    "a path that leads out": (lambda r: f"GET /{r.choice(['../', '%2e%2e/', '..%2f', 'page.css/../'] ) * r.randrange(1, 20)}etc/passwd HTTP/1.1\r\n{HEAD}\r\n".encode(), {404}),
+    "a path with NUL": (lambda r: f"GET /page.css/..%2f..%2fetc/passwd%00 HTTP/1.1\r\n{HEAD}\r\n".encode(), {400}),
+    "a name that is not ours": (lambda r: b"GET / HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n", {421}),
+    "noise as JSON": (lambda r: post(path_of(r), r.choice(NOISE)), {400}),
+    "JSON cut short": (lambda r: post(path_of(r), BODY[: r.randrange(1, len(BODY))]), {400}),
+    "JSON nested without end": (lambda r: post(path_of(r), b'{"pairs": ' + b"[" * r.randrange(100, 50000)), {400}),
+    "wrong types": (lambda r: (lambda path: post(path, body_of(r, path)))(path_of(r)), {400, 404, 413}),
+    "huge numbers": (lambda r: post("/v1/judge", b'{"pairs": [{"query": "a", "item": {"title": "x", "price": ' +
+                                    r.choice([b"9" * r.randrange(30, 4000), b"1e999", b"-1e400"]) + b"}}]}"), {400}),
+    "invalid UTF-8": (lambda r: post("/v1/rerank", b'{"query": "' + r.choice([b"\xff\xfe", b"\xc0\x80", b"\xed\xa0\x80", b"\\ud800", b"\xf8"]) +
+                                     b'", "documents": ["a"]}'), {400}),
+    "1 GB declared": (lambda r: post(path_of(r), b"x", length=1 << r.randrange(30, 62)), {413}),
+    "a length that is none": (lambda r: post(path_of(r), b"x", length=r.choice(["-5", "x", "1e3", "0x10", "9" * 30, ""])), {400, 413}),
+    "two lengths": (lambda r: f"POST {path_of(r)} HTTP/1.1\r\n{HEAD}{JSON}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".encode(), {400}),
+    "broken chunks": (lambda r: f"POST {path_of(r)} HTTP/1.1\r\n{CHUNKED}".encode() + r.choice(
+        [b"zz\r\nxx\r\n0\r\n\r\n", b"-5\r\nx\r\n", b"2\r\nxxyy\r\n0\r\n\r\n", b"f" * 30 + b"\r\nx\r\n0\r\n\r\n", b"\r\n\r\n", b"2;" + b"x" * 90000]), {400, 413, 500}),  # 500: the library's word for a chunk's head without end
+    "another transfer coding": (lambda r: f"POST {path_of(r)} HTTP/1.1\r\n{HEAD}{JSON}Transfer-Encoding: gzip\r\n\r\nx".encode(), {501}),
+    "another content type": (lambda r: post(path_of(r), BODY, kind=r.choice(["text/plain", "multipart/form-data", "", "application/jsonx"])), {415}),
+    "more pairs than are taken": (lambda r: post("/v1/judge", b'{"pairs": [' + b",".join([b'{"query": "a", "item": "x"}'] * r.randrange(1001, 3000)) + b"]}"), {413}),
+    "a body that ends before its length": (lambda r: post(path_of(r), BODY[:9], length=100), {0}, "half closed"),
+    "noise behind a good request": (lambda r: b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" + noise(r), {0, 400}, "second answer"),
+}
+
+
+def statuses(raw, how):
+    """The status of the answer that counts: the first one, or the one behind it."""
+    with connect() as s:
+        try:
+            s.sendall(raw)
+            if how == "half closed":
+                s.shutdown(socket.SHUT_WR)
+        except (ConnectionResetError, BrokenPipeError):
+            pass
+        got = read_all(s)
+    answers = re.findall(rb"HTTP/1\.[01] (\d\d\d) ", got)
+    if how == "second answer":
+        assert answers[:1] == [b"200"], got[:200]
+        answers = answers[1:]
+    return int(answers[0]) if answers else 0
+
+
+def garbage(count):
+    """So many requests of all kinds, from eight clients; prints the statuses of each kind."""
+    names, seen, wrong = list(KINDS), {}, []
+
+    def client(number):
+        r = random.Random(number)
+        for i in range(number, count, 8):
+            name = names[i % len(names)]
+            make, right, *how = KINDS[name]
+            raw = make(r)
+            status = statuses(raw, how[0] if how else "")
+            with lock:
+                counts = seen.setdefault(name, {})
+                counts[status] = counts.get(status, 0) + 1
+                if status not in right:
+                    wrong.append(f"{name}: {status} in place of {right} for {raw[:200]}")
+
+    lock, begin = threading.Lock(), time.time()
+    threads = [threading.Thread(target=client, args=(i,)) for i in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    for name in names:
+        print(f"{name:40} " + ", ".join(f"{k or 'closed'} x {v}" for k, v in sorted(seen[name].items())))
+    silent = {name: counts[0] for name, counts in seen.items() if counts.get(0)}
+    print(f"{count} garbage requests in {time.time() - begin:.1f} s, {sum(silent.values())} closed without an answer")
+    assert not wrong, "\n".join(wrong[:5])
+    assert set(silent) <= {"a body that ends before its length", "noise behind a good request"}, silent
 
 
 def abuse():
     for _ in range(20):
         assert ask(post("/v1/judge", BODY)) == 200
-    before, r, seen = memory(), random.Random(7), {}
-    for i in range(1000):
-        raw, right = garbage(r)
-        status = ask(raw)
-        assert status in right, f"{status} in place of {right} for {raw[:200]}"
-        seen[status] = seen.get(status, 0) + 1
-    print("1000 garbage requests:", ", ".join(f"{k} x {v}" for k, v in sorted(seen.items())))
+    before = memory()
+    garbage(int(os.environ.get("AGRL_GARBAGE", "2000")))
+    print(f"resident memory {before:.1f} MB before, {memory():.1f} MB after")
     # Connections that say nothing, half a head, half a body; the service goes on meanwhile and cuts them off.
     held = []
-    for i in range(45):
+    for i in range(48):
         s = connect()
-        s.sendall((b"", b"POST /v1/judge HTTP/1.1\r\nHost: loc", post("/v1/judge", BODY, length=10000))[i % 3])
+        s.sendall((b"", b"POST /v1/judge HTTP/1.1\r\nHost: loc", post("/v1/judge", BODY, length=10000), b"POST /v1")[i % 4])
         held.append(s)
     assert ask(f"GET /health HTTP/1.1\r\n{HEAD}\r\n".encode()) == 200
     answers = [read_all(s)[:12] for s in held]
-    assert all(a == (b"" if i % 3 == 0 else b"HTTP/1.1 408") for i, a in enumerate(answers)), answers
-    print("45 half-open connections: closed or 408")
+    assert all(a == (b"" if i % 4 == 0 else b"HTTP/1.1 408") for i, a in enumerate(answers)), answers
+    print("48 half-open connections: closed or 408")
     # Clients that are gone before their answer, and ones that do not read it.
     for i in range(100):
         s = connect()

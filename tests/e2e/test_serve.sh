@@ -185,8 +185,23 @@ chat_error response_format.type '"response_format": {"type": "xml"}'
 chat_error response_format.json_schema.schema.properties.colour '"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "object", "properties": {"colour": {}}}}}'
 chat_error response_format.json_schema.schema.properties.tier '"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "object", "properties": {"tier": {"enum": ["1"]}}}}}'
 chat_error response_format.json_schema.schema.properties.why '"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "object", "properties": {"why": {"type": "string"}}}}}'
-post 400 /v1/chat/completions '{"messages": [{"role": "system", "content": "x"}, {"role": "user", "content": "x"}]}'
+USER='{"role": "user", "content": "Query: red boots\nProduct: Boots of red leather"}'
+post 400 /v1/chat/completions "{\"messages\": [{\"role\": \"system\", \"content\": \"Be kind.\"}, $USER]}"
+error '"messages\[0\].content"'
+post 400 /v1/chat/completions "{\"messages\": [$USER, $USER]}"
 error '"messages"'
+post 400 /v1/chat/completions '{"messages": [{"role": "assistant", "content": "x"}]}'
+error '"messages\[0\].role"'
+want 200 /v1/rulebook
+SYSTEM=$(sed 's/.*"system":\("[^"\\]*\(\\.[^"\\]*\)*"\).*/\1/' out)
+for role in system developer; do
+    post 200 /v1/chat/completions "{\"messages\": [{\"role\": \"$role\", \"content\": $SYSTEM}, $USER]}"
+    is "$(sed 's/.*"choices"//' out)" "$(sed 's/.*"choices"//' first)"
+done
+post 400 /v1/chat/completions "{\"messages\": [{\"role\": \"system\", \"content\": $SYSTEM}]}"
+error '"messages"'
+post 400 /v1/chat/completions "{\"messages\": [{\"role\": \"system\", \"content\": $SYSTEM}, {\"role\": \"user\", \"content\": \"hello\"}]}"
+error '"messages\[1\].content"'
 post 400 /v1/chat/completions '{"messages": [{"role": "user", "content": "hello"}]}'
 error '"messages\[0\].content"'
 post 404 /v1/chat/completions "{\"model\": \"gpt-4\", \"messages\": $MESSAGE}"
@@ -318,6 +333,15 @@ if "$PYTHON" -c 'import openai' 2> /dev/null; then
     stop 0
 else
     echo "left out: no Python package openai (pip install openai)"
+fi
+
+if "$PYTHON" -c 'import veritail, openai' 2> /dev/null; then
+    t "veritail"
+    serve log8 --token-file token --no-log
+    "$PYTHON" "$SRC/tests/e2e/serve_veritail.py" "$url" data/catalogue.jsonl > veritail.txt 2>&1 || wrong "$(tail -n 5 veritail.txt)"
+    stop 0
+else
+    echo "left out: no Python package veritail (pip install veritail openai)"
 fi
 
 if command -v chromedriver > /dev/null && "$PYTHON" -c 'import json' 2> /dev/null; then

@@ -237,11 +237,12 @@ static void test_admission(void **state)
     ag_job *few = job_of("aaaa", "t", false);
     shut(f, true);
     call(&c, e, job_of("abcdefgh", "t", false), 60);
-    assert_true(ag_engine_stats_now(e).seconds_waiting > 0.3);
+    assert_true(ag_engine_stats_now(e).seconds_waiting > 0.5); /* the four in hand and the four that wait */
     assert_int_equal(ag_engine_run(e, many, ag_clock() + 2, NULL, NULL), AG_ENGINE_FULL);
     assert_int_equal(ag_engine_run(e, other, ag_clock() + 2, NULL, NULL),
                      AG_ENGINE_LATE); /* their rate is not known */
-    assert_int_equal(ag_engine_run(e, few, ag_clock() + 2, NULL, NULL), AG_ENGINE_LATE);
+    assert_int_equal(ag_engine_run(e, few, ag_clock() + 2, NULL, NULL),
+                     AG_ENGINE_FULL); /* what is in hand takes several times as long as it should */
     shut(f, false);
     pthread_join(c.thread, NULL);
     ag_job_release(c.job);

@@ -461,6 +461,73 @@ static void test_gone(void **state)
     assert_int_equal(ag_http_stop(h, 5), 0);
 }
 
+/* The front's own look at a first line: every part of a good one waits, the whole passes; what is none is refused. */
+static void test_front_line(void **state)
+{
+    (void)state;
+    static const char good[] = "\r\n\r\nPOST /v1/judge?a=b%20c HTTP/1.1\r\n";
+    static const struct {
+        const char *line;
+        size_t len, most;
+        int status;
+    } rows[] = {
+        {"GET / HTTP/1.1\n", 0, 99, 0},
+        {"BREW /pot x/1\r\nmore", 0, 99, 0},
+        {"GET /\xC3\xA4 HTTP/1.1\r\n", 0, 99, 0},
+        {"GET / HTTP/1.1\r\n\0\1", 18, 99, 0},
+        {"nothing\r\n", 0, 99, 400},
+        {"GET /\r\n", 0, 99, 400},
+        {"GET  / HTTP/1.1\r\n", 0, 99, 400},
+        {"GET / x HTTP/1.1\r\n", 0, 99, 400},
+        {" GET / HTTP/1.1\r\n", 0, 99, 400},
+        {"\0GET / HTTP/1.1\r\n", 17, 99, 400},
+        {"GET /\0 HTTP/1.1\r\n", 17, 99, 400},
+        {"\x16\x03\x01", 0, 99, 400},
+        {"GET /a\rb HTTP/1.1\r\n", 0, 99, 400},
+        {"{", 0, 99, 400},
+        {"\r\n\r\n\r\n", 0, 6, 400},
+        {"GET /aaaaa", 0, 10, 414},
+        {"ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJ / HTTP/1.1\r\n", 0, 99, 400},
+        {"GE", 0, 2, 400},
+        {"GET / HTTP/1.1\r", 0, 99, -1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        size_t n = rows[i].len ? rows[i].len : strlen(rows[i].line);
+        int status = ag_http_check_line(rows[i].line, n, rows[i].most);
+        if (status != rows[i].status) fail_msg("row %zu: %d in place of %d", i, status, rows[i].status);
+    }
+    for (size_t n = 0; n < sizeof good - 1; n++) assert_int_equal(ag_http_check_line(good, n, 999), -1);
+    assert_int_equal(ag_http_check_line(good, sizeof good - 1, 999), 0);
+}
+
+/* What never becomes a request is answered, counted and logged all the same. */
+static void test_front(void **state)
+{
+    (void)state;
+    ag_http *h = start((ag_http_options){.read_seconds = 0.3, .idle_seconds = 0.3});
+    int before = atomic_load(&seen[400]), late = atomic_load(&seen[408]), coding = atomic_load(&seen[501]);
+    static const char *const bad[] = {"rubbish\r\n\r\n", "\x16\x03\x01\x02", "GET /open\r\n\r\n",
+                                      "{\"a\": 1}"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_int_equal(ask(h, bad[i], NULL), 400);
+    assert_int_equal(atomic_load(&seen[400]) - before, 4);
+    assert_int_equal(ask(h, "GET /op", NULL), 408);
+    assert_int_equal(ask(h, "\r\n", NULL), 408);
+    assert_int_equal(atomic_load(&seen[408]) - late, 2);
+    assert_int_equal(ask(h, "", NULL), 0);
+    assert_int_equal(
+        ask(h, "POST /echo HTTP/1.1\r\nTransfer-Encoding: gzip\r\nContent-Type: text/plain\r\n" HEAD "\r\nx",
+            NULL),
+        501);
+    assert_int_equal(ask(h,
+                         "POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n"
+                         "Content-Type: text/plain\r\n" HEAD "\r\n3\r\nabc\r\n0\r\n\r\n",
+                         NULL),
+                     400);
+    assert_int_equal(ask(h, "\r\nGET /open HTTP/1.1\r\n" HEAD "\r\n", NULL), 200);
+    assert_int_equal(ag_http_stop(h, 5), 0);
+    assert_int_equal(atomic_load(&seen[501]) - coding, 1);
+}
+
 static void test_log_and_token_file(void **state)
 {
     (void)state;
@@ -508,11 +575,12 @@ static void test_log_and_token_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_routes), cmocka_unit_test(test_safety),
-        cmocka_unit_test(test_limits), cmocka_unit_test(test_late),
-        cmocka_unit_test(test_token),  cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_stop),   cmocka_unit_test(test_crowd),
-        cmocka_unit_test(test_gone),   cmocka_unit_test(test_log_and_token_file),
+        cmocka_unit_test(test_routes),     cmocka_unit_test(test_safety),
+        cmocka_unit_test(test_limits),     cmocka_unit_test(test_late),
+        cmocka_unit_test(test_token),      cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_stop),       cmocka_unit_test(test_crowd),
+        cmocka_unit_test(test_gone),       cmocka_unit_test(test_log_and_token_file),
+        cmocka_unit_test(test_front_line), cmocka_unit_test(test_front),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
