@@ -33,7 +33,8 @@ add_custom_command(OUTPUT ${emulator_plugin}
                            -Wl,--exclude-libs,ALL
                    DEPENDS ${emulator_objects} agrl_base COMMENT "Linking the emulated libagrl_cuda.so" VERBATIM)
 set(emulator_programs)
-foreach(target agrl device_test_ops device_test_graph)
+set(emulator_models model_test_session model_test_generate model_test_pass model_test_adamw)
+foreach(target agrl device_test_ops device_test_graph ${emulator_models})
   add_custom_command(OUTPUT ${emulator_folder}/${target}
                      COMMAND ${CMAKE_COMMAND} -E copy $<TARGET_FILE:${target}> ${emulator_folder}/${target}
                      DEPENDS ${target} VERBATIM)
@@ -50,5 +51,13 @@ foreach(order ${emulator_orders})
   set_tests_properties(emulated/test_ops_${order} PROPERTIES LABELS unit TIMEOUT 900 FAIL_REGULAR_EXPRESSION "left out"
                        ENVIRONMENT "AGRL_EMULATOR_ORDER=${order};OMP_WAIT_POLICY=passive")
 endforeach()
+if(NOT AGRL_SANITIZE) # the engine on the card: forests, gradients, masks, sampling
+  foreach(target ${emulator_models})
+    string(REPLACE model_ "" name ${target})
+    add_test(NAME emulated/${name} COMMAND ${emulator_folder}/${target} *cuda*)
+    set_tests_properties(emulated/${name} PROPERTIES LABELS unit TIMEOUT 300 FAIL_REGULAR_EXPRESSION "left out"
+                         ENVIRONMENT "OMP_WAIT_POLICY=passive")
+  endforeach()
+endif()
 add_test(NAME emulated/test_graph COMMAND ${emulator_folder}/device_test_graph)
 set_tests_properties(emulated/test_graph PROPERTIES LABELS unit FAIL_REGULAR_EXPRESSION "left out")
