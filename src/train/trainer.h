@@ -1,5 +1,5 @@
-/* trainer.h: the state of a run while it goes. Private to train/: run.c opens it, sft.c and policy.c compute its steps, validate.c
- * measures it. */
+/* trainer.h: the state of a run while it goes. Private to train/: open.c opens it, run.c goes through its stages, sft.c and policy.c compute
+ * its steps, validate.c measures it. */
 #ifndef AG_TRAIN_TRAINER_H
 #define AG_TRAIN_TRAINER_H
 
@@ -67,6 +67,17 @@ typedef struct ag_step_result {
     /* of methods that sample: means, the shares of groups without a signal, of guided answers and of cut ones */
     double reward, accuracy, gate, dead, guided, truncated;
 } ag_step_result;
+
+/* --- opening and closing (open.c) ------------------------------------------------------------------------------- */
+
+/* A line for whoever started the run. */
+void ag_trainer_say(const ag_trainer *t, const char *format, ...) AG_PRINTF(2, 3);
+/* Rules, data, device, model, encoded pairs, memory plan, engine; `tried`, of a run that is only planned, is read and set (run.h), or NULL.
+ * Whatever comes of it, ag_trainer_close. */
+ag_status ag_trainer_open(ag_trainer *t, ag_train_tried *tried, ag_error *err);
+void ag_trainer_close(ag_trainer *t);
+/* Does any stage replay? */
+bool ag_trainer_replays(const ag_trainer *t);
 
 /* --- what all methods share (step.c) -------------------------------------------------------------------------- */
 
