@@ -1,12 +1,12 @@
 /* bench_engine.c: how fast the engine is against the matrix products that it cannot do without.
  *
- * For the shape of SmolLM2-135M (random weights) it measures, in one run on one device: the rate of the library's products at
+ * For the shape of a model (random weights) it measures, in one run on one device: the rate of the library's products at
  * the model's own shapes; a training step and a prefill of `rows` tokens without sharing, in sequences of so many; decoding of samples below
  * prompts of 600 tokens. Each line prints model FLOP/s counted over unique tokens (2 per weight and token, 6 in training,
  * attention not counted) and its share of the products' rate.
  *
- * usage: bench_engine [-d cpu|cuda] [-l TOKENS_A_SEQUENCE] [-p PROMPTS] [-s SAMPLES_A_PROMPT] [-h] [-w] [rows [threads [fp32|bf16]]]
- * Defaults: cpu, 256, 1, 32, 2048 rows. -h: every token is trained, not the last tenth of a sequence. -w: wait for each operation, and tell
+ * usage: bench_engine [-m smollm2-135m|qwen2.5-0.5b] [-d cpu|cuda] [-l TOKENS_A_SEQUENCE] [-p PROMPTS] [-s SAMPLES_A_PROMPT] [-h] [-w] [rows [threads [fp32|bf16]]]
+ * Defaults: smollm2-135m, cpu, 256, 1, 32, 2048 rows. -h: every token is trained, not the last tenth of a sequence. -w: wait for each operation, and tell
  * where the time goes (op_clock.h); the whole takes longer then.
  */
 #include <stdio.h>
@@ -18,7 +18,7 @@
 #include "base/rng.h"
 #include "model/session.h"
 #include "op_clock.h"
-#include "smollm2.h"
+#include "shapes.h"
 
 static ag_error err;
 
@@ -86,10 +86,10 @@ static void line(const char *what, double flops, double tokens, double seconds, 
 }
 
 static struct {
-    const char *device;
+    const char *shape, *device;
     int32_t length, prompts, samples;
     bool every; /* token is trained */
-} choice = {"cpu", 256, 1, 32, false};
+} choice = {"smollm2-135m", "cpu", 256, 1, 32, false};
 
 /* Sequences of random tokens, nothing shared. */
 static void make_forest(ag_forest *f, int32_t rows, int vocab)
@@ -198,7 +198,8 @@ int main(int argc, char **argv)
 {
     int option;
     bool known = true;
-    while ((option = getopt(argc, argv, "d:l:p:s:hw")) != -1) {
+    while ((option = getopt(argc, argv, "m:d:l:p:s:hw")) != -1) {
+        if (option == 'm') choice.shape = optarg;
         if (option == 'd') choice.device = optarg;
         if (option == 'l') choice.length = atoi(optarg);
         if (option == 'p') choice.prompts = atoi(optarg);
@@ -209,10 +210,12 @@ int main(int argc, char **argv)
     }
     argc -= optind, argv += optind;
     int32_t rows = argc > 0 ? atoi(argv[0]) : 2048;
-    if (!known || rows < choice.length || choice.length < 1 || choice.prompts < 1 || choice.samples < 1) {
-        fprintf(stderr,
-                "usage: bench_engine [-d DEVICE] [-l TOKENS] [-p PROMPTS] [-s SAMPLES] [-h] [-w] [ROWS "
-                "[THREADS [fp32|bf16]]]\n");
+    const ag_config *shape = shape_named(choice.shape);
+    if (!known || !shape || rows < choice.length || choice.length < 1 || choice.prompts < 1 ||
+        choice.samples < 1) {
+        fprintf(stderr, "usage: bench_engine [-m SHAPE] [-d DEVICE] [-l TOKENS] [-p PROMPTS] [-s SAMPLES] "
+                        "[-h] [-w] [ROWS "
+                        "[THREADS [fp32|bf16]]]\n");
         return 2;
     }
     ag_device *d;
@@ -220,12 +223,12 @@ int main(int argc, char **argv)
     char text[128];
     must(ag_device_open(&d, choice.device, argc > 1 ? atoi(argv[1]) : 0, &err));
     ag_dtype type = argc > 2 && strcmp(argv[2], "bf16") == 0 ? AG_BF16 : AG_F32;
-    must(ag_model_create(&m, &smollm2, d, &(ag_model_options){.type = type, .train = true}, &err));
+    must(ag_model_create(&m, shape, d, &(ag_model_options){.type = type, .train = true}, &err));
     must(ag_model_randomize(m, 1, &err));
     ag_device_cpu_describe(text, sizeof text);
     int32_t live = choice.prompts * choice.samples;
-    printf("SmolLM2-135M shape, %s, %s, %s\n", ag_dtype_name(type), choice.device, text);
-    double large = product_rate(d, type, &smollm2, rows), small = product_rate(d, type, &smollm2, live);
+    printf("%s shape, %s, %s, %s\n", choice.shape, ag_dtype_name(type), choice.device, text);
+    double large = product_rate(d, type, shape, rows), small = product_rate(d, type, shape, live);
     printf("products at %d rows %.1f GFLOP/s, at %d rows %.1f GFLOP/s\n", rows, large / 1e9, live,
            small / 1e9);
     op_clock_start(d);

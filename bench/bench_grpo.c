@@ -23,7 +23,7 @@
 #include "base/rng.h"
 #include "model/generate.h"
 #include "op_clock.h"
-#include "smollm2.h"
+#include "shapes.h"
 #include "train/advantage.h"
 #include "train/loss.h"
 #include "train/passage.h"

@@ -1,0 +1,47 @@
+/* shapes.h: the shapes of models that are timed, with random weights. */
+#ifndef AG_BENCH_SHAPES_H
+#define AG_BENCH_SHAPES_H
+
+#include <string.h>
+#include "model/config.h"
+
+static const ag_config smollm2 = {.family = AG_FAMILY_LLAMA,
+                                  .vocab = 49152,
+                                  .width = 576,
+                                  .layers = 30,
+                                  .heads = 9,
+                                  .kv_heads = 3,
+                                  .head_dim = 64,
+                                  .ff = 1536,
+                                  .max_positions = 8192,
+                                  .rope_theta = 100000,
+                                  .norm_eps = 1e-5,
+                                  .tied = true,
+                                  .bos = -1,
+                                  .eos = -1,
+                                  .pad = -1};
+
+static const ag_config qwen25 = {.family = AG_FAMILY_QWEN2,
+                                 .vocab = 151936,
+                                 .width = 896,
+                                 .layers = 24,
+                                 .heads = 14,
+                                 .kv_heads = 2,
+                                 .head_dim = 64,
+                                 .ff = 4864,
+                                 .max_positions = 32768,
+                                 .rope_theta = 1000000,
+                                 .norm_eps = 1e-6,
+                                 .tied = true,
+                                 .qkv_bias = true,
+                                 .bos = -1,
+                                 .eos = -1,
+                                 .pad = -1};
+
+/* NULL: no such shape. */
+static inline const ag_config *shape_named(const char *name)
+{
+    return strcmp(name, "smollm2-135m") == 0 ? &smollm2 : strcmp(name, "qwen2.5-0.5b") == 0 ? &qwen25 : NULL;
+}
+
+#endif
