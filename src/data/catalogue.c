@@ -92,16 +92,10 @@ static ag_status scan_csv(scanner *s, const ag_catalogue_file *file)
 static ag_status scan_jsonl(scanner *s, const ag_catalogue_file *file)
 {
     ag_lines *lines;
-    char *line;
-    size_t len;
+    json_t *record;
     ag_status status = ag_lines_open(&lines, file->path, s->err);
-    while (status == AG_OK && (status = ag_lines_next(lines, &line, &len, s->err)) == AG_OK && line) {
-        json_t *record;
-        long number = ag_lines_number(lines);
-        if (strspn(line, " \t\r") == len) continue;
-        if ((status = ag_json_parse(&record, line, len, ag_lines_path(lines), number, s->err)) != AG_OK)
-            break;
-        status = visit_record(s, record, ag_lines_path(lines), number);
+    while (status == AG_OK && (status = ag_record_from_lines(&record, lines, s->err)) == AG_OK && record) {
+        status = visit_record(s, record, ag_lines_path(lines), ag_lines_number(lines));
         json_decref(record);
     }
     ag_lines_close(lines);

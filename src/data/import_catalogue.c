@@ -170,15 +170,10 @@ out:
 static ag_status queries_jsonl(ag_queries *queries, const char *path, ag_error *err)
 {
     ag_lines *lines;
-    char *line;
-    size_t len;
+    json_t *record;
     ag_status status = ag_lines_open(&lines, path, err);
-    while (status == AG_OK && (status = ag_lines_next(lines, &line, &len, err)) == AG_OK && line) {
-        json_t *record;
-        long number = ag_lines_number(lines);
-        if (strspn(line, " \t\r") == len) continue;
-        if ((status = ag_json_parse(&record, line, len, ag_lines_path(lines), number, err)) != AG_OK) break;
-        status = queries_record(queries, record, ag_lines_path(lines), number, err);
+    while (status == AG_OK && (status = ag_record_from_lines(&record, lines, err)) == AG_OK && record) {
+        status = queries_record(queries, record, ag_lines_path(lines), ag_lines_number(lines), err);
         json_decref(record);
     }
     ag_lines_close(lines);

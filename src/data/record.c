@@ -275,6 +275,18 @@ ag_status ag_record_from_csv(json_t **record, ag_csv *csv, ag_error *err)
     return object ? AG_OK : ag_fail_memory(err, "CSV row");
 }
 
+ag_status ag_record_from_lines(json_t **record, ag_lines *lines, ag_error *err)
+{
+    char *line;
+    size_t len;
+    *record = NULL;
+    do {
+        AG_TRY(ag_lines_next(lines, &line, &len, err));
+        if (!line) return AG_OK;
+    } while (strspn(line, " \t\r") == len);
+    return ag_json_parse(record, line, len, ag_lines_path(lines), ag_lines_number(lines), err);
+}
+
 /* --- values
  * ------------------------------------------------------------------------------------------------- */
 

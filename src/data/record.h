@@ -10,6 +10,7 @@
 #ifndef AG_DATA_RECORD_H
 #define AG_DATA_RECORD_H
 
+#include "base/file.h"
 #include "base/json.h"
 #include "data/csv.h"
 #include "data/labels.h"
@@ -46,6 +47,8 @@ void ag_record_map_free(ag_record_map *map);
 
 /* The next row as {column: text}, columns without a name left out; *record NULL at the end. New reference. */
 ag_status ag_record_from_csv(json_t **record, ag_csv *csv, ag_error *err);
+/* The next line's JSON value, blank lines passed over; *record NULL at the end. New reference. */
+ag_status ag_record_from_lines(json_t **record, ag_lines *lines, ag_error *err);
 
 typedef enum ag_record_outcome {
     AG_RECORD_OK,

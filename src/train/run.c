@@ -8,7 +8,6 @@
 #include <string.h>
 #include "base/log.h"
 #include "base/mem.h"
-#include "train/methods.h"
 #include "train/policy.h"
 #include "train/reference.h"
 #include "train/rollout.h"
