@@ -141,3 +141,37 @@ stages:
 YAML
     "$AGRL" train run.yaml > /dev/null 2> train.log || cat train.log
 }
+
+# STAGE STAGE [VALID]: an invented shop without R5 in d/ and its pool.jsonl, of which R5 has a good part; sft.yaml trains from scratch into sft
+# by the first stage, rl.yaml goes on from the folder start by the second one. VALID: validation pairs of both.
+shop_without_rule() {
+    book=$SRC/rules/shop-brief.yaml
+    "$AGRL" synth --rules "$book" --out d --pairs 2600 --products 400 --seed 3 --withhold R5 --quiet > out 2> err || cat err
+    grep '"rule":"R5"' d/rl.jsonl > pool.jsonl
+    grep -v '"rule":"R5"' d/rl.jsonl | head -n 60 >> pool.jsonl
+    cat > sft.yaml << YAML
+scratch: {preset: nano, vocab: 700}
+rules: $book
+data: {train: d/sft.jsonl,${3:+ valid: $3,} lexicon: d/lexicon.json}
+prompt: {rules: false, item_tokens: 60, repeat_query: false, mark_matches: true}
+out: sft
+threads: 1
+dtype: fp32
+hints: {share: 0.5, counterfactual: 0.7}
+stages:
+  - {$1}
+YAML
+    sed -e 's/^scratch.*/model: start/; /^hints/d; /^stages/,$d; s/lexicon/pool: pool.jsonl, lexicon/' sft.yaml > rl.yaml
+    printf 'stages:\n  - {%s}\n' "$2" >> rl.yaml
+}
+
+# KEY RUN RUN BOUND: the values of all steps agree to that, of the largest.
+near() {
+    for r in "$2" "$3"; do grep -o "\"$1\":[^,}]*" "$r/metrics.jsonl" | sed 's/.*://' > "$r.values"; done
+    paste -d ' ' "$2.values" "$3.values" > pairs.txt
+    [ -s pairs.txt ] || wrong "no $1"
+    awk -v bound="$4" 'NF != 2 { bad = 1 } { d = $1 - $2; if (d < 0) d = -d; if (d > worst) worst = d; a = $1 < 0 ? -$1 : $1; if (a > most) most = a }
+        END { printf "%s: %.3g of %.3g\n", "largest difference", worst, most; exit bad || worst > bound * most }' pairs.txt > far.txt ||
+        wrong "$1 of $2 and $3: $(cat far.txt)"
+    echo "  $1, $2 and $3: $(cat far.txt)"
+}

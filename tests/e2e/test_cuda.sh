@@ -12,38 +12,8 @@ if ! [ -x "$cuda" ]; then
     exit 77
 fi
 steps=${AGRL_CUDA_STEPS:-6} updates=${AGRL_CUDA_UPDATES:-3}
-book=$SRC/rules/shop-brief.yaml
-"$AGRL" synth --rules "$book" --out d --pairs 2600 --products 400 --seed 3 --withhold R5 --quiet > out 2> err || cat err
-grep '"rule":"R5"' d/rl.jsonl > pool.jsonl
-grep -v '"rule":"R5"' d/rl.jsonl | head -n 60 >> pool.jsonl
-cat > sft.yaml << YAML
-scratch: {preset: nano, vocab: 700}
-rules: $book
-data: {train: d/sft.jsonl, lexicon: d/lexicon.json}
-prompt: {rules: false, item_tokens: 60, repeat_query: false, mark_matches: true}
-out: sft
-threads: 1
-dtype: fp32
-hints: {share: 0.5, counterfactual: 0.7}
-stages:
-  - {method: sft, steps: $steps, batch: 8, lr: 2.0e-3, warmup: 0.2, checkpoint_every: 2}
-YAML
-sed -e 's/^scratch.*/model: start/; /^hints/d; /^stages/,$d; s/lexicon/pool: pool.jsonl, lexicon/' sft.yaml > rl.yaml
-cat >> rl.yaml << YAML
-stages:
-  - {method: agrl, steps: $updates, batch: 6, group: 4, lr: 5.0e-4, refills: 0, beta: 0.02, replay_warmup: 0, hint_answers: 4}
-YAML
-
-# KEY RUN RUN BOUND: the values of all steps agree to that, of the largest.
-near() {
-    for r in "$2" "$3"; do grep -o "\"$1\":[^,}]*" "$r/metrics.jsonl" | sed 's/.*://' > "$r.values"; done
-    paste -d ' ' "$2.values" "$3.values" > pairs.txt
-    [ -s pairs.txt ] || wrong "no $1"
-    awk -v bound="$4" 'NF != 2 { bad = 1 } { d = $1 - $2; if (d < 0) d = -d; if (d > worst) worst = d; a = $1 < 0 ? -$1 : $1; if (a > most) most = a }
-        END { printf "%s: %.3g of %.3g\n", "largest difference", worst, most; exit bad || worst > bound * most }' pairs.txt > far.txt ||
-        wrong "$1 of $2 and $3: $(cat far.txt)"
-    echo "  $1, $2 and $3: $(cat far.txt)"
-}
+shop_without_rule "method: sft, steps: $steps, batch: 8, lr: 2.0e-3, warmup: 0.2, checkpoint_every: 2" \
+    "method: agrl, steps: $updates, batch: 6, group: 4, lr: 5.0e-4, refills: 0, beta: 0.02, replay_warmup: 0, hint_answers: 4"
 
 t "SFT: the losses and gradients of the processor, in fp32"
 run 0 "$AGRL" train sft.yaml --set out=cpu

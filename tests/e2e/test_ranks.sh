@@ -9,27 +9,9 @@ if ! command -v mpirun > /dev/null 2>&1 || ! [ -e "$(dirname "$AGRL")/libagrl_mp
 fi
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_hwloc_base_binding_policy=none
 export OMPI_MCA_mpi_yield_when_idle=1 OMPI_MCA_btl_vader_single_copy_mechanism=none OMPI_MCA_orte_base_help_aggregate=0
-book=$SRC/rules/shop-brief.yaml
-"$AGRL" synth --rules "$book" --out d --pairs 2600 --products 400 --seed 3 --withhold R5 --quiet > out 2> err || cat err
-grep '"rule":"R5"' d/rl.jsonl > pool.jsonl
-grep -v '"rule":"R5"' d/rl.jsonl | head -n 60 >> pool.jsonl
-cat > sft.yaml << YAML
-scratch: {preset: nano, vocab: 700}
-rules: $book
-data: {train: d/sft.jsonl, valid: d/valid.jsonl, lexicon: d/lexicon.json}
-prompt: {rules: false, item_tokens: 60, repeat_query: false, mark_matches: true}
-out: sft
-threads: 1
-dtype: fp32
-hints: {share: 0.5, counterfactual: 0.7}
-stages:
-  - {method: sft, steps: 8, batch: 9, lr: 2.0e-3, warmup: 0.2, valid_every: 4}
-YAML
-sed -e 's/^scratch.*/model: start\/checkpoints\/best/; /^hints/d; /^stages/,$d; s/lexicon/pool: pool.jsonl, lexicon/' sft.yaml > rl.yaml
-cat >> rl.yaml << YAML
-stages:
-  - {method: agrl, steps: 5, batch: 7, group: 4, lr: 5.0e-4, refills: 0, beta: 0.02, replay_warmup: 0, hint_answers: 4, keep_rollouts: true, checkpoint_every: 2, anchor: 0.1}
-YAML
+shop_without_rule "method: sft, steps: 8, batch: 9, lr: 2.0e-3, warmup: 0.2, valid_every: 4" \
+    "method: agrl, steps: 5, batch: 7, group: 4, lr: 5.0e-4, refills: 0, beta: 0.02, replay_warmup: 0, hint_answers: 4, keep_rollouts: true, checkpoint_every: 2, anchor: 0.1" \
+    d/valid.jsonl
 
 # N COMMAND...: by N ranks
 ranks() {
@@ -37,16 +19,7 @@ ranks() {
     shift
     mpirun -n "$n" "$@"
 }
-# KEY RUN RUN BOUND: the values of all steps agree to that, of the largest.
-near() {
-    for r in "$2" "$3"; do grep -o "\"$1\":[^,}]*" "$r/metrics.jsonl" | sed 's/.*://' > "$r.values"; done
-    paste -d ' ' "$2.values" "$3.values" > pairs.txt
-    [ -s pairs.txt ] || wrong "no $1"
-    awk -v bound="$4" 'NF != 2 { bad = 1 } { d = $1 - $2; if (d < 0) d = -d; if (d > worst) worst = d; a = $1 < 0 ? -$1 : $1; if (a > most) most = a }
-        END { printf "%s: %.3g of %.3g\n", "largest difference", worst, most; exit bad || worst > bound * most }' pairs.txt > far.txt ||
-        wrong "$1 of $2 and $3: $(cat far.txt)"
-    echo "  $1, $2 and $3: $(cat far.txt)"
-}
+
 # RUN: who was asked what, at which level of hint, and what came
 answers() { for f in "$1"/rollouts/*.gz; do gunzip -c "$f"; done | sed 's/"id":"\([^"]*\)","draw":\([0-9]*\),"sample":\([0-9]*\),"level":\([0-9]*\).*"tokens":\(\[[^]]*\]\).*/\1 \2 \3 level \4 \5/'; }
 

@@ -4,29 +4,10 @@
 # sampled ones do; wrong settings are refused.
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
-book=$SRC/rules/shop-brief.yaml
-"$AGRL" synth --rules "$book" --out d --pairs 2600 --products 400 --seed 3 --withhold R5 --quiet > out 2> err || cat err
-grep '"rule":"R5"' d/rl.jsonl > pool.jsonl
-grep -v '"rule":"R5"' d/rl.jsonl | head -n 60 >> pool.jsonl
-cat > sft.yaml << YAML
-scratch: {preset: nano, vocab: 700}
-rules: $book
-data: {train: d/sft.jsonl, lexicon: d/lexicon.json}
-prompt: {rules: false, item_tokens: 60, repeat_query: false, mark_matches: true}
-out: sft
-threads: 1
-dtype: fp32
-hints: {share: 0.5, counterfactual: 0.7}
-stages:
-  - {method: sft, steps: 500, batch: 12, optimizer: muon, lr: 1.0e-2, beta2: 0.99, choice_weight: 3}
-YAML
-sed -e 's/^scratch.*/model: sft/; /^hints/d; /^stages/,$d; s/lexicon/pool: pool.jsonl, lexicon/' sft.yaml > rl.yaml
-cat >> rl.yaml << 'YAML'
-stages:
-  - {method: agr, steps: 20, batch: 8, group: 6, lr: 5.0e-4, refills: 1, checkpoint_every: 4, replay_warmup: 0.2, replay_tail: 0.2,
-     beta: 0.02, replay_most: 2, draw_uncertain: 0.3, draw_unsolved: 0.2, guided_mode: auto, guided_weight: floor}
-YAML
-run 0 "$AGRL" train sft.yaml
+shop_without_rule "method: sft, steps: 500, batch: 12, optimizer: muon, lr: 1.0e-2, beta2: 0.99, choice_weight: 3" \
+    "method: agr, steps: 20, batch: 8, group: 6, lr: 5.0e-4, refills: 1, checkpoint_every: 4, replay_warmup: 0.2, replay_tail: 0.2,
+     beta: 0.02, replay_most: 2, draw_uncertain: 0.3, draw_unsolved: 0.2, guided_mode: auto, guided_weight: floor"
+run 0 "$AGRL" train sft.yaml --set out=start
 
 # NAME FILE: the first number or word of that name in each line that has it; `member` prints - for the others.
 field() {
