@@ -21,51 +21,13 @@ static __device__ void stage(__nv_bfloat16 *to, const float *from, int64_t row, 
 
 /* This warp's 16 of the block's n rows from `row` on, as left operands; `memory` is free again at the next barrier. */
 template <int K>
-static __device__ void take_left(uint32_t (&left)[K][4], __nv_bfloat16 *memory, const float *from,
-                                 int64_t row, int n, int64_t ld)
+static __device__ void stage_left(uint32_t (&left)[K][4], __nv_bfloat16 *memory, const float *from,
+                                  int64_t row, int n, int64_t ld)
 {
     __syncthreads(); /* what was here has been taken */
     stage<K>(memory, from, row, n, ROWS, ld);
     __syncthreads();
-    for (int k = 0; k < K; k++)
-        ag_left(left[k], memory + threadIdx.x / 32 * 16 * shape<K>::PITCH + k * 16, shape<K>::PITCH);
-}
-
-/* sum [16, CHUNK] = left [16, DIM] of (staged rows [CHUNK, DIM])'. */
-template <int K>
-static __device__ void product_by_column(float (&sum)[shape<K>::HALVES * 2][4], const uint32_t (&left)[K][4],
-                                         const __nv_bfloat16 *staged)
-{
-#pragma unroll
-    for (int j = 0; j < shape<K>::HALVES; j++) {
-        for (int i = 0; i < 4; i++) sum[2 * j][i] = sum[2 * j + 1][i] = 0;
-#pragma unroll
-        for (int k = 0; k < K; k++) {
-            uint32_t right[4];
-            ag_right_by_column(right, staged + j * 16 * shape<K>::PITCH + k * 16, shape<K>::PITCH);
-            ag_mma(sum[2 * j], left[k], right[0], right[1]);
-            ag_mma(sum[2 * j + 1], left[k], right[2], right[3]);
-        }
-    }
-}
-
-/* sum [16, DIM] += weights [16, CHUNK] of staged rows [CHUNK, DIM]. */
-template <int K>
-static __device__ void product_by_row(float (&sum)[K * 2][4], const float (&weights)[shape<K>::HALVES * 2][4],
-                                      const __nv_bfloat16 *staged)
-{
-#pragma unroll
-    for (int j = 0; j < shape<K>::HALVES; j++) {
-        uint32_t left[4];
-        ag_left_of(left, weights[2 * j], weights[2 * j + 1]);
-#pragma unroll
-        for (int k = 0; k < K; k++) {
-            uint32_t right[4];
-            ag_right_by_row(right, staged + j * 16 * shape<K>::PITCH + k * 16, shape<K>::PITCH);
-            ag_mma(sum[2 * k], left, right[0], right[1]);
-            ag_mma(sum[2 * k + 1], left, right[2], right[3]);
-        }
-    }
+    take_left<K>(left, memory);
 }
 
 /* The largest, or the sum, over the four lanes that share a row. */
@@ -93,7 +55,7 @@ static __global__ void __launch_bounds__(THREADS) forward(ag_attention_args x, a
     int64_t row[2] = {first + warp * 16 + lane / 4, first + warp * 16 + lane / 4 + 8};
     float max[2] = {-INFINITY, -INFINITY}, total[2] = {}, out[K * 2][4] = {}, scale = (float)x.scale * LOG2E;
     uint32_t query[K][4];
-    take_left<K>(query, memory, (const float *)x.q + head * dim, first, (int)(end - first), x.q_ld);
+    stage_left<K>(query, memory, (const float *)x.q + head * dim, first, (int)(end - first), x.q_ld);
     int32_t t = (int32_t)blockIdx.x, last = plan.tile_first[t + 1];
     for (int32_t entry = plan.tile_first[t]; entry < last; entry += THREADS) {
         int count = ag_collect(list, plan, plan.tile_block, entry, last, {first, end}, {0, plan.keys});
@@ -109,7 +71,9 @@ static __global__ void __launch_bounds__(THREADS) forward(ag_attention_args x, a
                 int seen[2] = {keys_seen(b, row[0], k0, n), keys_seen(b, row[1], k0, n)};
                 if (!__ballot_sync(~0u, seen[0] || seen[1])) continue;
                 float score[CHUNK / 8][4], high[2] = {max[0], max[1]}, shrink[2];
-                product_by_column<K>(score, query, keys);
+#pragma unroll
+                for (int j = 0; j < CHUNK / 16; j++)
+                    product_by_column<K>(score[2 * j], score[2 * j + 1], query, keys + j * 16 * PITCH);
 #pragma unroll
                 for (int j = 0; j < CHUNK / 8; j++)
 #pragma unroll
@@ -137,7 +101,9 @@ static __global__ void __launch_bounds__(THREADS) forward(ag_attention_args x, a
                 for (int k = 0; k < K * 2; k++)
 #pragma unroll
                     for (int i = 0; i < 4; i++) out[k][i] *= shrink[i / 2];
-                product_by_row<K>(out, score, values);
+#pragma unroll
+                for (int j = 0; j < CHUNK / 16; j++)
+                    product_by_row<K>(out, score[2 * j], score[2 * j + 1], values + j * 16 * PITCH);
             }
         }
     }

@@ -16,10 +16,48 @@ static_assert((int)ROWS == (int)AG_ATTENTION_TILE, "a block has a tile of the pl
 /* Of heads of K * 16: values between rows in shared memory (eight more than a row: eight rows never meet in a bank), and how many keys
  * or rows pass by at a time. */
 template <int K> struct shape {
-    enum { DIM = K * 16, PITCH = DIM + 8, CHUNK = K <= 4 ? 64 : 32, HALVES = CHUNK / 16 };
+    enum { DIM = K * 16, PITCH = DIM + 8, CHUNK = K <= 4 ? 64 : 32 };
 };
 
 static const float LOG2E = 1.44269504f, LN2 = 0.693147181f;
+
+/* This warp's 16 of the block's staged rows, as left operands. */
+template <int K> static __device__ void take_left(uint32_t (&left)[K][4], const __nv_bfloat16 *staged)
+{
+    for (int k = 0; k < K; k++)
+        ag_left(left[k], staged + threadIdx.x / 32 * 16 * shape<K>::PITCH + k * 16, shape<K>::PITCH);
+}
+
+/* low and high, side by side [16, 16], = left [16, DIM] of (16 staged rows [16, DIM])'. */
+template <int K>
+static __device__ void product_by_column(float (&low)[4], float (&high)[4], const uint32_t (&left)[K][4],
+                                         const __nv_bfloat16 *staged)
+{
+    for (int i = 0; i < 4; i++) low[i] = high[i] = 0;
+#pragma unroll
+    for (int k = 0; k < K; k++) {
+        uint32_t right[4];
+        ag_right_by_column(right, staged + k * 16, shape<K>::PITCH);
+        ag_mma(low, left[k], right[0], right[1]);
+        ag_mma(high, left[k], right[2], right[3]);
+    }
+}
+
+/* sum [16, DIM] += weights [16, 16], low and high side by side, of 16 staged rows [16, DIM]. */
+template <int K>
+static __device__ void product_by_row(float (&sum)[K * 2][4], const float (&low)[4], const float (&high)[4],
+                                      const __nv_bfloat16 *staged)
+{
+    uint32_t left[4];
+    ag_left_of(left, low, high);
+#pragma unroll
+    for (int k = 0; k < K; k++) {
+        uint32_t right[4];
+        ag_right_by_row(right, staged + k * 16, shape<K>::PITCH);
+        ag_mma(sum[2 * k], left, right[0], right[1]);
+        ag_mma(sum[2 * k + 1], left, right[2], right[3]);
+    }
+}
 
 /* How many of the n keys from k0 on the row reads, by block b. */
 static __device__ inline int keys_seen(const ag_attention_block &b, int64_t row, int64_t k0, int n)

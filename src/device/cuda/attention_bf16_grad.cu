@@ -68,39 +68,7 @@ static __device__ void fetch_left(uint32_t (&left)[K][4], __nv_bfloat16 *memory,
     ag_copies_close();
     ag_copies_wait<0>();
     __syncthreads();
-    for (int k = 0; k < K; k++)
-        ag_left(left[k], memory + threadIdx.x / 32 * 16 * shape<K>::PITCH + k * 16, shape<K>::PITCH);
-}
-
-/* sum [16, 16] = left [16, DIM] of (16 staged rows [16, DIM])'. */
-template <int K>
-static __device__ void half_by_column(float (&sum)[2][4], const uint32_t (&left)[K][4],
-                                      const __nv_bfloat16 *staged)
-{
-    for (int i = 0; i < 4; i++) sum[0][i] = sum[1][i] = 0;
-#pragma unroll
-    for (int k = 0; k < K; k++) {
-        uint32_t right[4];
-        ag_right_by_column(right, staged + k * 16, shape<K>::PITCH);
-        ag_mma(sum[0], left[k], right[0], right[1]);
-        ag_mma(sum[1], left[k], right[2], right[3]);
-    }
-}
-
-/* sum [16, DIM] += weights [16, 16] of 16 staged rows [16, DIM]. */
-template <int K>
-static __device__ void half_by_row(float (&sum)[K * 2][4], const float (&weights)[2][4],
-                                   const __nv_bfloat16 *staged)
-{
-    uint32_t left[4];
-    ag_left_of(left, weights[0], weights[1]);
-#pragma unroll
-    for (int k = 0; k < K; k++) {
-        uint32_t right[4];
-        ag_right_by_row(right, staged + k * 16, shape<K>::PITCH);
-        ag_mma(sum[2 * k], left, right[0], right[1]);
-        ag_mma(sum[2 * k + 1], left, right[2], right[3]);
-    }
+    take_left<K>(left, memory);
 }
 
 /* Two chunks of two matrices: one on its way while the other is worked on. */
@@ -176,8 +144,8 @@ static __global__ void __launch_bounds__(THREADS)
             for (int j = 0; j < CHUNK; j += 16) {
                 if (!__ballot_sync(~0u, seen[0] > j || seen[1] > j)) break;
                 float score[2][4], dp[2][4];
-                half_by_column<K>(score, query, keys + j * PITCH);
-                half_by_column<K>(dp, dout, values + j * PITCH);
+                product_by_column<K>(score[0], score[1], query, keys + j * PITCH);
+                product_by_column<K>(dp[0], dp[1], dout, values + j * PITCH);
 #pragma unroll
                 for (int i = 0; i < 8; i++) {
                     int side = i / 4, h = i % 4 / 2;
@@ -185,7 +153,7 @@ static __global__ void __launch_bounds__(THREADS)
                     float p = exp2f(score[side][i % 4] * scale * LOG2E - lse[h]);
                     score[side][i % 4] = read ? p * (dp[side][i % 4] - delta[h]) * scale : 0;
                 }
-                half_by_row<K>(dq, score, keys + j * PITCH);
+                product_by_row<K>(dq, score[0], score[1], keys + j * PITCH);
             }
             now = next;
         }
@@ -281,8 +249,8 @@ static __global__ void __launch_bounds__(THREADS)
                 if (ag_key_end(b, now.q0 + stop - 1) <= own)
                     continue; /* none of these rows reaches the warp's keys */
                 float p[2][4], ds[2][4];
-                half_by_column<K>(p, keys, query + j * PITCH);
-                half_by_column<K>(ds, values, dout + j * PITCH);
+                product_by_column<K>(p[0], p[1], keys, query + j * PITCH);
+                product_by_column<K>(ds[0], ds[1], values, dout + j * PITCH);
 #pragma unroll
                 for (int i = 0; i < 8; i++) {
                     int side = i / 4, e = i % 4, q = j + side * 8 + lane % 4 * 2 + i % 2;
@@ -292,8 +260,8 @@ static __global__ void __launch_bounds__(THREADS)
                     p[side][e] = read ? weight : 0;
                     ds[side][e] = read ? weight * (ds[side][e] - delta[turn][q]) * scale : 0;
                 }
-                half_by_row<K>(dv, p, dout + j * PITCH);
-                half_by_row<K>(dk, ds, query + j * PITCH);
+                product_by_row<K>(dv, p[0], p[1], dout + j * PITCH);
+                product_by_row<K>(dk, ds[0], ds[1], query + j * PITCH);
             }
             now = next;
         }
