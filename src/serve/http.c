@@ -227,11 +227,21 @@ static void *on_target(void *user, const char *target, struct MHD_Connection *mh
     return x;
 }
 
-/* Of a request that came to no answer of ours: the library refused it, or the client left while sending. */
+/* Of a request that came to no answer of ours: the status of the library's refusal, or 0. */
 static int library_status(struct MHD_Connection *mhd)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_HTTP_STATUS);
-    return info && info->http_status ? (int)info->http_status : 499;
+    return info ? (int)info->http_status : 0;
+}
+
+/* The client's side ended in the middle of a request. Who ended that side alone still reads. */
+static int cut_short(exchange *x, enum MHD_RequestTerminationCode code)
+{
+    static const char reason[] = "the connection ended before the request did";
+    if (code != MHD_REQUEST_TERMINATED_CLIENT_ABORT && code != MHD_REQUEST_TERMINATED_READ_ERROR) return 499;
+    ag_http_say(x->link->fd, 400, "incomplete", reason);
+    snprintf(x->response.note, sizeof x->response.note, "%s", reason);
+    return 400;
 }
 
 static void on_completed(void *user, struct MHD_Connection *mhd, void **context,
@@ -252,7 +262,8 @@ static void on_completed(void *user, struct MHD_Connection *mhd, void **context,
     pthread_mutex_unlock(&h->lock);
     if (x->status == 0) {
         x->status = library_status(mhd);
-        aborted = aborted && x->status == 499;
+        aborted = aborted && x->status == 0;
+        if (x->status == 0) x->status = cut_short(x, code);
     }
     if (h->log_fd >= 0 && !(x->route && (x->route->flags & AG_HTTP_QUIET) && x->status < 400))
         log_line(x, seconds, aborted);
@@ -537,7 +548,8 @@ static ag_status start_daemon(ag_http *h, ag_error *err)
 {
     h->daemon = MHD_start_daemon(
         MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC |
-            MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG,
+            MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG |
+            MHD_USE_TURBO, /* without it our side is shut before on_completed can answer */
         0, NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)h->options.connections + 8, MHD_OPTION_CONNECTION_MEMORY_LIMIT, h->options.header_bytes,
         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES,

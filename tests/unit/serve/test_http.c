@@ -458,6 +458,16 @@ static void test_gone(void **state)
     close(fd);
     for (int i = 0; i < 100 && atomic_load(&aborted) == before; i++) nap(0.02);
     assert_true(atomic_load(&aborted) > before);
+    /* One that ended only its own side in the middle of a body hears of it. */
+    ag_str out = {0};
+    fd = connect_to(h);
+    send_text(fd, "POST /echo HTTP/1.1\r\nContent-Type: text/csv\r\nContent-Length: 95\r\n" HEAD "\r\nabc");
+    shutdown(fd, SHUT_WR);
+    read_all(fd, &out, 5);
+    assert_int_equal(status_of(&out), 400);
+    assert_non_null(strstr(out.data, "\"code\":\"incomplete\""));
+    close(fd);
+    ag_str_free(&out);
     assert_int_equal(ag_http_stop(h, 5), 0);
 }
 
