@@ -59,7 +59,8 @@ ag_status ag_comm_open(ag_comm **comm, ag_error *err)
 
 void ag_comm_close(ag_comm *comm, bool failed)
 {
-    if (comm && comm->close_device) comm->close_device(comm);
+    /* collective, too: the others would not come where one has failed */
+    if (comm && comm->close_device && !failed) comm->close_device(comm);
     if (comm && comm->close) comm->close(comm, failed);
 }
 

@@ -13,6 +13,7 @@ enum { RING_BYTES = 8 << 20, RING_PIECE = 1 << 20, BACK_BYTES = 1 << 20, ALIGN =
 ag_status ag_cuda_check(cudaError_t status, const char *what, ag_error *err)
 {
     if (status == cudaSuccess) return AG_OK;
+    cudaGetLastError(); /* or the next launch would be told of it again */
     return ag_fail(err, status == cudaErrorMemoryAllocation ? AG_ERR_MEMORY : AG_ERR_INTERNAL,
                    "device 'cuda': %s: %s", what, cudaGetErrorString(status));
 }
@@ -191,9 +192,10 @@ static ag_status find_card(ag_cuda *c, int card, ag_error *err)
                        "device 'cuda:%d': %d card%s visible; start no more ranks than cards", card, count,
                        count == 1 ? " is" : "s are");
     c->card = card;
-    /* a host thread that waits gives its core to others: many small runs share one card (docs/PERFORMANCE.md) */
-    AG_TRY(ag_cuda_check(cudaSetDeviceFlags(cudaDeviceScheduleYield), "cannot open the card", err));
     AG_TRY(ag_cuda_check(cudaSetDevice(card), "cannot open the card", err));
+    /* a host thread that waits gives its core to others: many small runs share one card (docs/PERFORMANCE.md); set before, the flag would
+     * go to the first card and open it */
+    AG_TRY(ag_cuda_check(cudaSetDeviceFlags(cudaDeviceScheduleYield), "cannot open the card", err));
     cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, card);
     cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, card);
     cudaDeviceGetAttribute(&c->processors, cudaDevAttrMultiProcessorCount, card);

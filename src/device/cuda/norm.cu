@@ -11,7 +11,7 @@ enum {
     FORWARD_WARPS = 4,
     PART_ROWS = 32,
     MAX_PARTS = 256,
-    MAX_WIDTH = 12288
+    MAX_WIDTH = 12288 - 32 /* a row in 48 KiB of shared memory, less what ag_block_reduce has */
 };
 
 /* What EACH there are, rising. */

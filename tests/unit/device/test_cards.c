@@ -69,6 +69,7 @@ static int child(int rank, int size)
     ag_device *d;
     ag_error err = {0};
     ag_comm c = {.rank = rank, .size = size, .local = rank, .share = share};
+    alarm(120); /* where one fails, the others would wait for it */
     snprintf(name, sizeof name, "cuda:%d", rank);
     if (ag_device_open(&d, name, 0, &err) != AG_OK) return NO_CARD;
     ag_status status = sum_on_card(d, &c, &err);
