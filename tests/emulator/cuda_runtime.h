@@ -75,8 +75,12 @@ static inline std::function<void()> emulator_bind(F kernel, A... arguments)
 {
     return [=] { kernel(arguments...); };
 }
-#define AG_LAUNCH(kernel, grid, block, shared, stream, ...)                                                  \
-    (void)(stream), emulator_launch(grid, block, shared, emulator_bind(kernel, __VA_ARGS__))
+#define AG_EMULATED
+#define AG_LAUNCH(kernel, grid, block, shared, d, ...)                                                       \
+    (void)(d), emulator_launch(grid, block, shared, emulator_bind(kernel, __VA_ARGS__))
+/* Blocks that never waited for the kernel before theirs are refused: on a card they would run beside it. */
+void cudaGridDependencySynchronize(void);
+static inline void cudaTriggerProgrammaticLaunchCompletion(void) {}
 /* While a stream records, what is issued to it runs later: true when it was taken. */
 bool emulator_record(const std::function<void()> &work);
 #define AG_DYNAMIC_SHARED(type, name) type *name = (type *)emulator_shared()

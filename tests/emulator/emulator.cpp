@@ -324,6 +324,13 @@ cudaError_t cudaStreamSynchronize(cudaStream_t)
 
 /* --- launches ------------------------------------------------------------------------------------------------------- */
 
+static bool awaited; /* the kernel before, by this block */
+
+void cudaGridDependencySynchronize(void)
+{
+    awaited = true;
+}
+
 void emulator_launch(dim3 grid, dim3 block, size_t shared, const std::function<void()> &kernel)
 {
     if (emulator_record([=] { emulator_launch(grid, block, shared, kernel); })) return;
@@ -338,7 +345,9 @@ void emulator_launch(dim3 grid, dim3 block, size_t shared, const std::function<v
         for (unsigned y = 0; y < grid.y; y++)
             for (unsigned x = 0; x < grid.x; x++) {
                 blockIdx = dim3(x, y, z);
+                awaited = false;
                 run_block(order && strcmp(order, "falling") == 0);
+                if (!awaited) stop("a kernel that does not wait for the one before it (ag_after_previous)");
             }
 }
 

@@ -84,6 +84,7 @@ static __device__ void store_lse(const ag_attention_args &x, int64_t rows, int h
 template <int C>
 static __global__ void __launch_bounds__(THREADS) forward_tile(ag_attention_args x, ag_attention_plan plan)
 {
+    ag_after_previous();
     AG_DYNAMIC_SHARED(float, memory);
     __shared__ ag_attention_block list[THREADS];
     float *query = memory, *keys = query + tile<C>::SIZE, *values = keys + tile<C>::SIZE,
@@ -181,6 +182,7 @@ template <int C>
 static __global__ void __launch_bounds__(ROW_WARPS * 32)
     forward_row(ag_attention_args x, ag_attention_plan plan)
 {
+    ag_after_previous();
     __shared__ ag_attention_block list[ROW_WARPS * 32];
     __shared__ __align__(16) float query[C * 32];
     __shared__ float sums[ROW_WARPS][C * 32], maxes[ROW_WARPS], totals[ROW_WARPS];
@@ -249,16 +251,15 @@ static ag_status check_heads(int dim, ag_error *err)
 
 template <int C> static ag_status forward(ag_device *d, const ag_attention_args *x, ag_error *err)
 {
-    cudaStream_t stream = ag_cuda_of(d)->stream;
     const ag_attention_plan *plan = x->plan;
     if ((int64_t)plan->block_count * 4 > plan->rows) {
         dim3 grid((unsigned)plan->rows, (unsigned)x->heads);
-        AG_LAUNCH(forward_row<C>, grid, ROW_WARPS * 32, 0, stream, *x, *plan);
+        AG_LAUNCH(forward_row<C>, grid, ROW_WARPS * 32, 0, d, *x, *plan);
     } else {
         dim3 grid((unsigned)((plan->rows + ROWS - 1) / ROWS), (unsigned)x->heads);
         size_t shared = (3 * tile<C>::SIZE + ROWS * CHUNK) * sizeof(float);
         AG_TRY(ag_cuda_allow_shared((const void *)forward_tile<C>, shared, err));
-        AG_LAUNCH(forward_tile<C>, grid, THREADS, shared, stream, *x, *plan);
+        AG_LAUNCH(forward_tile<C>, grid, THREADS, shared, d, *x, *plan);
     }
     return AG_LAUNCHED("attention");
 }
@@ -279,6 +280,7 @@ template <int C>
 static __global__ void __launch_bounds__(THREADS)
     backward_queries(ag_attention_grad_args x, ag_attention_plan plan, float *deltas)
 {
+    ag_after_previous();
     AG_DYNAMIC_SHARED(float, memory);
     __shared__ ag_attention_block list[THREADS];
     float *query = memory, *dout = query + tile<C>::SIZE, *keys = dout + tile<C>::SIZE,
@@ -344,6 +346,7 @@ template <int C>
 static __global__ void __launch_bounds__(THREADS)
     backward_keys(ag_attention_grad_args x, ag_attention_plan plan, const float *deltas, ag_slices s)
 {
+    ag_after_previous();
     AG_DYNAMIC_SHARED(float, memory);
     __shared__ ag_attention_block list[THREADS];
     __shared__ float lse[CHUNK], delta[CHUNK];
@@ -418,6 +421,7 @@ static __global__ void __launch_bounds__(THREADS)
 
 static __global__ void add_slices(ag_attention_grad_args x, int64_t keys, ag_slices s)
 {
+    ag_after_previous();
     int64_t width = (int64_t)x.kv_heads * x.head_dim, tiles = (keys + s.tile - 1) / s.tile;
     AG_CUDA_EACH(at, keys * width)
     {
@@ -477,13 +481,12 @@ ag_status ag_cuda_add_slices(ag_device *d, const ag_attention_grad_args *x, cons
 {
     int64_t n = (int64_t)x->plan->keys * x->kv_heads * x->head_dim;
     if (!s->touched) return AG_OK;
-    AG_LAUNCH(add_slices, ag_cuda_grid(n), THREADS, 0, ag_cuda_of(d)->stream, *x, x->plan->keys, *s);
+    AG_LAUNCH(add_slices, ag_cuda_grid(n), THREADS, 0, d, *x, x->plan->keys, *s);
     return AG_LAUNCHED("attention_grad");
 }
 
 template <int C> static ag_status backward(ag_device *d, const ag_attention_grad_args *x, ag_error *err)
 {
-    cudaStream_t stream = ag_cuda_of(d)->stream;
     const ag_attention_plan *plan = x->plan;
     size_t shared = (4 * tile<C>::SIZE + 2 * ROWS * CHUNK) * sizeof(float);
     float *deltas;
@@ -493,8 +496,8 @@ template <int C> static ag_status backward(ag_device *d, const ag_attention_grad
     AG_TRY(ag_cuda_cut_slices(d, x, ROWS, &deltas, &s, err));
     dim3 query_grid((unsigned)((plan->rows + ROWS - 1) / ROWS), (unsigned)x->heads);
     dim3 key_grid((unsigned)((plan->keys + ROWS - 1) / ROWS), (unsigned)x->kv_heads, (unsigned)s.count);
-    AG_LAUNCH(backward_queries<C>, query_grid, THREADS, shared, stream, *x, *plan, deltas);
-    AG_LAUNCH(backward_keys<C>, key_grid, THREADS, shared, stream, *x, *plan, deltas, s);
+    AG_LAUNCH(backward_queries<C>, query_grid, THREADS, shared, d, *x, *plan, deltas);
+    AG_LAUNCH(backward_keys<C>, key_grid, THREADS, shared, d, *x, *plan, deltas, s);
     AG_TRY(AG_LAUNCHED("attention_grad"));
     return ag_cuda_add_slices(d, x, &s, err);
 }

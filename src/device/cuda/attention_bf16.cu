@@ -45,6 +45,7 @@ static __device__ inline float row_sum(float x)
 template <int K>
 static __global__ void __launch_bounds__(THREADS) forward(ag_attention_args x, ag_attention_plan plan)
 {
+    ag_after_previous();
     enum { CHUNK = shape<K>::CHUNK, PITCH = shape<K>::PITCH };
     AG_DYNAMIC_SHARED(__nv_bfloat16, memory);
     __shared__ ag_attention_block list[THREADS];
@@ -248,6 +249,7 @@ template <int K, int T>
 static __global__ void __launch_bounds__(DECODE_THREADS)
     decode(ag_attention_args x, ag_attention_plan plan, int each)
 {
+    ag_after_previous();
     AG_DYNAMIC_SHARED(float, parts_of_sums);
     __shared__ ag_attention_block list[DECODE_THREADS];
     int dim = x.head_dim, group = x.heads / x.kv_heads, parts = (group + each - 1) / each,
@@ -339,7 +341,7 @@ static ag_status run_decode(ag_device *d, const ag_attention_args *x, int each, 
     dim3 grid((unsigned)((plan->rows + DECODE_ROWS - 1) / DECODE_ROWS),
               (unsigned)(x->kv_heads * ((group + each - 1) / each)));
     AG_TRY(ag_cuda_allow_shared((const void *)decode<K, T>, shared, err));
-    AG_LAUNCH((decode<K, T>), grid, DECODE_THREADS, shared, ag_cuda_of(d)->stream, *x, *plan, each);
+    AG_LAUNCH((decode<K, T>), grid, DECODE_THREADS, shared, d, *x, *plan, each);
     return AG_LAUNCHED("attention");
 }
 
@@ -352,7 +354,7 @@ template <int K> static ag_status run_forward(ag_device *d, const ag_attention_a
                          : run_decode<K, 1>(d, x, group, err);
     dim3 grid((unsigned)((plan->rows + ROWS - 1) / ROWS), (unsigned)x->heads);
     AG_TRY(ag_cuda_allow_shared((const void *)forward<K>, shared_bytes<K>(), err));
-    AG_LAUNCH(forward<K>, grid, THREADS, shared_bytes<K>(), ag_cuda_of(d)->stream, *x, *plan);
+    AG_LAUNCH(forward<K>, grid, THREADS, shared_bytes<K>(), d, *x, *plan);
     return AG_LAUNCHED("attention");
 }
 

@@ -6,6 +6,7 @@
 /* deltas [heads, rows] = dout . out, a warp a row and head; dout rounded as in the products, so that what cancels there cancels here. */
 static __global__ void row_deltas(ag_attention_grad_args x, int64_t rows, float *deltas)
 {
+    ag_after_previous();
     int64_t at = blockIdx.x * (int64_t)WARPS + threadIdx.x / 32, row = at % rows, head = at / rows;
     int lane = threadIdx.x % 32;
     if (at >= rows * x.heads) return;
@@ -40,6 +41,7 @@ static __device__ void round_rows(const rounded &m)
 }
 static __global__ void round_operands(operands all)
 {
+    ag_after_previous();
     round_rows(blockIdx.y == 0   ? all.query
                : blockIdx.y == 1 ? all.dout
                : blockIdx.y == 2 ? all.keys
@@ -97,6 +99,7 @@ template <int K>
 static __global__ void __launch_bounds__(THREADS)
     backward_queries(ag_attention_grad_args x, ag_attention_plan plan, operands o, const float *deltas)
 {
+    ag_after_previous();
     enum { CHUNK = shape<K>::CHUNK, PITCH = shape<K>::PITCH, MATRIX = buffers<K>::MATRIX };
     AG_DYNAMIC_SHARED(__nv_bfloat16, memory);
     __shared__ ag_attention_block list[THREADS];
@@ -192,6 +195,7 @@ static __global__ void __launch_bounds__(THREADS)
     backward_keys(ag_attention_grad_args x, ag_attention_plan plan, operands o, const float *deltas,
                   ag_slices s)
 {
+    ag_after_previous();
     enum { CHUNK = shape<K>::CHUNK, PITCH = shape<K>::PITCH, MATRIX = buffers<K>::MATRIX };
     AG_DYNAMIC_SHARED(__nv_bfloat16, memory);
     __shared__ ag_attention_block list[THREADS];
@@ -311,13 +315,12 @@ static ag_status cut_operands(ag_device *d, const ag_attention_grad_args *x, ope
     o->keys = {(const float *)x->k, to + 2 * rows * width, keys, kv, x->kv_ld};
     o->values = {(const float *)x->v, to + 2 * rows * width + keys * kv, keys, kv, x->kv_ld};
     dim3 grid(ag_cuda_grid((rows > keys ? rows : keys) * width / 4), 4);
-    AG_LAUNCH(round_operands, grid, AG_CUDA_THREADS, 0, ag_cuda_of(d)->stream, *o);
+    AG_LAUNCH(round_operands, grid, AG_CUDA_THREADS, 0, d, *o);
     return AG_LAUNCHED("attention_grad");
 }
 
 template <int K> static ag_status run_backward(ag_device *d, const ag_attention_grad_args *x, ag_error *err)
 {
-    cudaStream_t stream = ag_cuda_of(d)->stream;
     const ag_attention_plan *plan = x->plan;
     size_t shared = buffers<K>::BYTES;
     int64_t rows = (int64_t)plan->rows * x->heads;
@@ -330,9 +333,9 @@ template <int K> static ag_status run_backward(ag_device *d, const ag_attention_
     AG_TRY(cut_operands(d, x, &o, err));
     dim3 query_grid((unsigned)((plan->rows + ROWS - 1) / ROWS), (unsigned)x->heads);
     dim3 key_grid((unsigned)((plan->keys + ROWS - 1) / ROWS), (unsigned)x->kv_heads, (unsigned)s.count);
-    AG_LAUNCH(row_deltas, (unsigned)((rows + WARPS - 1) / WARPS), THREADS, 0, stream, *x, plan->rows, deltas);
-    AG_LAUNCH(backward_queries<K>, query_grid, THREADS, shared, stream, *x, *plan, o, deltas);
-    AG_LAUNCH(backward_keys<K>, key_grid, THREADS, shared, stream, *x, *plan, o, deltas, s);
+    AG_LAUNCH(row_deltas, (unsigned)((rows + WARPS - 1) / WARPS), THREADS, 0, d, *x, plan->rows, deltas);
+    AG_LAUNCH(backward_queries<K>, query_grid, THREADS, shared, d, *x, *plan, o, deltas);
+    AG_LAUNCH(backward_keys<K>, key_grid, THREADS, shared, d, *x, *plan, o, deltas, s);
     AG_TRY(AG_LAUNCHED("attention_grad"));
     return ag_cuda_add_slices(d, x, &s, err);
 }

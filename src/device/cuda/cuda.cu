@@ -205,6 +205,7 @@ static ag_status find_card(ag_cuda *c, int card, ag_error *err)
                        "device 'cuda': the card has compute capability %d.%d; 8.0 or later is needed", major,
                        minor);
     c->pools = pools != 0;
+    c->early = major >= 9;
     return AG_OK;
 }
 

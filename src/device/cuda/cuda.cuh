@@ -39,7 +39,8 @@ typedef struct ag_cuda {
     cudaStream_t stream;
     struct ag_cuda_products *products; /* matmul.cu */
     int card, processors;
-    bool pools; /* memory is given and taken in the order of the stream */
+    unsigned early; /* 1: kernels are launched before the one before them has ended */
+    bool pools;     /* memory is given and taken in the order of the stream */
     void *scratch[AG_CUDA_SLOTS];
     size_t scratch_bytes[AG_CUDA_SLOTS];
     uint64_t scratch_grown; /* how often */
@@ -52,10 +53,12 @@ typedef struct ag_cuda {
         *fault_device; /* host memory that kernels write: a token id outside the vocabulary, + 1 from 0 on */
 } ag_cuda;
 
-/* kernel<<<grid, block, shared, stream>>>(arguments...), and a kernel's dynamic shared memory; tests/emulator has its own. */
+/* kernel<<<grid, block, shared, the stream of d>>>(arguments...), and a kernel's dynamic shared memory; tests/emulator has its own.
+ * Every kernel begins with ag_after_previous(): from compute capability 9.0 on it is launched while the one before it still runs, so
+ * that a chain of small kernels (a decode step has three hundred) does not pay for the way to the card each time. */
 #ifndef AG_LAUNCH
-#define AG_LAUNCH(kernel, grid, block, shared, stream, ...)                                                  \
-    kernel<<<(grid), (block), (shared), (stream)>>>(__VA_ARGS__)
+#define AG_LAUNCH(kernel, grid, block, shared, d, ...)                                                       \
+    ag_cuda_launch(ag_cuda_of(d), kernel, grid, block, shared, __VA_ARGS__)
 #define AG_DYNAMIC_SHARED(type, name) extern __shared__ __align__(16) type name[]
 #endif
 
@@ -65,6 +68,34 @@ typedef struct ag_cuda {
 static inline ag_cuda *ag_cuda_of(ag_device *d)
 {
     return (ag_cuda *)d->impl;
+}
+
+#ifndef AG_EMULATED
+template <typename... P, typename... A>
+static inline void ag_cuda_launch(ag_cuda *c, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared,
+                                  A... arguments)
+{
+    cudaLaunchAttribute early = {};
+    early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    early.val.programmaticStreamSerializationAllowed = 1;
+    cudaLaunchConfig_t config = {};
+    config.gridDim = grid;
+    config.blockDim = block;
+    config.dynamicSmemBytes = shared;
+    config.stream = c->stream;
+    config.attrs = &early;
+    config.numAttrs = c->early;
+    cudaLaunchKernelEx(&config, kernel, (P)arguments...); /* AG_LAUNCHED hears of what went wrong */
+}
+#endif
+
+/* Waits until the kernel before this one has ended and its results can be seen, and lets the next one come as soon as there is room. */
+static __device__ inline void ag_after_previous(void)
+{
+#if defined(AG_EMULATED) || (defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900)
+    cudaGridDependencySynchronize();
+    cudaTriggerProgrammaticLaunchCompletion();
+#endif
 }
 
 ag_status ag_cuda_check(cudaError_t status, const char *what, ag_error *err);

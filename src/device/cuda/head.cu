@@ -77,6 +77,7 @@ static __device__ float row_lse(const row &r, float *max_out, float *entropy)
 
 static __global__ void logprob(ag_head_logprob_args x, float *logits, int64_t first)
 {
+    ag_after_previous();
     row r = row_of(x.head, logits, first);
     int64_t i = first + blockIdx.x;
     float max, entropy, lse = row_lse(r, &max, x.entropy ? &entropy : NULL);
@@ -98,7 +99,7 @@ ag_status ag_cuda_head_logprob(ag_device *d, const ag_head_logprob_args *x, ag_e
     for (int64_t at = 0; at < head->rows; at += step) {
         int64_t n = head->rows - at < step ? head->rows - at : step;
         AG_TRY(chunk_logits(d, head, at, n, (float *)logits, err));
-        AG_LAUNCH(logprob, (unsigned)n, THREADS, 0, ag_cuda_of(d)->stream, *x, (float *)logits, at);
+        AG_LAUNCH(logprob, (unsigned)n, THREADS, 0, d, *x, (float *)logits, at);
         AG_TRY(AG_LAUNCHED("head_logprob"));
     }
     return AG_OK;
@@ -107,6 +108,7 @@ ag_status ag_cuda_head_logprob(ag_device *d, const ag_head_logprob_args *x, ag_e
 /* dlogits of a row, in place or, for bf16 products, into narrow. */
 static __global__ void dlogits(ag_head_grad_args x, float *logits, __nv_bfloat16 *narrow, int64_t first)
 {
+    ag_after_previous();
     row r = row_of(x.head, logits, first);
     int64_t i = first + blockIdx.x;
     int32_t t0 = x.head.first[i], t1 = x.head.first[i + 1];
@@ -173,8 +175,7 @@ ag_status ag_cuda_head_grad(ag_device *d, const ag_head_grad_args *x, ag_error *
     for (int64_t at = 0; at < head->rows; at += step) {
         int64_t n = head->rows - at < step ? head->rows - at : step;
         AG_TRY(chunk_logits(d, head, at, n, (float *)logits, err));
-        AG_LAUNCH(dlogits, (unsigned)n, THREADS, 0, ag_cuda_of(d)->stream, *x, (float *)logits,
-                  (__nv_bfloat16 *)narrow, at);
+        AG_LAUNCH(dlogits, (unsigned)n, THREADS, 0, d, *x, (float *)logits, (__nv_bfloat16 *)narrow, at);
         AG_TRY(AG_LAUNCHED("head_grad"));
         AG_TRY(grad_products(d, x, narrow ? narrow : logits, at, n, err));
     }
@@ -281,6 +282,7 @@ static __device__ int64_t draw(const row &r, const truncation &cut, float lse, d
 
 static __global__ void sample(ag_sample_args x, bool greedy, float *logits, int64_t first)
 {
+    ag_after_previous();
     row r = row_of(x.head, logits, first);
     int64_t i = first + blockIdx.x, id = -1;
     float max, lse = row_lse(r, &max, NULL);
@@ -312,7 +314,7 @@ ag_status ag_cuda_sample(ag_device *d, const ag_sample_args *x, ag_error *err)
     for (int64_t at = 0; at < head.rows; at += step) {
         int64_t n = head.rows - at < step ? head.rows - at : step;
         AG_TRY(chunk_logits(d, &head, at, n, (float *)logits, err));
-        AG_LAUNCH(sample, (unsigned)n, THREADS, 0, ag_cuda_of(d)->stream, *x, greedy, (float *)logits, at);
+        AG_LAUNCH(sample, (unsigned)n, THREADS, 0, d, *x, greedy, (float *)logits, at);
         AG_TRY(AG_LAUNCHED("sample"));
     }
     return AG_OK;

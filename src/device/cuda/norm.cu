@@ -26,6 +26,7 @@ unsigned ag_cuda_parts(int64_t rows)
 /* A block adds 32 columns: each warp every so many parts of them, then the first warp what the warps have. */
 static __global__ void add_parts(float *sum, const float *partial, int parts, int64_t width)
 {
+    ag_after_previous();
     __shared__ float share[WARPS][32];
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     int64_t j = blockIdx.x * (int64_t)32 + lane;
@@ -42,13 +43,13 @@ static __global__ void add_parts(float *sum, const float *partial, int parts, in
 ag_status ag_cuda_add_parts(ag_device *d, float *sum, const float *partial, unsigned parts, int64_t width,
                             ag_error *err)
 {
-    AG_LAUNCH(add_parts, (unsigned)((width + 31) / 32), THREADS, 0, ag_cuda_of(d)->stream, sum, partial,
-              (int)parts, width);
+    AG_LAUNCH(add_parts, (unsigned)((width + 31) / 32), THREADS, 0, d, sum, partial, (int)parts, width);
     return AG_LAUNCHED("parts");
 }
 
 template <int EACH> static __global__ void rmsnorm(ag_rmsnorm_args x)
 {
+    ag_after_previous();
     int64_t group = blockIdx.x * (int64_t)FORWARD_WARPS + threadIdx.x / 32;
     if (group >= x.rows * x.heads) return;
     int64_t i = group / x.heads, h = group % x.heads, to = i * x.out_ld + h * x.width;
@@ -72,6 +73,7 @@ template <int EACH> static __global__ void rmsnorm(ag_rmsnorm_args x)
 
 static __global__ void rmsnorm_wide(ag_rmsnorm_args x)
 {
+    ag_after_previous();
     int64_t i = blockIdx.x / x.heads, h = blockIdx.x % x.heads, to = i * x.out_ld + h * x.width;
     const float *row = (const float *)x.x + i * x.x_ld + h * x.width, *weight = (const float *)x.weight;
     float squares = 0;
@@ -85,12 +87,11 @@ static __global__ void rmsnorm_wide(ag_rmsnorm_args x)
 ag_status ag_cuda_rmsnorm(ag_device *d, const ag_rmsnorm_args *x, ag_error *err)
 {
     int64_t groups = x->rows * x->heads;
-    cudaStream_t stream = ag_cuda_of(d)->stream;
     if (groups == 0) return AG_OK;
     unsigned blocks = (unsigned)((groups + FORWARD_WARPS - 1) / FORWARD_WARPS);
-    if (x->width > 32 * 32) AG_LAUNCH(rmsnorm_wide, (unsigned)groups, THREADS, 0, stream, *x);
+    if (x->width > 32 * 32) AG_LAUNCH(rmsnorm_wide, (unsigned)groups, THREADS, 0, d, *x);
 #define CASE(each)                                                                                           \
-    else if (x->width <= 32 * each) AG_LAUNCH(rmsnorm<each>, blocks, 32 * FORWARD_WARPS, 0, stream, *x);
+    else if (x->width <= 32 * each) AG_LAUNCH(rmsnorm<each>, blocks, 32 * FORWARD_WARPS, 0, d, *x);
     EACH_OF(CASE)
 #undef CASE
     return AG_LAUNCHED("rmsnorm");
@@ -100,6 +101,7 @@ ag_status ag_cuda_rmsnorm(ag_device *d, const ag_rmsnorm_args *x, ag_error *err)
 template <int EACH>
 static __global__ void __launch_bounds__(THREADS) rmsnorm_grad(ag_rmsnorm_grad_args x, float *partial)
 {
+    ag_after_previous();
     __shared__ float share[WARPS][32 * EACH];
     int64_t groups = x.rows * x.heads, begin = groups * blockIdx.x / gridDim.x,
             end = groups * (blockIdx.x + 1) / gridDim.x;
@@ -147,6 +149,7 @@ static __global__ void __launch_bounds__(THREADS) rmsnorm_grad(ag_rmsnorm_grad_a
 /* A column of dweight belongs to one thread. */
 static __global__ void rmsnorm_grad_wide(ag_rmsnorm_grad_args x, float *partial)
 {
+    ag_after_previous();
     AG_DYNAMIC_SHARED(float, dweight);
     int64_t groups = x.rows * x.heads, begin = groups * blockIdx.x / gridDim.x,
             end = groups * (blockIdx.x + 1) / gridDim.x;
@@ -172,7 +175,6 @@ static __global__ void rmsnorm_grad_wide(ag_rmsnorm_grad_args x, float *partial)
 
 ag_status ag_cuda_rmsnorm_grad(ag_device *d, const ag_rmsnorm_grad_args *x, ag_error *err)
 {
-    cudaStream_t stream = ag_cuda_of(d)->stream;
     int64_t groups = x->rows * x->heads;
     if (groups == 0) return AG_OK;
     if (x->width > MAX_WIDTH)
@@ -182,11 +184,10 @@ ag_status ag_cuda_rmsnorm_grad(ag_device *d, const ag_rmsnorm_grad_args *x, ag_e
     if (x->dweight)
         AG_TRY(ag_cuda_scratch(d, AG_CUDA_PARTIAL, parts * (size_t)x->width * sizeof(float), &partial, err));
     if (x->width > 32 * 32)
-        AG_LAUNCH(rmsnorm_grad_wide, parts, THREADS, partial ? (size_t)x->width * sizeof(float) : 0, stream,
-                  *x, (float *)partial);
+        AG_LAUNCH(rmsnorm_grad_wide, parts, THREADS, partial ? (size_t)x->width * sizeof(float) : 0, d, *x,
+                  (float *)partial);
 #define CASE(each)                                                                                           \
-    else if (x->width <= 32 * each)                                                                          \
-        AG_LAUNCH(rmsnorm_grad<each>, parts, THREADS, 0, stream, *x, (float *)partial);
+    else if (x->width <= 32 * each) AG_LAUNCH(rmsnorm_grad<each>, parts, THREADS, 0, d, *x, (float *)partial);
     EACH_OF(CASE)
 #undef CASE
     AG_TRY(AG_LAUNCHED("rmsnorm_grad"));

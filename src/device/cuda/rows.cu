@@ -5,6 +5,7 @@ enum { THREADS = AG_CUDA_THREADS, WARPS = AG_CUDA_WARPS };
 
 static __global__ void embed(ag_embed_args x, int32_t *fault)
 {
+    ag_after_previous();
     AG_CUDA_EACH(at, x.rows * x.width)
     {
         int64_t i, j;
@@ -20,7 +21,7 @@ ag_status ag_cuda_embed(ag_device *d, const ag_embed_args *x, ag_error *err)
 {
     ag_cuda *c = ag_cuda_of(d);
     if (x->rows == 0) return AG_OK;
-    AG_LAUNCH(embed, ag_cuda_grid(x->rows * x->width), THREADS, 0, c->stream, *x, c->fault_device);
+    AG_LAUNCH(embed, ag_cuda_grid(x->rows * x->width), THREADS, 0, d, *x, c->fault_device);
     return AG_LAUNCHED("embed");
 }
 
@@ -28,6 +29,7 @@ ag_status ag_cuda_embed(ag_device *d, const ag_embed_args *x, ag_error *err)
 static __global__ void add_rows(float *dst, const float *src, const int32_t *index, int64_t rows,
                                 int64_t width, int64_t dst_ld, int64_t src_ld)
 {
+    ag_after_previous();
     __shared__ int counts[WARPS];
     __shared__ int found[THREADS];
     int64_t own = blockIdx.x;
@@ -59,13 +61,14 @@ static __global__ void add_rows(float *dst, const float *src, const int32_t *ind
 ag_status ag_cuda_embed_grad(ag_device *d, const ag_embed_grad_args *x, ag_error *err)
 {
     if (x->rows == 0) return AG_OK;
-    AG_LAUNCH(add_rows, (unsigned)x->rows, THREADS, 0, ag_cuda_of(d)->stream, (float *)x->dtable,
-              (const float *)x->dout, x->ids, x->rows, x->width, x->width, x->width);
+    AG_LAUNCH(add_rows, (unsigned)x->rows, THREADS, 0, d, (float *)x->dtable, (const float *)x->dout, x->ids,
+              x->rows, x->width, x->width, x->width);
     return AG_LAUNCHED("embed_grad");
 }
 
 static __global__ void move_rows(ag_rows_args x)
 {
+    ag_after_previous();
     bool gather = x.kind == AG_ROWS_GATHER;
     AG_CUDA_EACH(at, x.rows * x.width)
     {
@@ -79,18 +82,18 @@ static __global__ void move_rows(ag_rows_args x)
 
 ag_status ag_cuda_rows(ag_device *d, const ag_rows_args *x, ag_error *err)
 {
-    cudaStream_t stream = ag_cuda_of(d)->stream;
     if (x->rows == 0 || x->width == 0) return AG_OK;
     if (x->kind == AG_ROWS_SCATTER_ADD)
-        AG_LAUNCH(add_rows, (unsigned)x->rows, THREADS, 0, stream, (float *)x->dst, (const float *)x->src,
+        AG_LAUNCH(add_rows, (unsigned)x->rows, THREADS, 0, d, (float *)x->dst, (const float *)x->src,
                   x->index, x->rows, x->width, x->dst_ld, x->src_ld);
     else
-        AG_LAUNCH(move_rows, ag_cuda_grid(x->rows * x->width), THREADS, 0, stream, *x);
+        AG_LAUNCH(move_rows, ag_cuda_grid(x->rows * x->width), THREADS, 0, d, *x);
     return AG_LAUNCHED("rows");
 }
 
 static __global__ void rope(ag_rope_args x)
 {
+    ag_after_previous();
     int64_t half = x.head_dim / 2;
     AG_CUDA_EACH(at, x.rows * x.heads * half)
     {
@@ -109,12 +112,13 @@ ag_status ag_cuda_rope(ag_device *d, const ag_rope_args *x, ag_error *err)
 {
     int64_t n = x->rows * x->heads * (x->head_dim / 2);
     if (n == 0) return AG_OK;
-    AG_LAUNCH(rope, ag_cuda_grid(n), THREADS, 0, ag_cuda_of(d)->stream, *x);
+    AG_LAUNCH(rope, ag_cuda_grid(n), THREADS, 0, d, *x);
     return AG_LAUNCHED("rope");
 }
 
 static __global__ void swiglu(ag_swiglu_args x)
 {
+    ag_after_previous();
     AG_CUDA_EACH(at, x.rows * x.width)
     {
         int64_t i, j;
@@ -127,12 +131,13 @@ static __global__ void swiglu(ag_swiglu_args x)
 ag_status ag_cuda_swiglu(ag_device *d, const ag_swiglu_args *x, ag_error *err)
 {
     if (x->rows * x->width == 0) return AG_OK;
-    AG_LAUNCH(swiglu, ag_cuda_grid(x->rows * x->width), THREADS, 0, ag_cuda_of(d)->stream, *x);
+    AG_LAUNCH(swiglu, ag_cuda_grid(x->rows * x->width), THREADS, 0, d, *x);
     return AG_LAUNCHED("swiglu");
 }
 
 static __global__ void swiglu_grad(ag_swiglu_grad_args x)
 {
+    ag_after_previous();
     AG_CUDA_EACH(at, x.rows * x.width)
     {
         int64_t i, j;
@@ -148,12 +153,13 @@ static __global__ void swiglu_grad(ag_swiglu_grad_args x)
 ag_status ag_cuda_swiglu_grad(ag_device *d, const ag_swiglu_grad_args *x, ag_error *err)
 {
     if (x->rows * x->width == 0) return AG_OK;
-    AG_LAUNCH(swiglu_grad, ag_cuda_grid(x->rows * x->width), THREADS, 0, ag_cuda_of(d)->stream, *x);
+    AG_LAUNCH(swiglu_grad, ag_cuda_grid(x->rows * x->width), THREADS, 0, d, *x);
     return AG_LAUNCHED("swiglu_grad");
 }
 
 static __global__ void bias(ag_bias_args x)
 {
+    ag_after_previous();
     AG_CUDA_EACH(at, x.rows * x.width)
     {
         int64_t i, j;
@@ -165,12 +171,13 @@ static __global__ void bias(ag_bias_args x)
 ag_status ag_cuda_bias(ag_device *d, const ag_bias_args *x, ag_error *err)
 {
     if (x->rows * x->width == 0) return AG_OK;
-    AG_LAUNCH(bias, ag_cuda_grid(x->rows * x->width), THREADS, 0, ag_cuda_of(d)->stream, *x);
+    AG_LAUNCH(bias, ag_cuda_grid(x->rows * x->width), THREADS, 0, d, *x);
     return AG_LAUNCHED("bias");
 }
 
 static __global__ void bias_grad(ag_bias_grad_args x, float *partial)
 {
+    ag_after_previous();
     int64_t begin = x.rows * blockIdx.x / gridDim.x, end = x.rows * (blockIdx.x + 1) / gridDim.x;
     for (int64_t j = threadIdx.x; j < x.width; j += THREADS) {
         float sum = 0;
@@ -186,7 +193,7 @@ ag_status ag_cuda_bias_grad(ag_device *d, const ag_bias_grad_args *x, ag_error *
     unsigned parts = ag_cuda_parts(x->rows);
     void *partial;
     AG_TRY(ag_cuda_scratch(d, AG_CUDA_PARTIAL, parts * (size_t)x->width * sizeof(float), &partial, err));
-    AG_LAUNCH(bias_grad, parts, THREADS, 0, ag_cuda_of(d)->stream, *x, (float *)partial);
+    AG_LAUNCH(bias_grad, parts, THREADS, 0, d, *x, (float *)partial);
     AG_TRY(AG_LAUNCHED("bias_grad"));
     return ag_cuda_add_parts(d, (float *)x->dbias, (const float *)partial, parts, x->width, err);
 }
@@ -197,6 +204,7 @@ typedef struct adamw_numbers {
 
 static __global__ void adamw(ag_adamw_args x, adamw_numbers k)
 {
+    ag_after_previous();
     float *w = (float *)x.w, *m = (float *)x.m, *v = (float *)x.v;
     AG_CUDA_EACH(i, x.n)
     {
@@ -223,12 +231,13 @@ ag_status ag_cuda_adamw(ag_device *d, const ag_adamw_args *x, ag_error *err)
                        (float)x->grad_scale,
                        (float)(1 - pow(x->beta1, (double)x->step)),
                        (float)(1 - pow(x->beta2, (double)x->step))};
-    AG_LAUNCH(adamw, ag_cuda_grid(x->n), THREADS, 0, ag_cuda_of(d)->stream, *x, k);
+    AG_LAUNCH(adamw, ag_cuda_grid(x->n), THREADS, 0, d, *x, k);
     return AG_LAUNCHED("adamw");
 }
 
 static __global__ void sum_squares(const float *x, int64_t n, double *partial, unsigned *finished)
 {
+    ag_after_previous();
     double sum = 0;
     AG_CUDA_EACH(i, n) sum += (double)x[i] * x[i];
     sum = ag_block_reduce(sum, ag_add());
@@ -250,33 +259,34 @@ ag_status ag_cuda_sum_squares(ag_device *d, const ag_sum_squares_args *x, ag_err
     AG_TRY(ag_cuda_scratch(d, AG_CUDA_PARTIAL, (MAX_BLOCKS + 1) * sizeof(double), &partial, err));
     unsigned blocks = ag_cuda_grid((x->n + 7) / 8);
     if (blocks > MAX_BLOCKS) blocks = MAX_BLOCKS;
-    AG_LAUNCH(sum_squares, blocks, THREADS, 0, c->stream, (const float *)x->x, x->n, (double *)partial,
-              c->finished);
+    AG_LAUNCH(sum_squares, blocks, THREADS, 0, d, (const float *)x->x, x->n, (double *)partial, c->finished);
     AG_TRY(AG_LAUNCHED("sum_squares"));
     return d->download(d, x->result, partial, sizeof *x->result, err);
 }
 
 static __global__ void cast(ag_cast_args x)
 {
+    ag_after_previous();
     AG_CUDA_EACH(i, x.n) ag_store(x.dst, x.dst_type, i, ag_load(x.src, x.src_type, i));
 }
 
 ag_status ag_cuda_cast(ag_device *d, const ag_cast_args *x, ag_error *err)
 {
     if (x->n == 0) return AG_OK;
-    AG_LAUNCH(cast, ag_cuda_grid(x->n), THREADS, 0, ag_cuda_of(d)->stream, *x);
+    AG_LAUNCH(cast, ag_cuda_grid(x->n), THREADS, 0, d, *x);
     return AG_LAUNCHED("cast");
 }
 
 static __global__ void axpy(float *y, const float *x, float alpha, int64_t n)
 {
+    ag_after_previous();
     AG_CUDA_EACH(i, n) y[i] += alpha * x[i];
 }
 
 ag_status ag_cuda_axpy(ag_device *d, const ag_axpy_args *x, ag_error *err)
 {
     if (x->n == 0) return AG_OK;
-    AG_LAUNCH(axpy, ag_cuda_grid(x->n), THREADS, 0, ag_cuda_of(d)->stream, (float *)x->y, (const float *)x->x,
-              (float)x->alpha, x->n);
+    AG_LAUNCH(axpy, ag_cuda_grid(x->n), THREADS, 0, d, (float *)x->y, (const float *)x->x, (float)x->alpha,
+              x->n);
     return AG_LAUNCHED("axpy");
 }
