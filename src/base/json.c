@@ -207,6 +207,19 @@ ag_status ag_json_dump(ag_str *out, const json_t *json, ag_error *err)
     return status == AG_OK ? ag_str_ok(out, err) : status;
 }
 
+ag_status ag_json_write_line(ag_out *out, json_t *json, ag_error *err)
+{
+    ag_str line = {0};
+    if (!json) return ag_fail_memory(err, "a line of JSON");
+    ag_status status = dump(&line, json, 1, err);
+    ag_str_addc(&line, '\n');
+    if (status == AG_OK) status = ag_str_ok(&line, err);
+    if (status == AG_OK) ag_out_write(out, line.data, line.len);
+    json_decref(json);
+    ag_str_free(&line);
+    return status;
+}
+
 static ag_status dump_lines(ag_str *out, const json_t *json, ag_error *err)
 {
     const char *key, *before = "{\n";

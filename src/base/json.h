@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include "base/error.h"
+#include "base/file.h"
 #include "base/str.h"
 
 /* Parses one JSON text. Duplicate keys, NUL bytes, invalid UTF-8, nesting past jansson's limit and trailing text
@@ -19,6 +20,8 @@ ag_status ag_json_load(json_t **json, const char *path, ag_error *err);
 
 /* Appends compact JSON in insertion order, with numbers as short as they round-trip. No newline. */
 ag_status ag_json_dump(ag_str *out, const json_t *json, ag_error *err);
+/* A line of JSON into a file that is being written; takes the value (NULL: there was no memory for it). */
+ag_status ag_json_write_line(ag_out *out, json_t *json, ag_error *err);
 /* Writes a file atomically: an object with one member a line, for people; anything else on one line. */
 ag_status ag_json_save(const char *path, const json_t *json, ag_error *err);
 /* A JSON string literal of the bytes (invalid UTF-8 as U+FFFD), for writers that print JSON by hand. */

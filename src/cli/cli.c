@@ -50,9 +50,9 @@ const ag_command ag_commands[] = {
 
 enum { MAX_COMMANDS = 64 };
 
-static const ag_command *find_command(const char *name)
+static const ag_command *find_command(const ag_command *commands, const char *name)
 {
-    for (const ag_command *c = ag_commands; c->name; c++)
+    for (const ag_command *c = commands; c->name; c++)
         if (strcmp(c->name, name) == 0) return c;
     return NULL;
 }
@@ -102,13 +102,42 @@ static int help(int argc, char **argv)
         print_help(stdout);
         return 0;
     }
-    if (!(command = find_command(argv[1]))) return unknown_command(argv[1]);
+    if (!(command = find_command(ag_commands, argv[1]))) return unknown_command(argv[1]);
     /* "agrl help rules check" is "agrl rules check --help". */
     char *args[8] = {0};
     int n = 0;
     for (int i = 1; i < argc && n < 6; i++) args[n++] = argv[i];
     args[n++] = option;
     return command->run(n, args);
+}
+
+int ag_cli_group(const char *group, const ag_command *commands, const char *manual, int argc, char **argv)
+{
+    const char *names[MAX_COMMANDS] = {NULL}, *word = argc > 1 ? argv[1] : NULL;
+    const ag_command *command = word ? find_command(commands, word) : NULL;
+    size_t n = 0;
+    if (command) return command->run(argc - 1, argv + 1);
+    if (word && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)) {
+        printf("usage: agrl %s COMMAND [options]\n\n", group);
+        for (const ag_command *c = commands; c->name; c++) printf("  %-8s %s\n", c->name, c->summary);
+        printf("\n'agrl %s COMMAND --help' explains each. %s\n", group, manual);
+        return 0;
+    }
+    ag_str all = {0};
+    for (const ag_command *c = commands; c->name && n < MAX_COMMANDS; c++) {
+        ag_str_addf(&all, "%s%s", n ? ", " : "", c->name);
+        names[n++] = c->name;
+    }
+    ag_suggestion near = ag_suggest(word, names, n);
+    ag_error err;
+    if (!word)
+        ag_fail(&err, AG_ERR_USAGE, "agrl %s what? One of %s", group, ag_str_text(&all));
+    else if (*near.text)
+        ag_fail(&err, AG_ERR_USAGE, "no command 'agrl %s %s'%s", group, word, near.text);
+    else
+        ag_fail(&err, AG_ERR_USAGE, "no command 'agrl %s %s'; there are %s", group, word, ag_str_text(&all));
+    ag_str_free(&all);
+    return ag_cli_fail(&err);
 }
 
 /* Several processes of one command would write the same files. */
@@ -134,7 +163,7 @@ static int run(int argc, char **argv)
         printf("agrl %s\n", ag_version());
         return 0;
     }
-    if (!(command = find_command(name))) return unknown_command(name);
+    if (!(command = find_command(ag_commands, name))) return unknown_command(name);
     if (ag_comm_launched() && strcmp(name, "train") != 0) return started_too_often(name);
     return command->run(argc - 1, argv + 1);
 }

@@ -17,4 +17,8 @@ typedef struct ag_command {
 /* One row a command; ends with a name of NULL. */
 extern const ag_command ag_commands[];
 
+/* Runs `agrl GROUP COMMAND ...`: commands has a row each and ends with a name of NULL (their groups are not read). `manual` is the last
+ * sentence of the group's help. */
+int ag_cli_group(const char *group, const ag_command *commands, const char *manual, int argc, char **argv);
+
 #endif

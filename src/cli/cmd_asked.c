@@ -31,19 +31,14 @@ static ag_status write_asked(const reader *r, const char *id, const char *query,
     ag_arena arena = {.name = "asked"};
     ag_asked asked;
     const char *category = NULL;
-    ag_str line = {0};
-    json_t *o = NULL;
     ag_status status = ag_asked_parse(&asked, &category, r->lexicon, query, item, &arena, err);
     if (status == AG_OK) {
         json_t *entries = ag_asked_to_json(&asked), *types = types_json(&asked);
-        o = entries && types ? json_pack("{s:s*, s:s, s:o, s:s*, s:o}", "id", id, "query", query, "type",
-                                         types, "category", category, "asked", entries)
-                             : NULL;
-        status = o ? ag_json_dump(&line, o, err) : ag_fail_memory(err, "JSON");
+        json_t *o = entries && types ? json_pack("{s:s*, s:s, s:o, s:s*, s:o}", "id", id, "query", query,
+                                                 "type", types, "category", category, "asked", entries)
+                                     : NULL;
+        status = ag_json_write_line(out, o, err);
     }
-    if (status == AG_OK) ag_out_printf(out, "%s\n", ag_str_text(&line));
-    json_decref(o);
-    ag_str_free(&line);
     ag_arena_free(&arena);
     return status;
 }

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "cli/cli.h"
 #include "cli/cmd_rules.h"
 #include "cli/commands.h"
 #include "cli/options.h"
@@ -386,38 +387,15 @@ static int run_derive(int argc, char **argv)
 
 /* --- the commands under `agrl rules` ------------------------------------------------------------------------ */
 
-static const struct {
-    const char *name, *summary;
-    int (*run)(int argc, char **argv);
-} commands[] = {
-    {"check", "look for mistakes in a rulebook", run_check},
-    {"show", "print a rulebook and the prompt it makes", run_show},
-    {"derive", "tier and deciding rule of given verdicts", run_derive},
-    {"audit", "hold a rulebook against pairs that people judged", ag_cmd_rules_audit},
-    {"diff", "what changes for judged pairs when the rules change", ag_cmd_rules_diff},
-};
-enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
-
 int ag_cmd_rules(int argc, char **argv)
 {
-    const char *names[COMMANDS], *word = argc > 1 ? argv[1] : NULL;
-    ag_error err = {0};
-    for (int i = 0; i < COMMANDS; i++) {
-        names[i] = commands[i].name;
-        if (word && strcmp(word, names[i]) == 0) return commands[i].run(argc - 1, argv + 1);
-    }
-    if (word && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)) {
-        printf("usage: agrl rules COMMAND [options]\n\n");
-        for (int i = 0; i < COMMANDS; i++) printf("  %-8s %s\n", commands[i].name, commands[i].summary);
-        printf("\n'agrl rules COMMAND --help' explains each. docs/RULEBOOK.md describes the format.\n");
-        return 0;
-    }
-    if (!word) {
-        ag_fail(&err, AG_ERR_USAGE, "agrl rules what? One of check, show, derive, audit, diff");
-    } else {
-        ag_suggestion near = ag_suggest(word, names, COMMANDS);
-        ag_fail(&err, AG_ERR_USAGE, "no command 'agrl rules %s'%s", word,
-                *near.text ? near.text : "; there are check, show, derive, audit, diff");
-    }
-    return ag_cli_fail(&err);
+    static const ag_command commands[] = {
+        {"check", "look for mistakes in a rulebook", run_check, NULL},
+        {"show", "print a rulebook and the prompt it makes", run_show, NULL},
+        {"derive", "tier and deciding rule of given verdicts", run_derive, NULL},
+        {"audit", "hold a rulebook against pairs that people judged", ag_cmd_rules_audit, NULL},
+        {"diff", "what changes for judged pairs when the rules change", ag_cmd_rules_diff, NULL},
+        {NULL, NULL, NULL, NULL},
+    };
+    return ag_cli_group("rules", commands, "docs/RULEBOOK.md describes the format.", argc, argv);
 }

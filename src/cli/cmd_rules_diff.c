@@ -96,20 +96,12 @@ static ag_status rederive(ag_rederive *r, ag_pair_list *pairs, catalogues *c, bo
 static ag_status write_rows(const ag_rederive *r, const char *path, ag_error *err)
 {
     ag_out *out = NULL;
-    ag_str text = {0};
     ag_status status = ag_out_open(&out, path, err);
     for (size_t i = 0; i < r->count && status == AG_OK; i++) {
         const ag_rederived *row = &r->rows[i];
-        if (!ag_rederived_tier_changes(r, row) && !ag_rederived_rule_changes(r, row)) continue;
-        json_t *json = ag_rederived_json(r, row);
-        ag_str_clear(&text);
-        status = json ? ag_json_dump(&text, json, err) : ag_fail_memory(err, "changed pairs");
-        ag_str_addc(&text, '\n');
-        if (status == AG_OK && (status = ag_str_ok(&text, err)) == AG_OK)
-            ag_out_write(out, text.data, text.len);
-        json_decref(json);
+        if (ag_rederived_tier_changes(r, row) || ag_rederived_rule_changes(r, row))
+            status = ag_json_write_line(out, ag_rederived_json(r, row), err);
     }
-    ag_str_free(&text);
     if (status == AG_OK) return ag_out_commit(out, err);
     ag_out_abort(out);
     return status;

@@ -98,37 +98,16 @@ int ag_cmd_sxs_report(int argc, char **argv)
     return status == AG_OK ? 0 : ag_cli_fail(&err);
 }
 
-static const ag_command commands[] = {
-    {"plan", "what a study would tell, by the number of queries judged", ag_cmd_sxs_plan, NULL},
-    {"create", "draw queries and make a study's file", ag_cmd_sxs_create, NULL},
-    {"invite", "links for the people who judge", ag_cmd_sxs_invite, NULL},
-    {"serve", "the site on which they judge", ag_cmd_sxs_serve, NULL},
-    {"judge", "let a model judge as well, apart from the people", ag_cmd_sxs_judge, NULL},
-    {"report", "what they said", ag_cmd_sxs_report, NULL},
-};
-enum { COMMANDS = sizeof commands / sizeof *commands };
-static const char all[] = "plan, create, invite, serve, judge, report";
-
 int ag_cmd_sxs(int argc, char **argv)
 {
-    const char *names[COMMANDS], *word = argc > 1 ? argv[1] : NULL;
-    ag_error err = {0};
-    for (int i = 0; i < COMMANDS; i++) {
-        names[i] = commands[i].name;
-        if (word && strcmp(word, names[i]) == 0) return commands[i].run(argc - 1, argv + 1);
-    }
-    if (word && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)) {
-        printf("usage: agrl sxs COMMAND [options]\n\n");
-        for (int i = 0; i < COMMANDS; i++) printf("  %-8s %s\n", commands[i].name, commands[i].summary);
-        printf("\n'agrl sxs COMMAND --help' explains each. docs/SXS.md goes through a study.\n");
-        return 0;
-    }
-    ag_suggestion near = ag_suggest(word, names, COMMANDS);
-    if (!word)
-        ag_fail(&err, AG_ERR_USAGE, "agrl sxs what? One of %s", all);
-    else if (*near.text)
-        ag_fail(&err, AG_ERR_USAGE, "no command 'agrl sxs %s'%s", word, near.text);
-    else
-        ag_fail(&err, AG_ERR_USAGE, "no command 'agrl sxs %s'; there are %s", word, all);
-    return ag_cli_fail(&err);
+    static const ag_command commands[] = {
+        {"plan", "what a study would tell, by the number of queries judged", ag_cmd_sxs_plan, NULL},
+        {"create", "draw queries and make a study's file", ag_cmd_sxs_create, NULL},
+        {"invite", "links for the people who judge", ag_cmd_sxs_invite, NULL},
+        {"serve", "the site on which they judge", ag_cmd_sxs_serve, NULL},
+        {"judge", "let a model judge as well, apart from the people", ag_cmd_sxs_judge, NULL},
+        {"report", "what they said", ag_cmd_sxs_report, NULL},
+        {NULL, NULL, NULL, NULL},
+    };
+    return ag_cli_group("sxs", commands, "docs/SXS.md goes through a study.", argc, argv);
 }

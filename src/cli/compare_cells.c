@@ -426,7 +426,6 @@ static ag_status write_line(ag_out *out, const judging *j, size_t i, size_t *pro
 {
     const ag_comparison *c = j->compare;
     const ag_judgement *d = &j->plain[i];
-    ag_str text = {0};
     json_t *line = json_object(), *probabilities = json_object();
     bool ok = line && probabilities && ag_json_set(line, "id", ag_text_json(c->pairs.items[i]->id));
     for (int t = 0; t < c->book->tier_count && ok; t++)
@@ -434,14 +433,10 @@ static ag_status write_line(ag_out *out, const judging *j, size_t i, size_t *pro
     ok = ok && json_object_set(line, "probabilities", probabilities) == 0 && put_answer(line, "answer", d);
     if (ok && *probe < c->probes.count && c->probes.items[*probe].pair == i)
         ok = put_answer(line, "hinted", &j->hinted[(*probe)++]);
-    ag_status status = ok ? ag_json_dump(&text, line, err) : ag_fail_memory(err, "judgements");
-    ag_str_addc(&text, '\n');
-    if (status == AG_OK) status = ag_str_ok(&text, err);
-    if (status == AG_OK) ag_out_write(out, text.data, text.len);
     json_decref(probabilities);
+    if (ok) return ag_json_write_line(out, line, err);
     json_decref(line);
-    ag_str_free(&text);
-    return status;
+    return ag_fail_memory(err, "judgements");
 }
 
 static ag_status write_judged(const judging *j, ag_error *err)

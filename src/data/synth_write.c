@@ -136,23 +136,9 @@ json_t *ag_synth_pair_json(const ag_synth_pair *pair, const ag_book *book, long 
     return NULL;
 }
 
-/* Writes one line; takes the object. */
-static ag_status write_line(ag_out *out, json_t *object, ag_str *line, ag_error *err)
-{
-    if (!object) return ag_fail_memory(err, "JSON");
-    ag_str_clear(line);
-    ag_status status = ag_json_dump(line, object, err);
-    json_decref(object);
-    ag_str_addc(line, '\n');
-    if (status == AG_OK) status = ag_str_ok(line, err);
-    if (status == AG_OK) ag_out_write(out, line->data, line->len);
-    return status;
-}
-
 ag_status ag_synth_write(const ag_synth *s, const ag_book *book, const char *dir, ag_error *err)
 {
     ag_out *outs[AG_SYNTH_PARTS] = {NULL};
-    ag_str line = {0};
     ag_status status = ag_dir_make(dir, err);
     /* All are written aside first, so that a full disk leaves the old set whole. */
     for (int p = 0; p < AG_SYNTH_PARTS && status == AG_OK; p++) {
@@ -166,8 +152,8 @@ ag_status ag_synth_write(const ag_synth *s, const ag_book *book, const char *dir
         ag_free(path);
         for (size_t i = 0; i < s->pair_count[p] && status == AG_OK; i++) {
             const ag_synth_pair *pair = &s->pairs[p][i];
-            status = write_line(outs[p], ag_synth_pair_json(pair, book, (long)(pair->query - s->queries) + 1),
-                                &line, err);
+            status = ag_json_write_line(
+                outs[p], ag_synth_pair_json(pair, book, (long)(pair->query - s->queries) + 1), err);
         }
         if (status == AG_OK) status = ag_out_flush(outs[p], err);
     }
@@ -177,22 +163,19 @@ ag_status ag_synth_write(const ag_synth *s, const ag_book *book, const char *dir
         else
             ag_out_abort(outs[p]);
     }
-    ag_str_free(&line);
     return status;
 }
 
 ag_status ag_synth_write_catalogue(const ag_item *items, size_t count, const char *path, ag_error *err)
 {
     ag_out *out = NULL;
-    ag_str line = {0};
     ag_status status = ag_out_open(&out, path, err);
     for (size_t i = 0; i < count && status == AG_OK; i++)
-        status = write_line(out, ag_synth_item_json(&items[i]), &line, err);
+        status = ag_json_write_line(out, ag_synth_item_json(&items[i]), err);
     if (status == AG_OK)
         status = ag_out_commit(out, err);
     else
         ag_out_abort(out);
-    ag_str_free(&line);
     return status;
 }
 

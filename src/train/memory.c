@@ -186,14 +186,9 @@ ag_status ag_memory_write_unsolved(const ag_memory *m, const ag_book *book, cons
     for (size_t i = 0; i < m->count && status == AG_OK; i++)
         if (m->items[i].unsolved > 0) list[n++] = (failing){i, m->items[i].unsolved};
     if (status == AG_OK) qsort(list, n, sizeof *list, more_unsolved);
-    for (size_t i = 0; i < n && status == AG_OK; i++) {
-        ag_str text = {0};
-        json_t *line = unsolved_json(&m->items[list[i].pair], book, pool->items[list[i].pair], err);
-        status = line ? ag_json_dump(&text, line, err) : ag_fail_memory(err, "unsolved pairs");
-        if (status == AG_OK) ag_out_printf(out, "%s\n", ag_str_text(&text));
-        ag_str_free(&text);
-        json_decref(line);
-    }
+    for (size_t i = 0; i < n && status == AG_OK; i++)
+        status = ag_json_write_line(
+            out, unsolved_json(&m->items[list[i].pair], book, pool->items[list[i].pair], err), err);
     if (status == AG_OK)
         status = ag_out_commit(out, err);
     else

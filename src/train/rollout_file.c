@@ -98,14 +98,9 @@ ag_status ag_rollouts_write(const ag_rollouts *r, const ag_book *book, const ag_
     ag_out *out = NULL;
     ag_status status = dir ? ag_dir_make(dir, err) : ag_fail_memory(err, "rollouts");
     if (status == AG_OK) status = ag_out_open(&out, path, err);
-    for (size_t i = 0; i < r->count && status == AG_OK; i++) {
-        ag_str text = {0};
-        json_t *line = rollout_json(r, &r->items[i], book, pool->items[r->items[i].pair]);
-        status = line ? ag_json_dump(&text, line, err) : ag_fail_memory(err, "rollouts");
-        if (status == AG_OK) ag_out_printf(out, "%s\n", ag_str_text(&text));
-        ag_str_free(&text);
-        json_decref(line);
-    }
+    for (size_t i = 0; i < r->count && status == AG_OK; i++)
+        status = ag_json_write_line(out, rollout_json(r, &r->items[i], book, pool->items[r->items[i].pair]),
+                                    err);
     if (status == AG_OK)
         status = ag_out_commit(out, err);
     else
