@@ -1,7 +1,7 @@
 #!/bin/sh
 # card.sh: speeds on a card in some five minutes: products, prefill, training, decode and a GRPO step, the same in PyTorch beside them where
 # it is there, where the time goes by operation, and by kernel where ncu is there. Run tests/card.sh first.
-# usage: bench/card.sh BUILD OUT      BUILD: a folder with bench_engine, bench_grpo and libagrl_cuda.so (cmake -DAGRL_BENCH=ON)
+# usage: bench/card.sh BUILD OUT      BUILD: a folder with bench_products, bench_engine, bench_grpo and libagrl_cuda.so (cmake -DAGRL_BENCH=ON)
 set -u
 [ $# -eq 2 ] || { sed -n '2,4s/^# //p' "$0" >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
@@ -16,6 +16,7 @@ part() { # NAME COMMAND...: its output under a title, and in OUT
     timeout 200 "$@" 2>&1 | tee "$out/$name.txt"
 }
 
+part products "$build/bench_products"
 part engine "$build/bench_engine" -d cuda -l 1024 -p 32 -s 8 -h 32768 0 bf16
 part engine-by-operation "$build/bench_engine" -d cuda -l 1024 -p 32 -s 8 -h -w 32768 0 bf16
 part grpo "$build/bench_grpo" -d cuda -n 32 random 0 bf16 5

@@ -18,10 +18,10 @@ if(NOT cuda_nvcc OR NOT AGRL_CUBLASLT)
 endif()
 message(STATUS "CUDA: ${cuda_nvcc}; building libagrl_cuda.so")
 
-# Real code for Ampere and Hopper, PTX for the cards after them.
+# Real code for Ampere (and Ada) and Hopper, PTX for the cards after them.
 set(cuda_flags -std=c++17 -O3 -Xcompiler=-fPIC,-Wall
     -gencode=arch=compute_80,code=sm_80 -gencode=arch=compute_90a,code=sm_90a
-    -gencode=arch=compute_80,code=compute_80 -I${CMAKE_SOURCE_DIR}/src -I${CMAKE_SOURCE_DIR}/include)
+    -gencode=arch=compute_90,code=compute_90 -I${CMAKE_SOURCE_DIR}/src -I${CMAKE_SOURCE_DIR}/include)
 file(GLOB cuda_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/device/cuda/*.cu)
 set(cuda_objects)
 foreach(source ${cuda_sources})
