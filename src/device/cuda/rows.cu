@@ -1,19 +1,21 @@
 /* rows.cu: operations of the cuda backend that work an element at a time, and what moves or adds rows. */
-#include "device/cuda/cuda.cuh"
+#include "device/cuda/fours.cuh"
 
 enum { THREADS = AG_CUDA_THREADS, WARPS = AG_CUDA_WARPS };
 
-static __global__ void embed(ag_embed_args x, int32_t *fault)
+template <int V> static __global__ void embed(ag_embed_args x, int32_t *fault)
 {
     ag_after_previous();
-    AG_CUDA_EACH(at, x.rows * x.width)
+    AG_CUDA_EACH(at, x.rows * x.width / V)
     {
         int64_t i, j;
-        ag_cuda_place(at, x.width, &i, &j);
+        ag_cuda_place(at, x.width / V, &i, &j);
         int32_t id = x.ids[i];
         bool known = id >= 0 && id < x.vocab;
         if (!known && j == 0) *fault = id < 0 ? id : id + 1;
-        ((float *)x.out)[at] = known ? ag_load(x.table, x.type, id * x.width + j) : 0;
+        ag_some<V> row = {};
+        if (known) row = ag_load_some<V>(x.table, x.type, id * x.width + j * V);
+        ag_store_some(x.out, AG_F32, at * V, row);
     }
 }
 
@@ -21,7 +23,8 @@ ag_status ag_cuda_embed(ag_device *d, const ag_embed_args *x, ag_error *err)
 {
     ag_cuda *c = ag_cuda_of(d);
     if (x->rows == 0) return AG_OK;
-    AG_LAUNCH(embed, ag_cuda_grid(x->rows * x->width), THREADS, 0, d, *x, c->fault_device);
+    bool fours = ag_in_fours(x->table, x->type, x->width) && ag_in_fours(x->out, AG_F32, x->width);
+    AG_LAUNCH_FOURS(fours, embed, x->rows * x->width, d, *x, c->fault_device);
     return AG_LAUNCHED("embed");
 }
 
@@ -66,17 +69,17 @@ ag_status ag_cuda_embed_grad(ag_device *d, const ag_embed_grad_args *x, ag_error
     return AG_LAUNCHED("embed_grad");
 }
 
-static __global__ void move_rows(ag_rows_args x)
+template <int V> static __global__ void move_rows(ag_rows_args x)
 {
     ag_after_previous();
     bool gather = x.kind == AG_ROWS_GATHER;
-    AG_CUDA_EACH(at, x.rows * x.width)
+    AG_CUDA_EACH(at, x.rows * x.width / V)
     {
         int64_t i, j;
-        ag_cuda_place(at, x.width, &i, &j);
+        ag_cuda_place(at, x.width / V, &i, &j);
         int64_t other = x.index[i];
-        ag_store(x.dst, x.dst_type, (gather ? i : other) * x.dst_ld + j,
-                 ag_load(x.src, x.src_type, (gather ? other : i) * x.src_ld + j));
+        ag_some<V> piece = ag_load_some<V>(x.src, x.src_type, (gather ? other : i) * x.src_ld + j * V);
+        ag_store_some(x.dst, x.dst_type, (gather ? i : other) * x.dst_ld + j * V, piece);
     }
 }
 
@@ -87,24 +90,32 @@ ag_status ag_cuda_rows(ag_device *d, const ag_rows_args *x, ag_error *err)
         AG_LAUNCH(add_rows, (unsigned)x->rows, THREADS, 0, d, (float *)x->dst, (const float *)x->src,
                   x->index, x->rows, x->width, x->dst_ld, x->src_ld);
     else
-        AG_LAUNCH(move_rows, ag_cuda_grid(x->rows * x->width), THREADS, 0, d, *x);
+        AG_LAUNCH_FOURS(x->width % 4 == 0 && ag_in_fours(x->src, x->src_type, x->src_ld) &&
+                            ag_in_fours(x->dst, x->dst_type, x->dst_ld),
+                        move_rows, x->rows * x->width, d, *x);
     return AG_LAUNCHED("rows");
 }
 
-static __global__ void rope(ag_rope_args x)
+template <int V> static __global__ void rope(ag_rope_args x)
 {
     ag_after_previous();
     int64_t half = x.head_dim / 2;
-    AG_CUDA_EACH(at, x.rows * x.heads * half)
+    AG_CUDA_EACH(at, x.rows * x.heads * half / V)
     {
         int64_t i, h, j, pair;
-        ag_cuda_place(at, half, &pair, &j);
+        ag_cuda_place(at, half / V, &pair, &j);
         ag_cuda_place(pair, x.heads, &i, &h);
-        const float *table = (const float *)x.table + x.positions[i] * x.head_dim;
-        float *v = (float *)x.x + i * x.ld + h * x.head_dim + j;
-        float a = v[0], b = v[half], cosine = table[j], sine = x.inverse ? -table[j + half] : table[j + half];
-        v[0] = a * cosine - b * sine;
-        v[half] = b * cosine + a * sine;
+        int64_t turn = x.positions[i] * x.head_dim + j * V, to = i * x.ld + h * x.head_dim + j * V;
+        ag_some<V> a = ag_load_some<V>(x.x, AG_F32, to), b = ag_load_some<V>(x.x, AG_F32, to + half),
+                   cosine = ag_load_some<V>(x.table, AG_F32, turn),
+                   sine = ag_load_some<V>(x.table, AG_F32, turn + half), low, high;
+        for (int e = 0; e < V; e++) {
+            float s = x.inverse ? -sine.x[e] : sine.x[e];
+            low.x[e] = a.x[e] * cosine.x[e] - b.x[e] * s;
+            high.x[e] = b.x[e] * cosine.x[e] + a.x[e] * s;
+        }
+        ag_store_some(x.x, AG_F32, to, low);
+        ag_store_some(x.x, AG_F32, to + half, high);
     }
 }
 
@@ -112,48 +123,62 @@ ag_status ag_cuda_rope(ag_device *d, const ag_rope_args *x, ag_error *err)
 {
     int64_t n = x->rows * x->heads * (x->head_dim / 2);
     if (n == 0) return AG_OK;
-    AG_LAUNCH(rope, ag_cuda_grid(n), THREADS, 0, d, *x);
+    AG_LAUNCH_FOURS(x->head_dim % 8 == 0 && ag_in_fours(x->x, AG_F32, x->ld) &&
+                        ag_in_fours(x->table, AG_F32, 4),
+                    rope, n, d, *x);
     return AG_LAUNCHED("rope");
 }
 
-static __global__ void swiglu(ag_swiglu_args x)
+template <int V> static __global__ void swiglu(ag_swiglu_args x)
 {
     ag_after_previous();
-    AG_CUDA_EACH(at, x.rows * x.width)
+    AG_CUDA_EACH(at, x.rows * x.width / V)
     {
         int64_t i, j;
-        ag_cuda_place(at, x.width, &i, &j);
-        const float *gate = (const float *)x.gate_up + i * 2 * x.width + j;
-        ag_store(x.out, x.out_type, at, gate[0] / (1 + expf(-gate[0])) * gate[x.width]);
+        ag_cuda_place(at, x.width / V, &i, &j);
+        int64_t from = i * 2 * x.width + j * V;
+        ag_some<V> gate = ag_load_some<V>(x.gate_up, AG_F32, from),
+                   up = ag_load_some<V>(x.gate_up, AG_F32, from + x.width);
+        for (int e = 0; e < V; e++) up.x[e] *= gate.x[e] / (1 + expf(-gate.x[e]));
+        ag_store_some(x.out, x.out_type, at * V, up);
     }
 }
 
 ag_status ag_cuda_swiglu(ag_device *d, const ag_swiglu_args *x, ag_error *err)
 {
     if (x->rows * x->width == 0) return AG_OK;
-    AG_LAUNCH(swiglu, ag_cuda_grid(x->rows * x->width), THREADS, 0, d, *x);
+    bool fours = ag_in_fours(x->gate_up, AG_F32, x->width) && ag_in_fours(x->out, x->out_type, x->width);
+    AG_LAUNCH_FOURS(fours, swiglu, x->rows * x->width, d, *x);
     return AG_LAUNCHED("swiglu");
 }
 
-static __global__ void swiglu_grad(ag_swiglu_grad_args x)
+template <int V> static __global__ void swiglu_grad(ag_swiglu_grad_args x)
 {
     ag_after_previous();
-    AG_CUDA_EACH(at, x.rows * x.width)
+    AG_CUDA_EACH(at, x.rows * x.width / V)
     {
         int64_t i, j;
-        ag_cuda_place(at, x.width, &i, &j);
-        int64_t to = i * 2 * x.width + j;
-        float gate = ((const float *)x.gate_up)[to], up = ((const float *)x.gate_up)[to + x.width],
-              dy = ((const float *)x.dout)[at], s = 1 / (1 + expf(-gate));
-        ag_store(x.dgate_up, x.type, to, dy * up * s * (1 + gate * (1 - s)));
-        ag_store(x.dgate_up, x.type, to + x.width, dy * gate * s);
+        ag_cuda_place(at, x.width / V, &i, &j);
+        int64_t to = i * 2 * x.width + j * V;
+        ag_some<V> gate = ag_load_some<V>(x.gate_up, AG_F32, to),
+                   up = ag_load_some<V>(x.gate_up, AG_F32, to + x.width),
+                   dy = ag_load_some<V>(x.dout, AG_F32, at * V);
+        for (int e = 0; e < V; e++) {
+            float s = 1 / (1 + expf(-gate.x[e])), dgate = dy.x[e] * up.x[e] * s * (1 + gate.x[e] * (1 - s));
+            up.x[e] = dy.x[e] * gate.x[e] * s;
+            gate.x[e] = dgate;
+        }
+        ag_store_some(x.dgate_up, x.type, to, gate);
+        ag_store_some(x.dgate_up, x.type, to + x.width, up);
     }
 }
 
 ag_status ag_cuda_swiglu_grad(ag_device *d, const ag_swiglu_grad_args *x, ag_error *err)
 {
     if (x->rows * x->width == 0) return AG_OK;
-    AG_LAUNCH(swiglu_grad, ag_cuda_grid(x->rows * x->width), THREADS, 0, d, *x);
+    bool fours = ag_in_fours(x->gate_up, AG_F32, x->width) && ag_in_fours(x->dout, AG_F32, x->width) &&
+                 ag_in_fours(x->dgate_up, x->type, x->width);
+    AG_LAUNCH_FOURS(fours, swiglu_grad, x->rows * x->width, d, *x);
     return AG_LAUNCHED("swiglu_grad");
 }
 
@@ -202,19 +227,24 @@ typedef struct adamw_numbers {
     float lr, beta1, rest1, beta2, rest2, eps, decay, grad_scale, correct1, correct2;
 } adamw_numbers;
 
-static __global__ void adamw(ag_adamw_args x, adamw_numbers k)
+template <int V> static __global__ void adamw(ag_adamw_args x, adamw_numbers k)
 {
     ag_after_previous();
-    float *w = (float *)x.w, *m = (float *)x.m, *v = (float *)x.v;
-    AG_CUDA_EACH(i, x.n)
+    AG_CUDA_EACH(at, x.n / V)
     {
-        float g = ((const float *)x.g)[i] * k.grad_scale, wi = w[i];
-        float mi = k.beta1 * m[i] + k.rest1 * g, vi = k.beta2 * v[i] + k.rest2 * g * g;
-        m[i] = mi;
-        v[i] = vi;
-        wi -= k.lr * (mi / k.correct1 / (sqrtf(vi / k.correct2) + k.eps) + k.decay * wi);
-        w[i] = wi;
-        if (x.copy) ag_store(x.copy, x.copy_type, i, wi);
+        int64_t i = at * V;
+        ag_some<V> g = ag_load_some<V>(x.g, AG_F32, i), w = ag_load_some<V>(x.w, AG_F32, i),
+                   m = ag_load_some<V>(x.m, AG_F32, i), v = ag_load_some<V>(x.v, AG_F32, i);
+        for (int e = 0; e < V; e++) {
+            float ge = g.x[e] * k.grad_scale;
+            m.x[e] = k.beta1 * m.x[e] + k.rest1 * ge;
+            v.x[e] = k.beta2 * v.x[e] + k.rest2 * ge * ge;
+            w.x[e] -= k.lr * (m.x[e] / k.correct1 / (sqrtf(v.x[e] / k.correct2) + k.eps) + k.decay * w.x[e]);
+        }
+        ag_store_some(x.m, AG_F32, i, m);
+        ag_store_some(x.v, AG_F32, i, v);
+        ag_store_some(x.w, AG_F32, i, w);
+        if (x.copy) ag_store_some(x.copy, x.copy_type, i, w);
     }
 }
 
@@ -231,7 +261,10 @@ ag_status ag_cuda_adamw(ag_device *d, const ag_adamw_args *x, ag_error *err)
                        (float)x->grad_scale,
                        (float)(1 - pow(x->beta1, (double)x->step)),
                        (float)(1 - pow(x->beta2, (double)x->step))};
-    AG_LAUNCH(adamw, ag_cuda_grid(x->n), THREADS, 0, d, *x, k);
+    bool fours = ag_in_fours(x->g, AG_F32, x->n) && ag_in_fours(x->w, AG_F32, x->n) &&
+                 ag_in_fours(x->m, AG_F32, x->n) && ag_in_fours(x->v, AG_F32, x->n) &&
+                 (!x->copy || ag_in_fours(x->copy, x->copy_type, x->n));
+    AG_LAUNCH_FOURS(fours, adamw, x->n, d, *x, k);
     return AG_LAUNCHED("adamw");
 }
 
@@ -264,29 +297,38 @@ ag_status ag_cuda_sum_squares(ag_device *d, const ag_sum_squares_args *x, ag_err
     return d->download(d, x->result, partial, sizeof *x->result, err);
 }
 
-static __global__ void cast(ag_cast_args x)
+template <int V> static __global__ void cast(ag_cast_args x)
 {
     ag_after_previous();
-    AG_CUDA_EACH(i, x.n) ag_store(x.dst, x.dst_type, i, ag_load(x.src, x.src_type, i));
+    AG_CUDA_EACH(at, x.n / V)
+    {
+        ag_store_some(x.dst, x.dst_type, at * V, ag_load_some<V>(x.src, x.src_type, at * V));
+    }
 }
 
 ag_status ag_cuda_cast(ag_device *d, const ag_cast_args *x, ag_error *err)
 {
     if (x->n == 0) return AG_OK;
-    AG_LAUNCH(cast, ag_cuda_grid(x->n), THREADS, 0, d, *x);
+    bool fours = ag_in_fours(x->src, x->src_type, x->n) && ag_in_fours(x->dst, x->dst_type, x->n);
+    AG_LAUNCH_FOURS(fours, cast, x->n, d, *x);
     return AG_LAUNCHED("cast");
 }
 
-static __global__ void axpy(float *y, const float *x, float alpha, int64_t n)
+template <int V> static __global__ void axpy(float *y, const float *x, float alpha, int64_t n)
 {
     ag_after_previous();
-    AG_CUDA_EACH(i, n) y[i] += alpha * x[i];
+    AG_CUDA_EACH(at, n / V)
+    {
+        ag_some<V> sum = ag_load_some<V>(y, AG_F32, at * V), more = ag_load_some<V>(x, AG_F32, at * V);
+        for (int e = 0; e < V; e++) sum.x[e] += alpha * more.x[e];
+        ag_store_some(y, AG_F32, at * V, sum);
+    }
 }
 
 ag_status ag_cuda_axpy(ag_device *d, const ag_axpy_args *x, ag_error *err)
 {
     if (x->n == 0) return AG_OK;
-    AG_LAUNCH(axpy, ag_cuda_grid(x->n), THREADS, 0, d, (float *)x->y, (const float *)x->x, (float)x->alpha,
-              x->n);
+    bool fours = ag_in_fours(x->x, AG_F32, x->n) && ag_in_fours(x->y, AG_F32, x->n);
+    AG_LAUNCH_FOURS(fours, axpy, x->n, d, (float *)x->y, (const float *)x->x, (float)x->alpha, x->n);
     return AG_LAUNCHED("axpy");
 }

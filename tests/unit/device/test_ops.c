@@ -470,7 +470,7 @@ static void rows_case(rig *r, int kind, int64_t rows, int64_t width, int types)
     bool gather = kind == AG_ROWS_GATHER;
     ag_dtype src_type = gather ? TYPES[types & 1] : AG_F32, dst_type = gather ? TYPES[types / 2] : AG_F32;
     int64_t other = rows + 7, src_rows = gather ? other : rows, dst_rows = gather ? rows : other,
-            src_ld = width + 2, dst_ld = width + 1;
+            src_ld = width + (width % 8 ? 2 : 4), dst_ld = width + (width % 8 ? 1 : 8);
     LABEL(r, "rows kind %d %ldx%ld types %d", kind, (long)rows, (long)width, types);
     uint32_t *order = ag_calloc((size_t)other, sizeof *order);
     for (int64_t i = 0; i < other; i++) order[i] = (uint32_t)i;
