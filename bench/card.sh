@@ -25,8 +25,8 @@ part engine-qwen2.5-0.5b "$build/bench_engine" -m qwen2.5-0.5b -d cuda -l 1024 -
 if command -v ncu > /dev/null; then
     echo "== kernels of a GRPO step, microseconds in all (times under ncu): $out/kernels.txt"
     timeout 240 ncu --csv --metrics gpu__time_duration.sum "$build/bench_grpo" -d cuda -n 32 random 0 bf16 1 > "$out/ncu.csv" 2> "$out/ncu.log"
-    awk -F'","' '/gpu__time_duration/ { name = $5; sub(/[<(].*/, "", name); value = $NF; gsub(/[",]/, "", value); us = value / ($(NF - 1) ~ /^n/ ? 1000 : 1)
-        t[name] += us; n[name]++ } END { for (k in t) printf "%10.0f %7d %s\n", t[k], n[k], k }' "$out/ncu.csv" | sort -rn > "$out/kernels.txt"
+    awk -F'","' '/gpu__time_duration/ { name = $5; sub(/[(].*/, "", name); name = substr(name, 1, 100)
+        value = $NF; gsub(/[",]/, "", value); t[name] += value / ($(NF - 1) ~ /^n/ ? 1000 : 1); n[name]++ } END { for (k in t) printf "%10.0f %7d %s\n", t[k], n[k], k }' "$out/ncu.csv" | sort -rn > "$out/kernels.txt"
     head -25 "$out/kernels.txt"
     gzip -f "$out/ncu.csv"
 fi
