@@ -24,6 +24,10 @@ if(TARGET device_test_ops)
   target_compile_options(device_test_ops PRIVATE -Wno-psabi) # it compiles the kernels for vectors of 64 bytes
 endif()
 
+if(TARGET train_test_replay) # its sampler and forward pass take the engine's place
+  target_link_options(train_test_replay PRIVATE -Wl,--wrap=ag_rollouts_sample,--wrap=ag_passages_run,--wrap=ag_judge_session)
+endif()
+
 if(TARGET agrl)
   include(${CMAKE_SOURCE_DIR}/tests/e2e/e2e.cmake)
   include(${CMAKE_SOURCE_DIR}/tests/emulator/emulator.cmake)

@@ -85,14 +85,14 @@ double ag_preference_loss(double beta, double coefficient, double better, double
 void ag_guided_weights(const ag_guided_options *o, const double *plain, const double *hinted, size_t n,
                        double *weight)
 {
-    double sum = 0;
+    double sum = 0, cap = o->cap > 0 ? o->cap : o->weight == AG_WEIGHT_SEQ ? 5 : 2;
     for (size_t t = 0; t < n; t++) sum += plain[t] - hinted[t];
     for (size_t t = 0; t < n; t++) {
-        double u = ratio_of(plain[t] - hinted[t]), least = fmin(u, o->cap);
+        double u = ratio_of(plain[t] - hinted[t]), least = fmin(u, cap);
         switch (o->weight) {
         case AG_WEIGHT_NONE: weight[t] = 1; break;
         case AG_WEIGHT_TIS: weight[t] = least; break;
-        case AG_WEIGHT_SEQ: weight[t] = fmin(ratio_of(sum), o->cap); break;
+        case AG_WEIGHT_SEQ: weight[t] = fmin(ratio_of(sum), cap); break;
         case AG_WEIGHT_SHAPED: weight[t] = least * (1 + o->gamma) / (least + o->gamma); break;
         case AG_WEIGHT_FLOOR: weight[t] = fmax(least, o->floor); break;
         }

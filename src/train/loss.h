@@ -65,7 +65,7 @@ typedef enum ag_guided_weight {
 
 typedef struct ag_guided_options {
     ag_guided_weight weight;
-    double cap;   /* C */
+    double cap;   /* C; 0: 5 of SEQ, whose weights are products, and 2 of the others */
     double gamma; /* g of SHAPED */
     double floor; /* of FLOOR */
 } ag_guided_options;

@@ -106,14 +106,24 @@ static ag_status choose_valid(ag_trainer *t, ag_error *err)
     return ok ? AG_OK : ag_fail_memory(err, "validation pairs");
 }
 
-/* What stages need of the pool's gold; pairs whose gold verdicts lead to another tier than their gold one are said. */
+/* What stages need of the pool's gold. A few pairs whose verdicts do not lead to their tier and rule are wrong labels, and said; many show
+ * that they were labelled by another book. */
 static ag_status check_gold(const ag_trainer *t, ag_error *err)
 {
-    size_t complete = 0, against = 0, n = t->pool ? t->pool->count : 0;
+    enum { FEW = 20 }; /* one in so many */
+    size_t complete = 0, known = 0, against = 0, n = t->pool ? t->pool->count : 0;
     for (size_t i = 0; i < n; i++) {
-        complete += ag_policy_gold_complete(t->book, t->pool->items[i]);
-        against += ag_policy_gold_against(t->book, t->pool->items[i]);
+        const ag_pair *p = t->pool->items[i];
+        complete += ag_policy_gold_complete(t->book, p);
+        known += ag_verdicts_complete(t->book, &p->asked, &p->gold.verdicts);
+        against += ag_policy_gold_against(t->book, p);
     }
+    if (against * FEW > known)
+        return ag_fail(
+            err, AG_ERR_INPUT,
+            "%s: by rulebook '%s' the gold verdicts of %zu of %zu pairs do not lead to their gold tier "
+            "and rule: were they labelled by another book? 'agrl rules audit' shows where",
+            *t->settings->pool ? t->settings->pool : t->settings->train, t->book->name, against, known);
     for (int i = 0; i < t->settings->stage_count; i++) {
         const ag_method *m = ag_method_find(t->settings->stages[i].method);
         if (m->pool && (m->parts & AG_METHOD_PREFERS) && complete == 0)
@@ -123,14 +133,37 @@ static ag_status check_gold(const ag_trainer *t, ag_error *err)
             return ag_fail(err, AG_ERR_INPUT, "%s: the pool must have two pairs or more", m->name);
     }
     if (against)
-        ag_trainer_say(t, "%zu pairs of the pool have gold verdicts that do not lead to their gold tier",
-                       against);
+        ag_trainer_say(
+            t, "%zu pairs of the pool have gold verdicts that do not lead to their gold tier and rule",
+            against);
     return AG_OK;
+}
+
+/* Settings that a run does not use are not passed over in silence. */
+static ag_status say_left_out(const ag_trainer *t, ag_error *err)
+{
+    ag_str names = {0};
+    ag_status status = AG_OK;
+    for (int i = 0; i < t->settings->stage_count && status == AG_OK; i++) {
+        const ag_stage *stage = &t->settings->stages[i];
+        ag_str_clear(&names);
+        ag_settings_left_out(&names, t->settings, i);
+        status = ag_str_ok(&names, err);
+        if (status == AG_OK && names.len > 0)
+            ag_trainer_say(t, "stage %d: method %s does not have, and leaves out: %s", i, stage->method,
+                           ag_str_text(&names));
+        if (ag_stage_samples(stage) && *stage->rollouts)
+            ag_trainer_say(t, "stage %d: prompts, hints and their weights are those of %s", i,
+                           stage->rollouts);
+    }
+    ag_str_free(&names);
+    return status;
 }
 
 static ag_status open_data(ag_trainer *t, ag_error *err)
 {
     const ag_settings *s = t->settings;
+    AG_TRY(say_left_out(t, err));
     if (!t->known) AG_TRY(load_pairs(t, &t->train_pairs, s->train, err));
     size_t pairs = t->known ? t->known->pair_count : t->train_pairs.count;
     if (pairs == 0) return ag_fail(err, AG_ERR_INPUT, "%s: no pairs", s->train);

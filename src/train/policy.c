@@ -90,7 +90,7 @@ bool ag_policy_gold_against(const ag_book *book, const ag_pair *p)
     int tier, rule;
     if (p->gold.tier < 0 || !ag_verdicts_complete(book, &p->asked, &p->gold.verdicts)) return false;
     ag_derive(book, &p->asked, &p->gold.verdicts, &tier, &rule);
-    return tier != p->gold.tier;
+    return tier != p->gold.tier || (p->gold.rule >= 0 && rule != p->gold.rule);
 }
 
 /* Of raters' shares, a tier that as many chose as any other. */

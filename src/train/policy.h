@@ -9,8 +9,10 @@
 /* What the book's rewards must keep for a method: a right tier is worth more than everything else together (METHOD.md section 5).
  * AG_ERR_INPUT names the weights. */
 ag_status ag_policy_check(const ag_book *book, const char *method, ag_error *err);
-/* Are gold tier, rule and all verdicts known? And do the verdicts lead to another tier than the gold one (one of the two is wrong)? */
+/* Are gold tier, rule and all verdicts known? */
 bool ag_policy_gold_complete(const ag_book *book, const ag_pair *pair);
+/* Do gold verdicts, all known, lead to another tier than the gold one, or by another rule? No answer can succeed then: labels or book
+ * are wrong. */
 bool ag_policy_gold_against(const ag_book *book, const ag_pair *pair);
 /* Class balance of `per: asked` verdicts over the pool: 1 / share of each gold verdict, scaled to a mean of 1 over the pool. */
 void ag_policy_balance(double weight[AG_MAX_CRITERIA][AG_MAX_VERDICTS], const ag_book *book,

@@ -195,7 +195,10 @@ static const row stage_rows[] = {
     {"keep_rollouts", SWITCH, STAGE(keep_rollouts), "true", 0, 0, NULL, "write every rollout to rollouts/",
      SAMPLES},
     {"rollouts", PATH, STAGE(rollouts), "", 0, 0, NULL,
-     "train on recorded answers (a file, or a run's rollouts folder) in place of sampling", SAMPLES},
+     "train on recorded answers (a file, or a run's rollouts folder) in place of sampling; prompts, hints "
+     "and their weights are the "
+     "record's, whatever the settings of drawing, replay and guided_mode and guided_weight say",
+     SAMPLES},
     {"trigger", NUMBER, STAGE(trigger), "0", 0, 0.9999, NULL,
      "replay: a prompt is sampled again with hints when at most this share of its answers succeed", REPLAYS},
     {"hint_answers", WHOLE, STAGE(hint_answers), "4", 1, 1024, NULL, "answers sampled with a hint, a level",
@@ -225,7 +228,7 @@ static const row stage_rows[] = {
     {"guided_weight", CHOICE, STAGE(guided_weight), "none", 0, 0, "none|tis|seq|shaped|floor",
      "transfer: weight of a token by how much less likely it is without the hint", WEIGHS},
     {"guided_cap", NUMBER, STAGE(guided_cap), "0", 0, 1e9, NULL,
-     "transfer: largest weight; 0: 2, and 5 of seq", WEIGHS},
+     "transfer: largest weight; 0: 5 of seq, 2 of the others", WEIGHS},
     {"guided_gamma", NUMBER, STAGE(guided_gamma), "0.1", 1e-6, 10, NULL, "transfer: shaped's emphasis",
      WEIGHS},
     {"guided_floor", NUMBER, STAGE(guided_floor), "0.1", 0, 1, NULL, "transfer: floor's smallest weight",
@@ -329,6 +332,12 @@ static const row *find_row(const row *rows, size_t n, const char *name)
 
 static ag_status unknown_key(const row *rows, size_t n, const char *name, const char *where, ag_error *err)
 {
+    if (rows == stage_rows && (ag_streq(name, "top_k") || ag_streq(name, "top_p") || ag_streq(name, "min_p")))
+        return ag_fail(
+            err, AG_ERR_USAGE,
+            "%s: '%s': training never truncates sampling: the policy that is trained would not be the one "
+            "that was sampled",
+            where, name);
     const char *names[MOST_ROWS + 1];
     for (size_t i = 0; i < n; i++) names[i] = rows[i].name;
     if (rows == run_rows) names[n++] = "stages";
@@ -558,6 +567,30 @@ static void write_rows(ag_str *out, const ag_settings *s, bool (*wanted)(const r
             ag_str_addc(out, '\n');
         }
     }
+}
+
+void ag_settings_left_out(ag_str *out, const ag_settings *s, int stage)
+{
+    ag_settings standard = {.arena = {.name = "settings"}};
+    ag_str given = {0}, usual = {0};
+    const char *between = "";
+    out->failed |= set_defaults(&standard, stage_rows, STAGE_ROWS, (char *)&standard.stages[0], NULL) !=
+                   AG_OK;
+    for (size_t i = 0; i < STAGE_ROWS && !out->failed; i++) {
+        const row *r = &stage_rows[i];
+        if (has_setting(&s->stages[stage], r)) continue;
+        ag_str_clear(&given);
+        ag_str_clear(&usual);
+        write_value(&given, r, &s->stages[stage]);
+        write_value(&usual, r, &standard.stages[0]);
+        out->failed |= given.failed || usual.failed;
+        if (ag_streq(ag_str_text(&given), ag_str_text(&usual))) continue;
+        ag_str_addf(out, "%s%s", between, r->name);
+        between = ", ";
+    }
+    ag_str_free(&given);
+    ag_str_free(&usual);
+    ag_arena_free(&standard.arena);
 }
 
 static bool any_row(const row *r)

@@ -84,6 +84,9 @@ typedef struct ag_settings {
 ag_status ag_settings_load(ag_settings *settings, const char *path, const char *const *set, int set_count,
                            ag_error *err);
 void ag_settings_free(ag_settings *settings);
+/* Appends the names, ", " between them, of a stage's settings that its method does not have although somebody gave them: the run file
+ * does for its own method, and --set names another. */
+void ag_settings_left_out(ag_str *out, const ag_settings *settings, int stage);
 /* Every value, as YAML that loads to the same settings from any folder: paths become absolute. */
 ag_status ag_settings_write(ag_str *out, const ag_settings *settings, ag_error *err);
 /* SHA-256 (hexadecimal) of every setting that results depend on: not of paths, nor of the number of threads. */

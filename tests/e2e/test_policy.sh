@@ -117,6 +117,7 @@ refuse stages.0.temperature=0 'temperature must be between'
 refuse stages.0.group=1 'group must be between'
 refuse stages.0.clip_low=2 'clip_low must be between'
 refuse stages.0.gate=soft 'gate must be one of'
+for setting in top_k top_p min_p; do refuse stages.0.$setting=0.9 "'$setting': training never truncates sampling"; done
 refuse stages.0.choice_weight=3 "method rrs has no setting 'choice_weight'"
 run 2 "$AGRL" train s/sft.yaml --set out=refused --set stages.0.group=4
 says "method sft has no setting 'group'"
@@ -127,6 +128,11 @@ grep -q 'tier: 0.2' s/weak.yaml || wrong "the starter's book has no reward line"
 # shellcheck disable=SC2086
 run 1 "$AGRL" train s/rl.yaml $base --set out=refused --set rules=s/weak.yaml
 says 'weak.yaml: the reward of the tier (0.2) must be larger'
+absent refused
+sed 's/{id: R7/{id: R_/; s/{id: R6/{id: R7/; s/{id: R_/{id: R6/' s/rulebook.yaml > s/other.yaml # the same tiers by other rules
+# shellcheck disable=SC2086
+run 1 "$AGRL" train s/rl.yaml $base --set out=refused --set rules=s/other.yaml
+says "s/pairs.jsonl: by rulebook 'starter' the gold verdicts of 3 of 10 pairs do not lead to their gold tier and rule: were they labelled by another book?"
 absent refused
 run 0 "$AGRL" train s/rl.yaml --set model=sft --set out=weak --set stages.0.steps=1 --set rules=s/weak.yaml --set stages.0.method=grpo
 

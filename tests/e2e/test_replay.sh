@@ -83,6 +83,14 @@ for set in anchor=0.5 entropy=0.05 beta=0.3 guided_mode=hinted guided_mode=trans
     field grad_norm way/metrics.jsonl > a && field grad_norm "way-$set/metrics.jsonl" > b
     cmp -s a b && wrong "$set changes nothing"
 done
+for weight in tis seq shaped floor; do # without a cap of its own
+    way --set out="weight-$weight" --set stages.0.guided_mode=transfer --set stages.0.guided_weight=$weight
+    for file in "weight-$weight"/rollouts/*.gz; do gunzip -c "$file"; done | grep -o '"weights":\[[^]]*' | sed 's/.*\[//' | tr , '\n' > weights.txt
+    awk '$1 > 0 { n++; if ($1 > 5) bad = 1; seen[$1] = 1 } END { for (w in seen) kinds++; exit !(n > 5 && kinds > 2 && !bad) }' weights.txt ||
+        wrong "weights of $weight: $(wc -l < weights.txt): $(sort -u weights.txt | head -5 | tr '\n' ' ')"
+done
+run 0 "$AGRL" train rl.yaml --set out=left --set stages.0.steps=1 --set stages.0.method=grpo
+grep -q 'stage 0: method grpo does not have, and leaves out: replay_most, replay_warmup, replay_tail, guided_mode, guided_weight$' err || wrong "$(cat err)"
 
 t "a budget of tokens ends a stage"
 run 0 "$AGRL" train rl.yaml --set out=budget --set stages.0.budget=9000 --set stages.0.steps=1000
@@ -122,7 +130,7 @@ refuse stages.0.hint_level=6 'hint_level must be between 1 and 5'
 refuse stages.0.trigger=1 'trigger must be between'
 refuse stages.0.guided_weight=half 'guided_weight must be one of'
 refuse stages.0.guided_mode=plain 'guided_mode must be one of'
-refuse stages.0.top_p=0.9 "unknown setting 'top_p'"
+refuse stages.0.top_p=0.9 "'top_p': training never truncates sampling"
 refuse stages.0.method=ppo "unknown method 'ppo'; known: sft"
 run 2 "$AGRL" train two.yaml --set out=refused --set stages.0.trigger=0.1
 says "method rrs has no setting 'trigger'"

@@ -295,6 +295,17 @@ static void test_weights(void **state)
     ag_guided_weights(&o, plain, hinted, 3, w);
     for (int t = 0; t < 3; t++) assert_true(near(w[t], u[0] * u[1] * u[2], 1e-12));
     assert_true(near(ag_geometric_weight(plain, hinted, 3), cbrt(u[0] * u[1] * u[2]), 1e-12));
+    /* Without a cap of its own each weight has its standard one. */
+    const double likely[] = {3, 3, 3}, before[] = {1, 1, 1};
+    for (int k = AG_WEIGHT_TIS; k <= AG_WEIGHT_FLOOR; k++) {
+        double standard[3], stated[3];
+        o.weight = (ag_guided_weight)k;
+        o.cap = 0;
+        ag_guided_weights(&o, likely, before, 3, standard);
+        o.cap = k == AG_WEIGHT_SEQ ? 5 : 2;
+        ag_guided_weights(&o, likely, before, 3, stated);
+        for (int t = 0; t < 3; t++) assert_true(standard[t] == stated[t] && standard[t] >= 1);
+    }
     /* An empty hint: the same log-probabilities give exactly 1 by every weight. */
     for (int k = AG_WEIGHT_NONE; k <= AG_WEIGHT_FLOOR; k++) {
         o.weight = (ag_guided_weight)k;
