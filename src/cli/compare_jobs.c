@@ -51,11 +51,12 @@ static ag_status try_rows(const ag_comparison *compare, const ag_compare_cell *c
 }
 
 /* In the child: never returns. */
-static void work(task *what, const ag_comparison *compare, const ag_compare_cell *cell, int out)
+static void work(task *what, const ag_comparison *compare, const ag_compare_cell *cell, int out, pid_t parent)
 {
     ag_error err = {0};
     setpgid(0, 0);
-    prctl(PR_SET_PDEATHSIG, SIGTERM); /* a parent that was killed leaves nobody behind */
+    prctl(PR_SET_PDEATHSIG, SIGTERM);  /* a parent that was killed leaves nobody behind */
+    if (getppid() != parent) _exit(1); /* it was killed before that */
     ag_status status = ag_interrupt_begin(&err);
     if (status == AG_OK) status = what(compare, cell, &err);
     if (status != AG_OK && write(out, &err, sizeof err) != (ssize_t)sizeof err) _exit(2);
@@ -67,10 +68,10 @@ static ag_status start(job *j, task *what, const ag_comparison *compare, ag_comp
     int ends[2];
     if (pipe(ends) != 0) return ag_fail(err, AG_ERR_IO, "cannot open a pipe: %s", strerror(errno));
     fflush(stdout);
-    pid_t pid = fork();
+    pid_t parent = getpid(), pid = fork();
     if (pid == 0) {
         close(ends[0]);
-        work(what, compare, cell, ends[1]);
+        work(what, compare, cell, ends[1], parent);
     }
     close(ends[1]);
     *j = (job){pid, ends[0], cell};

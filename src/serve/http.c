@@ -65,11 +65,15 @@ static void link_state(ag_http *h, ag_http_link *l, ag_http_state state)
     pthread_mutex_unlock(&h->lock);
 }
 
+static void end_exchange(exchange *x, double seconds, bool aborted);
+
+/* At the end of a connection a request may be left that the library gave up on without a word, for its head had no room. */
 static void on_connection(void *user, struct MHD_Connection *mhd, void **context,
                           enum MHD_ConnectionNotificationCode code)
 {
     ag_http *h = user;
     ag_http_link *l = *context;
+    exchange *lost = NULL;
     pthread_mutex_lock(&h->lock);
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd,
@@ -90,16 +94,26 @@ static void on_connection(void *user, struct MHD_Connection *mhd, void **context
         if (l->next) l->next->prev = l->prev;
         h->link_count--;
         *context = NULL;
+        lost = l->current;
         ag_free(l);
     }
     pthread_mutex_unlock(&h->lock);
+    if (!lost) return;
+    if (lost->status == 0) lost->status = 431;
+    end_exchange(lost, ag_clock() - lost->start, true);
+}
+
+/* A close over bytes that nobody has read is a reset, which takes from the client what it has not read yet. */
+static bool nothing_waits(const ag_http_link *l)
+{
+    int pending = 0;
+    return ioctl(l->fd, FIONREAD, &pending) != 0 || pending == 0;
 }
 
 /* Nothing of a request is on its way to us. */
 static bool silent(const ag_http_link *l)
 {
-    int pending = 0;
-    return l->state == AG_HTTP_IDLE && (ioctl(l->fd, FIONREAD, &pending) != 0 || pending == 0);
+    return l->state == AG_HTTP_IDLE && nothing_waits(l);
 }
 
 /* Cuts off what is late. Under the lock a descriptor cannot be closed and given to another. */
@@ -223,6 +237,7 @@ static void *on_target(void *user, const char *target, struct MHD_Connection *mh
     x->target = ag_strdup(target);
     info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     if (info && info->client_addr) ag_http_address_text(info->client_addr, false, x->peer, sizeof x->peer);
+    l->current = x;
     link_state(h, l, AG_HTTP_READING);
     return x;
 }
@@ -232,6 +247,18 @@ static int library_status(struct MHD_Connection *mhd)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_HTTP_STATUS);
     return info ? (int)info->http_status : 0;
+}
+
+static void end_exchange(exchange *x, double seconds, bool aborted)
+{
+    ag_http *h = x->http;
+    if (h->log_fd >= 0 && !(x->route && (x->route->flags & AG_HTTP_QUIET) && x->status < 400))
+        log_line(x, seconds, aborted);
+    if (h->options.observe)
+        h->options.observe(
+            h->options.observe_user,
+            &(ag_http_record){x->route ? x->route->path : "-", x->method, x->status, seconds, aborted});
+    exchange_free(x);
 }
 
 /* The client's side ended in the middle of a request. Who ended that side alone still reads. */
@@ -260,19 +287,16 @@ static void on_completed(void *user, struct MHD_Connection *mhd, void **context,
     x->link->state = AG_HTTP_IDLE;
     x->link->since = ag_clock();
     pthread_mutex_unlock(&h->lock);
+    if (x->status == 431)
+        ag_http_say(x->link->fd, 431, "too_large", "the headers are larger than this server takes");
     if (x->status == 0) {
         x->status = library_status(mhd);
         aborted = aborted && x->status == 0;
         if (x->status == 0) x->status = cut_short(x, code);
     }
-    if (h->log_fd >= 0 && !(x->route && (x->route->flags & AG_HTTP_QUIET) && x->status < 400))
-        log_line(x, seconds, aborted);
-    if (h->options.observe)
-        h->options.observe(
-            h->options.observe_user,
-            &(ag_http_record){x->route ? x->route->path : "-", x->method, x->status, seconds, aborted});
     *context = NULL;
-    exchange_free(x);
+    x->link->current = NULL;
+    end_exchange(x, seconds, aborted);
 }
 
 static enum MHD_Result take_value(void *user, enum MHD_ValueKind kind, const char *name, const char *value)
@@ -321,6 +345,13 @@ static size_t body_limit(const exchange *x)
     return x->route && x->route->body_bytes ? x->route->body_bytes : x->http->options.body_bytes;
 }
 
+static bool twice(const exchange *x, const char *name)
+{
+    int n = 0;
+    for (size_t i = 0; i < x->header_count; i++) n += strcasecmp(x->headers[i].name, name) == 0;
+    return n > 1;
+}
+
 /* The checks that need no body, in the order in which a client should hear of them. */
 static void check_head(exchange *x, const char *allow)
 {
@@ -334,6 +365,10 @@ static void check_head(exchange *x, const char *allow)
         refuse(x, 400, "invalid_utf8", "the request line or a header is not valid UTF-8");
     if (x->target && strcasestr(x->target, "%00"))
         refuse(x, 400, "invalid_path", "the request line holds a NUL character");
+    if (twice(x, "Content-Length") || twice(x, "Transfer-Encoding")) {
+        x->endless = true;
+        refuse(x, 400, "two_lengths", "Content-Length or Transfer-Encoding stands there twice");
+    }
     if (coding && (strcasecmp(coding, "chunked") != 0 || length)) {
         x->endless = true;
         if (length)
@@ -360,6 +395,16 @@ static void check_head(exchange *x, const char *allow)
         ag_http_add_header(&x->response, "Accept", r->accepts);
     }
     if (x->declared > body_limit(x)) refuse(x, 413, "too_large", "the body is larger than this server takes");
+}
+
+/* Does the head leave the library room for an answer's head? It keeps both in the same few bytes, a header's node of 64 with each. */
+static bool head_fits(const exchange *x)
+{
+    enum { NODE = 64, ROOM = 1024 };
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(x->mhd,
+                                                                   MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    size_t used = (info ? info->header_size : 0) + NODE * (x->header_count + x->query_count);
+    return used + ROOM <= x->http->options.header_bytes;
 }
 
 static void begin(exchange *x, const char *url, const char *method)
@@ -434,7 +479,8 @@ static enum MHD_Result answer(exchange *x)
         cached = cached || strcasecmp(r->headers[i].name, "Cache-Control") == 0;
     }
     if (!cached) MHD_add_response_header(m, "Cache-Control", "no-store");
-    if (atomic_load(&x->http->stopping)) MHD_add_response_header(m, "Connection", "close");
+    if (atomic_load(&x->http->stopping) && nothing_waits(x->link))
+        MHD_add_response_header(m, "Connection", "close");
     link_state(x->http, x->link, AG_HTTP_WRITING);
     enum MHD_Result result = MHD_queue_response(x->mhd, (unsigned)x->status, m);
     MHD_destroy_response(m);
@@ -473,6 +519,10 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *mhd, const 
     if (!x) return MHD_NO; /* no memory for it */
     if (!x->begun) {
         begin(x, url, method);
+        if (!head_fits(x)) {
+            x->status = 431;
+            return MHD_NO; /* on_completed says it */
+        }
         /* A client that waits for leave to send, or would send without end, hears at once. */
         if (x->refused && (x->endless || x->declared > SWALLOW_BYTES || header_of(x, "Expect")))
             return answer(x);
@@ -548,8 +598,7 @@ static ag_status start_daemon(ag_http *h, ag_error *err)
 {
     h->daemon = MHD_start_daemon(
         MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC |
-            MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG |
-            MHD_USE_TURBO, /* without it our side is shut before on_completed can answer */
+            MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG,
         0, NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)h->options.connections + 8, MHD_OPTION_CONNECTION_MEMORY_LIMIT, h->options.header_bytes,
         MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES,

@@ -3,7 +3,8 @@
  * A connection has a thread of its own (at most `connections` of them), so a handler may block. What reaches a handler is
  * whole and checked: the body within its limit and of a type that the route takes, header and query text valid UTF-8, the token
  * right. All else is answered here: 400, 401, 404, 405, 408, 413, 414, 415, 421, 431, 501, 503, 505. Every answer carries the safety headers
- * (a Content-Security-Policy without inline code) and a request id. One JSON line a request is the log.
+ * (a Content-Security-Policy without inline code) and a request id, but for refusals of what is no whole request yet and the
+ * library's own. One JSON line a request is the log.
  */
 #ifndef AG_SERVE_HTTP_H
 #define AG_SERVE_HTTP_H
@@ -121,8 +122,9 @@ ag_status ag_http_start(ag_http **http, const ag_http_options *options, const ag
 const char *ag_http_address(const ag_http *http);
 /* Connections at present, for metrics. */
 int ag_http_connections(ag_http *http);
-/* Takes no new connections, answers every request that had arrived (at most `grace` seconds), closes and frees. Returns how many
- * requests were cut off: 0 after a clean stop. Safe with NULL. */
+/* Takes no new connections, answers every request that had arrived (at most `grace` seconds; of those that a client sent without
+ * waiting for answers, the ones read so far), closes and frees. Returns how many requests were cut off: 0 after a clean stop. Safe
+ * with NULL. */
 int ag_http_stop(ag_http *http, double grace);
 
 /* Reads a token file: one line of 16 to 512 visible ASCII characters; ends of line around it are dropped. *token: ag_free. */

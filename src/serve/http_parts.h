@@ -15,13 +15,16 @@ typedef enum ag_http_state {
     AG_HTTP_WRITING   /* the answer is on its way */
 } ag_http_state;
 
+struct exchange; /* a request: http.c */
+
 /* An open connection; in the server's list from accept to close. */
 typedef struct ag_http_link {
     struct ag_http_link *next, *prev;
     int fd;
     ag_http_state state;
-    double since; /* of the state */
-    bool cut;     /* closed by us for being late */
+    double since;             /* of the state */
+    bool cut;                 /* closed by us for being late */
+    struct exchange *current; /* the request at hand; of the connection's own thread */
 } ag_http_link;
 
 typedef struct ag_http_front ag_http_front; /* a connection that has not shown its request line yet */

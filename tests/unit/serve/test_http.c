@@ -471,6 +471,60 @@ static void test_gone(void **state)
     assert_int_equal(ag_http_stop(h, 5), 0);
 }
 
+/* A head that leaves no room for an answer's, or none for itself, and lengths that are said twice. */
+static void test_heads(void **state)
+{
+    (void)state;
+    ag_http *h = start((ag_http_options){0});
+    ag_str out = {0}, raw = {0};
+    bool full = false;
+    for (int bytes = 31000; bytes < 33000; bytes += 100) {
+        ag_str_clear(&raw);
+        ag_str_add(&raw, "POST /echo HTTP/1.1\r\nContent-Type: text/csv\r\nContent-Length: 3\r\n" HEAD "X: ");
+        while (raw.len < (size_t)bytes) ag_str_addc(&raw, 'y');
+        ag_str_add(&raw, "\r\n\r\nabc");
+        int fd = connect_to(h);
+        send_text(fd, ag_str_text(&raw));
+        read_all(fd, &out, 5);
+        int status = status_of(&out);
+        assert_true(status == 431 ||
+                    (status == 200 && !full)); /* always answered: the longer ones with a refusal */
+        full = status == 431;
+        close(fd);
+    }
+    assert_true(full);
+    int before = atomic_load(&seen[431]);
+    ag_str_clear(&raw);
+    ag_str_add(&raw, "GET /echo?");
+    for (int i = 0; i < 700; i++) ag_str_add(&raw, "a=1&");
+    ag_str_add(&raw, " HTTP/1.1\r\n" HEAD "\r\n");
+    for (int i = 0; i < 3;
+         i++) { /* libmicrohttpd before 1.0 closes; that the request is freed is the sanitizer's to tell */
+        int fd = connect_to(h);
+        send_text(fd, ag_str_text(&raw));
+        read_all(fd, &out, 5);
+        close(fd);
+    }
+    for (int i = 0; i < 100 && atomic_load(&seen[431]) + atomic_load(&seen[414]) < before + 3; i++) nap(0.02);
+    assert_true(atomic_load(&seen[431]) + atomic_load(&seen[414]) >= before + 3);
+    static const char *const doubled[] = {"Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n",
+                                          "Content-Length: 3\r\nContent-Length: 4\r\n"};
+    for (int i = 0; i < 2; i++) {
+        ag_str_clear(&raw);
+        ag_str_addf(&raw,
+                    "POST /echo HTTP/1.1\r\nContent-Type: text/csv\r\n%s" HEAD "\r\n3\r\nabc\r\n0\r\n\r\n",
+                    doubled[i]);
+        int fd = connect_to(h);
+        send_text(fd, ag_str_text(&raw));
+        read_all(fd, &out, 5);
+        assert_int_equal(status_of(&out), 400);
+        close(fd);
+    }
+    ag_str_free(&out);
+    ag_str_free(&raw);
+    assert_int_equal(ag_http_stop(h, 5), 0);
+}
+
 /* The front's own look at a first line: every part of a good one waits, the whole passes; what is none is refused. */
 static void test_front_line(void **state)
 {
@@ -585,12 +639,19 @@ static void test_log_and_token_file(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_routes),     cmocka_unit_test(test_safety),
-        cmocka_unit_test(test_limits),     cmocka_unit_test(test_late),
-        cmocka_unit_test(test_token),      cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_stop),       cmocka_unit_test(test_crowd),
-        cmocka_unit_test(test_gone),       cmocka_unit_test(test_log_and_token_file),
-        cmocka_unit_test(test_front_line), cmocka_unit_test(test_front),
+        cmocka_unit_test(test_routes),
+        cmocka_unit_test(test_safety),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_late),
+        cmocka_unit_test(test_token),
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_crowd),
+        cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_heads),
+        cmocka_unit_test(test_log_and_token_file),
+        cmocka_unit_test(test_front_line),
+        cmocka_unit_test(test_front),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
