@@ -1,6 +1,6 @@
 #!/bin/sh
-# card.sh: what only a machine with a card can show, in some five minutes: the operations table and the model's tests, all of them again
-# under compute-sanitizer (memory, and races between threads), whole runs on the processor against the card. A line each; logs in OUT.
+# card.sh: what only a machine with a card can show, in some five minutes: the operations table, the model's tests, whole runs on the
+# processor against the card, and the operations again under compute-sanitizer (memory, and races between threads). A line each; logs in OUT.
 # usage: tests/card.sh BUILD OUT      BUILD: the folder of `cmake --preset check`, or a copy of its programs
 set -u
 [ $# -eq 2 ] || { sed -n '2,4s/^# //p' "$0" >&2; exit 2; }

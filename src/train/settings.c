@@ -196,8 +196,7 @@ static const row stage_rows[] = {
      SAMPLES},
     {"rollouts", PATH, STAGE(rollouts), "", 0, 0, NULL,
      "train on recorded answers (a file, or a run's rollouts folder) in place of sampling; prompts, hints "
-     "and their weights are the "
-     "record's, whatever the settings of drawing, replay and guided_mode and guided_weight say",
+     "and their weights are the record's, whatever the settings of drawing, replay and guided answers say",
      SAMPLES},
     {"trigger", NUMBER, STAGE(trigger), "0", 0, 0.9999, NULL,
      "replay: a prompt is sampled again with hints when at most this share of its answers succeed", REPLAYS},

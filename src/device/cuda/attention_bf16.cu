@@ -13,9 +13,9 @@ static __device__ void stage(__nv_bfloat16 *to, const float *from, int64_t row, 
 {
     for (int at = threadIdx.x; at < rows * K * 4; at += THREADS) {
         int i = at / (K * 4), j = at % (K * 4) * 4;
-        float4 x = {0, 0, 0, 0};
-        if (i < n) x = *(const float4 *)(from + (row + i) * ld + j);
-        *(uint2 *)(to + i * shape<K>::PITCH + j) = make_uint2(ag_pack(x.x, x.y), ag_pack(x.z, x.w));
+        ag_some<4> x = {};
+        if (i < n) x = ag_load_some<4>(from, AG_F32, (row + i) * ld + j);
+        ag_store_some(to, AG_BF16, i * shape<K>::PITCH + j, x);
     }
 }
 

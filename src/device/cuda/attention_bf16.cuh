@@ -8,7 +8,7 @@
 #define AG_DEVICE_CUDA_ATTENTION_BF16_CUH
 
 #include "device/cuda/attention.cuh"
-#include "device/cuda/mma.cuh"
+#include "device/cuda/fours.cuh"
 
 enum { WARPS = 4, THREADS = WARPS * 32, ROWS = WARPS * 16 };
 static_assert((int)ROWS == (int)AG_ATTENTION_TILE, "a block has a tile of the plan");

@@ -35,8 +35,7 @@ static __device__ void round_rows(const rounded &m)
     {
         int64_t i, j;
         ag_cuda_place(at, m.width / 4, &i, &j);
-        float4 x = *(const float4 *)(m.from + i * m.ld + j * 4);
-        *(uint2 *)(m.to + at * 4) = make_uint2(ag_pack(x.x, x.y), ag_pack(x.z, x.w));
+        ag_store_some(m.to, AG_BF16, at * 4, ag_load_some<4>(m.from, AG_F32, i * m.ld + j * 4));
     }
 }
 static __global__ void round_operands(operands all)
