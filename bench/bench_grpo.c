@@ -174,7 +174,7 @@ static timing run_step(bench *b, uint64_t step)
     set_advantages(b, step);
     must(ag_passages_run(&b->t, b->passages, ANSWERS, 1, set_slopes, b, &b->result, &err));
     double computed = ag_clock();
-    must(ag_optimizer_update(&b->t.optimizer, ag_comm_self(),
+    must(ag_optimizer_update(&b->t.optimizer, b->t.comm,
                              &(ag_update_rule){.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .clip = 1}, 1e-6,
                              &norm, &err));
     double end = ag_clock();
@@ -211,6 +211,7 @@ static void open_model(bench *b, const char *device, const char *name, int threa
 {
     ag_trainer *t = &b->t;
     ag_dtype type;
+    t->comm = ag_comm_self();
     must(ag_device_open(&t->device, device, threads, &err));
     op_clock_start(t->device);
     op_phase = OTHER;

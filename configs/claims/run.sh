@@ -8,10 +8,11 @@
 #   sweep        learning rate and KL of the baselines, as a           think        as a, the answer's tier last
 #   literacy-0 ...  as a, with hints in 0 % of the first training's prompts
 #   start-20 ...    as a, with 20 pairs of R5 in the first training                 relabel-20 ...  the same with a-relabel
-#   a-long  GRPO, GRPO-PR and RRS with three times the tokens
+#   a-long          GRPO, GRPO-PR and RRS with three times the tokens               a-tuned      baselines at the best of the sweep, five seeds
+#   a-natural-long  a-natural with four times the tokens                            a-natural-ways   one seed of ways to draw its prompts
 # DEVICE=cuda trains and judges there; ONLY_START=1 ends with the model that all methods start from.
 set -eu
-[ $# -ge 2 ] || { sed -n '2,13s/^# //p' "$0" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,14s/^# //p' "$0" >&2; exit 2; }
 setting=$1 out=$2
 shift 2
 here=$(cd "$(dirname "$0")" && pwd)
@@ -71,7 +72,7 @@ folder=$out/$setting
 mkdir -p "$folder"
 case $setting in b-*) pattern="\"$skill\":\"needed\"" ;; *) pattern='"rule":"R5"' ;; esac
 case $setting in
-a-natural | noise-* | c) cat "$base/data/rl.jsonl" ;;
+a-natural* | noise-* | c) cat "$base/data/rl.jsonl" ;;
 *) mix "$pattern" 0.3 "$base/data/rl.jsonl" ;;
 esac > "$folder/pool.jsonl"
 tiers_only() { # what people's ratings are: no verdicts, no rule
@@ -97,10 +98,9 @@ esac
 mix "$pattern" 0.3 "$base/data/valid.jsonl" > "$folder/valid.jsonl"
 test=$base/data/test.jsonl
 
-# Setting c asks what the start never gets right. Eight answers to each development pair: those that are all wrong fall into strata,
-# by deciding rule and the criterion that most of the answers had wrong. Strata with five pairs or more are kept, and test pairs in them to
-# which the start has no right answer in eight either, unseen brands and categories among them, are the slice "hard".
-never_right() { # PAIRS NAME: "id rule criterion" a line
+# Eight answers of the start to each pair, as GRPO that learns nothing records them: "id rule right wrong" a line, where wrong is what most
+# of the wrong answers had wrong.
+sampled() { # PAIRS NAME
     "$agrl" train "$here/rl.yaml" --resume --set device="$device" --set rules="$book" --set model="$base/sft" --set data.train="$base/data/sft.jsonl" \
         --set data.pool="$1" --set data.valid= --set data.lexicon="$base/data/lexicon.json" --set out="$folder/$2" --set stages.0.method=grpo \
         --set stages.0.lr=0 --set stages.0.beta=0 --set stages.0.budget=0 --set stages.0.keep_rollouts=true \
@@ -116,15 +116,23 @@ never_right() { # PAIRS NAME: "id rule criterion" a line
           else if (match($0, /"scores":[{][^}]*"cat":[^1]/)) cat[id]++
           else if (match($0, /"scores":[{][^}]*"attr":[^1]/)) attr[id]++ }
         END { while ((getline < pairs) > 0) { id = word("id"); rule = word("rule")
-                if (!(id in n) || right[id]) continue
+                if (!(id in n)) continue
                 half = n[id] / 2
-                print id, rule, (cat[id] > half ? "cat" : attr[id] > half ? "attr" : form[id] > half ? "format" : "other") } }'
+                print id, rule, right[id] / n[id], (cat[id] > half ? "cat" : attr[id] > half ? "attr" : form[id] > half ? "format" : "other") } }'
 }
+if [ "$setting" != c ] && ! [ -e "$folder/start.txt" ]; then # how often the start is right by chance where it lacks something
+    grep -e "$pattern" "$folder/valid.jsonl" > "$folder/.slice"
+    sampled "$folder/.slice" start | awk '{ sum += $3; n++ } END { printf "plain success of the start, 8 answers to each of %d pairs: %.4f\n", n, sum / n }' \
+        > "$folder/start.txt"
+fi
+# Setting c asks what the start never gets right. Development pairs whose answers are all wrong fall into strata, by deciding rule and the
+# criterion that most of the answers had wrong. Strata with five pairs or more are kept, and test pairs in them to which the start has no
+# right answer in eight either, unseen brands and categories among them, are the slice "hard".
 if [ "$setting" = c ]; then
     cat "$base/data/test.jsonl" "$base/data/test_unseen.jsonl" > "$folder/.test"
-    [ -e "$folder/strata.txt" ] || never_right "$base/data/valid.jsonl" dev | awk '{ n[$2 " " $3]++ } END { for (s in n) if (n[s] >= 5) print s, n[s] }' |
+    [ -e "$folder/strata.txt" ] || sampled "$base/data/valid.jsonl" dev | awk '$3 == 0 { n[$2 " " $4]++ } END { for (s in n) if (n[s] >= 5) print s, n[s] }' |
         sort > "$folder/strata.txt"
-    [ -e "$folder/hard.txt" ] || never_right "$folder/.test" never | awk 'NR == FNR { s[$1 " " $2] = 1; next } ($2 " " $3) in s' "$folder/strata.txt" - \
+    [ -e "$folder/hard.txt" ] || sampled "$folder/.test" never | awk 'NR == FNR { s[$1 " " $2] = 1; next } $3 == 0 && ($2 " " $4) in s' "$folder/strata.txt" - \
         > "$folder/hard.txt"
     awk 'NR == FNR { hard[$1] = 1; next } { match($0, /"id":"[^"]*/); id = substr($0, RSTART + 6, RLENGTH - 6)
         sub(/"slice":[{]/, "&\"hard\":\"" (id in hard ? "yes" : "no") "\","); print }' "$folder/hard.txt" "$folder/.test" > "$folder/test.jsonl"
@@ -140,16 +148,39 @@ methods() {
                 echo "  - {name: $method-$lr-$beta, method: $method, lr: $lr, beta: $beta}"
             done; done
         done
+        for lr in 5.0e-4 1.0e-3 2.0e-3; do for steps in 120 240 480; do
+            echo "  - {name: sft+-$lr-$steps, method: sft+, lr: $lr, budget: 0, steps: $steps}"
+        done; done
         ;;
     a-long) for method in grpo grpo-pr rrs; do echo "  - {name: $method, method: $method, budget: 6.0e+6}"; done ;;
-    start-* | relabel-*) printf '  - %s\n' sft sft+ rft grpo grpo-pr rrs agrl ;;
+    a-tuned)
+        echo '  - {name: grpo-pr-2.0e-3, method: grpo-pr, lr: 2.0e-3}'
+        echo '  - {name: grpo-pr-1.0e-3-0, method: grpo-pr, beta: 0}'
+        echo '  - {name: rrs-5.0e-4-0, method: rrs, lr: 5.0e-4, beta: 0}'
+        echo '  - {name: sft+-120, method: sft+, budget: 0, steps: 120}'
+        echo '  - {name: sft+-5.0e-4, method: sft+, lr: 5.0e-4, budget: 0, steps: 240}'
+        echo '  - agrl'
+        ;;
+    a-natural-long)
+        printf '  - %s\n' sft '{name: sft+, method: sft+, budget: 0, steps: 960}'
+        for method in rft grpo grpo-pr rrs agrl; do echo "  - {name: $method, method: $method, budget: 8.0e+6}"; done
+        echo '  - {name: agrl-drawn, method: agrl, budget: 8.0e+6, draw_uncertain: 0.5, draw_unsolved: 0.2}'
+        ;;
+    a-natural-ways)
+        echo '  - agrl'
+        for share in 0.2 0.4; do echo "  - {name: unsolved-$share, method: agrl, draw_unsolved: $share}"; done
+        echo '  - {name: uncertain-0.5, method: agrl, draw_uncertain: 0.5}'
+        echo '  - {name: both, method: agrl, draw_uncertain: 0.5, draw_unsolved: 0.2}'
+        echo '  - {name: trigger-1-4, method: agrl, trigger: 0.25}'
+        echo '  - {name: most-4, method: agrl, replay_most: 4, guided_share: 0.5}'
+        ;;
     think | literacy-*) printf '  - %s\n' sft agrl ;;
     noise-*) printf '  - %s\n' sft sft+ grpo agrl ;;
     d) printf '  - %s\n' sft verdicts sft+ rft dpo grpo grpo-pr rrs agr-shuffled agr agrl ;; # there is no gold answer to prefer
     *) printf '  - %s\n' sft verdicts sft+ rft dpo dpo-gold grpo grpo-pr rrs agr-shuffled agr agrl ;;
     esac | sed "s/^  - sft+\$/  - {name: sft+, method: sft+, budget: 0, steps: ${STEPS_OF_GOLD:-240}}/"
 }
-case $setting in ablation | sweep | think | literacy-*) seeds=1 ;; esac
+case $setting in ablation | sweep | a-natural-ways | think | literacy-*) seeds=1 ;; esac
 {
     printf 'run: %s\nout: %s\ntest: %s\nseeds: [%s]\nkeep: false\n' "$here/rl.yaml" "$folder/compare" "$test" "$seeds"
     [ -z "$slice" ] || printf 'slice: %s\n' "$slice"
