@@ -53,6 +53,11 @@ static inline void ag_load_turned(uint32_t (&tile)[4], const __nv_bfloat16 *row)
     emulator_tiles(tile, row, true);
 }
 
+static inline float ag_exp2(float x)
+{
+    return exp2f(x);
+}
+
 /* Copies happen when they are waited for: who looks earlier sees what was there before. */
 void emulator_copy(void *to, const void *from, int bytes, bool is);
 void emulator_copies_close(void);

@@ -425,10 +425,12 @@ static __global__ void add_slices(ag_attention_grad_args x, int64_t keys, ag_sli
     int64_t width = (int64_t)x.kv_heads * x.head_dim, tiles = (keys + s.tile - 1) / s.tile;
     AG_CUDA_EACH(at, keys * width)
     {
-        int64_t key = at / width, j = at % width;
+        int64_t key, j;
+        ag_cuda_place(at, width, &key, &j);
+        int64_t flag = key / s.tile * x.kv_heads + (int)j / x.head_dim;
         float dk = 0, dv = 0;
         for (int i = 0; i < s.count; i++) {
-            if (!s.touched[(i * tiles + key / s.tile) * x.kv_heads + j / x.head_dim]) continue;
+            if (!s.touched[i * tiles * x.kv_heads + flag]) continue;
             dk += s.dk[i * keys * width + at];
             dv += s.dv[i * keys * width + at];
         }

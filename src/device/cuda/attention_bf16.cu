@@ -19,17 +19,6 @@ static __device__ void stage(__nv_bfloat16 *to, const float *from, int64_t row, 
     }
 }
 
-/* This warp's 16 of the block's n rows from `row` on, as left operands; `memory` is free again at the next barrier. */
-template <int K>
-static __device__ void stage_left(uint32_t (&left)[K][4], __nv_bfloat16 *memory, const float *from,
-                                  int64_t row, int n, int64_t ld)
-{
-    __syncthreads(); /* what was here has been taken */
-    stage<K>(memory, from, row, n, ROWS, ld);
-    __syncthreads();
-    take_left<K>(left, memory);
-}
-
 /* The largest, or the sum, over the four lanes that share a row. */
 static __device__ inline float row_max(float x)
 {
@@ -42,72 +31,85 @@ static __device__ inline float row_sum(float x)
     return x + __shfl_xor_sync(~0u, x, 2);
 }
 
-template <int K>
-static __global__ void __launch_bounds__(THREADS) forward(ag_attention_args x, ag_attention_plan plan)
+static __global__ void round_operands(rounded keys, rounded values)
 {
     ag_after_previous();
-    enum { CHUNK = shape<K>::CHUNK, PITCH = shape<K>::PITCH };
+    round_rows(blockIdx.y ? values : keys);
+}
+
+/* Keys and values come rounded, or as reals where more of them can be named than are read. */
+template <int K, bool ROUNDED>
+static __global__ void __launch_bounds__(THREADS)
+    forward(ag_attention_args x, ag_attention_plan plan, rounded k, rounded v)
+{
+    ag_after_previous();
+    enum { CHUNK = shape<K>::CHUNK, PITCH = shape<K>::PITCH, MATRIX = buffers<K>::MATRIX };
     AG_DYNAMIC_SHARED(__nv_bfloat16, memory);
     __shared__ ag_attention_block list[THREADS];
-    __nv_bfloat16 *keys = memory, *values = keys + CHUNK * PITCH;
-    int dim = x.head_dim, head = blockIdx.y, kv = head / (x.heads / x.kv_heads), lane = threadIdx.x % 32,
-        warp = threadIdx.x / 32;
+    int dim = x.head_dim, head = blockIdx.y, kv = head / (x.heads / x.kv_heads) * dim,
+        lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     int64_t first = blockIdx.x * (int64_t)ROWS, end = first + ROWS < plan.rows ? first + ROWS : plan.rows;
     int64_t row[2] = {first + warp * 16 + lane / 4, first + warp * 16 + lane / 4 + 8};
     float max[2] = {-INFINITY, -INFINITY}, total[2] = {}, out[K * 2][4] = {}, scale = (float)x.scale * LOG2E;
     uint32_t query[K][4];
-    stage_left<K>(query, memory, (const float *)x.q + head * dim, first, (int)(end - first), x.q_ld);
-    int32_t t = (int32_t)blockIdx.x, last = plan.tile_first[t + 1];
-    for (int32_t entry = plan.tile_first[t]; entry < last; entry += THREADS) {
-        int count = ag_collect(list, plan, plan.tile_block, entry, last, {first, end}, {0, plan.keys});
-        for (int at = 0; at < count; at++) {
-            const ag_attention_block b = list[at];
-            int64_t stop = ag_key_end(b, (b.q1 < end ? b.q1 : end) - 1);
-            for (int64_t k0 = b.k0; k0 < stop; k0 += CHUNK) {
-                int n = (int)(stop - k0 < CHUNK ? stop - k0 : CHUNK);
-                __syncthreads();
-                stage<K>(keys, (const float *)x.k + kv * dim, k0, n, CHUNK, x.kv_ld);
-                stage<K>(values, (const float *)x.v + kv * dim, k0, n, CHUNK, x.kv_ld);
-                __syncthreads();
-                int seen[2] = {keys_seen(b, row[0], k0, n), keys_seen(b, row[1], k0, n)};
-                if (!__ballot_sync(~0u, seen[0] || seen[1])) continue;
-                float score[CHUNK / 8][4], high[2] = {max[0], max[1]}, shrink[2];
+    stage<K>(memory, (const float *)x.q + head * dim, first, (int)(end - first), ROWS, x.q_ld);
+    __syncthreads();
+    take_left<K>(query, memory);
+    auto send = [&](int k0, int n, __nv_bfloat16 *to) {
+        if constexpr (ROUNDED) {
+            fetch<K>(to, k.to, k.width, k0, kv, n, CHUNK);
+            fetch<K>(to + MATRIX, v.to, v.width, k0, kv, n, CHUNK);
+        } else {
+            stage<K>(to, (const float *)x.k + kv, k0, n, CHUNK, x.kv_ld);
+            stage<K>(to + MATRIX, (const float *)x.v + kv, k0, n, CHUNK, x.kv_ld);
+        }
+        ag_copies_close();
+    };
+    auto work = [&](const ag_attention_block &b, int k0, int n, const __nv_bfloat16 *keys,
+                    const __nv_bfloat16 *values) {
+        int seen[2] = {keys_seen(b, row[0], k0, n), keys_seen(b, row[1], k0, n)};
+        auto chunk = [&](auto mask) {
+            float score[CHUNK / 8][4], high[2] = {-INFINITY, -INFINITY}, shrink[2];
 #pragma unroll
-                for (int j = 0; j < CHUNK / 16; j++)
-                    product_by_column<K>(score[2 * j], score[2 * j + 1], query, keys + j * 16 * PITCH);
+            for (int j = 0; j < CHUNK / 16; j++)
+                product_by_column<K>(score[2 * j], score[2 * j + 1], query, keys + j * 16 * PITCH);
 #pragma unroll
-                for (int j = 0; j < CHUNK / 8; j++)
+            for (int j = 0; j < CHUNK / 8; j++)
 #pragma unroll
-                    for (int i = 0; i < 4; i++) {
-                        bool read = j * 8 + lane % 4 * 2 + i % 2 < seen[i / 2];
-                        score[j][i] = read ? score[j][i] * scale : -INFINITY;
-                        high[i / 2] = fmaxf(high[i / 2], score[j][i]);
-                    }
-#pragma unroll
-                for (int h = 0; h < 2; h++) {
-                    high[h] = row_max(high[h]);
-                    shrink[h] = high[h] == -INFINITY ? 1 : exp2f(max[h] - high[h]);
-                    max[h] = high[h];
-                    total[h] *= shrink[h];
-                    if (high[h] == -INFINITY) high[h] = 0; /* nothing read yet: weights of zero */
+                for (int i = 0; i < 4; i++) {
+                    if (mask.IS && j * 8 + lane % 4 * 2 + i % 2 >= seen[i / 2]) score[j][i] = -INFINITY;
+                    high[i / 2] = fmaxf(high[i / 2], score[j][i]);
                 }
 #pragma unroll
-                for (int j = 0; j < CHUNK / 8; j++)
-#pragma unroll
-                    for (int i = 0; i < 4; i++) {
-                        score[j][i] = exp2f(score[j][i] - high[i / 2]);
-                        total[i / 2] += score[j][i];
-                    }
-#pragma unroll
-                for (int k = 0; k < K * 2; k++)
-#pragma unroll
-                    for (int i = 0; i < 4; i++) out[k][i] *= shrink[i / 2];
-#pragma unroll
-                for (int j = 0; j < CHUNK / 16; j++)
-                    product_by_row<K>(out, score[2 * j], score[2 * j + 1], values + j * 16 * PITCH);
+            for (int h = 0; h < 2; h++) {
+                high[h] = fmaxf(max[h], row_max(high[h]) * scale);
+                shrink[h] = high[h] == -INFINITY ? 1 : ag_exp2(max[h] - high[h]);
+                max[h] = high[h];
+                total[h] *= shrink[h];
+                if (high[h] == -INFINITY) high[h] = 0; /* nothing read yet: weights of zero */
             }
-        }
-    }
+#pragma unroll
+            for (int j = 0; j < CHUNK / 8; j++)
+#pragma unroll
+                for (int i = 0; i < 4; i++) {
+                    score[j][i] = ag_exp2(fmaf(score[j][i], scale, -high[i / 2]));
+                    total[i / 2] += score[j][i];
+                }
+#pragma unroll
+            for (int k = 0; k < K * 2; k++)
+#pragma unroll
+                for (int i = 0; i < 4; i++) out[k][i] *= shrink[i / 2];
+#pragma unroll
+            for (int j = 0; j < CHUNK / 16; j++)
+                product_by_row<K>(out, score[2 * j], score[2 * j + 1], values + j * 16 * PITCH);
+        };
+        if (__ballot_sync(~0u, seen[0] == CHUNK && seen[1] == CHUNK) == ~0u)
+            chunk(unmasked());
+        else if (__ballot_sync(~0u, seen[0] || seen[1]))
+            chunk(masked());
+    };
+    __syncthreads(); /* the rows have been taken */
+    each_chunk<K>(plan, {first, end}, list, memory, send, work);
 #pragma unroll
     for (int h = 0; h < 2; h++) {
         float sum = row_sum(total[h]), share = sum > 0 ? 1 / sum : 0;
@@ -158,8 +160,8 @@ template <int K, int T> static __device__ void merge(sums<K, T> &s, const float 
         for (int h = 0; h < 2; h++) {
             int head = i * 2 + h;
             float other = from[head * 32 + lane], high = fmaxf(s.max[head], other);
-            float mine = high == -INFINITY ? 0 : exp2f(s.max[head] - high),
-                  theirs = high == -INFINITY ? 0 : exp2f(other - high);
+            float mine = high == -INFINITY ? 0 : ag_exp2(s.max[head] - high),
+                  theirs = high == -INFINITY ? 0 : ag_exp2(other - high);
             s.max[head] = high;
             s.total[head] = s.total[head] * mine + from[(T * 2 + head) * 32 + lane] * theirs;
 #pragma unroll
@@ -213,14 +215,14 @@ static __device__ void decode_chunk(sums<K, T> &s, const uint32_t (&query)[T][K]
                     high = fmaxf(high, score[i][j][e]);
                 }
             high = row_max(high);
-            float shrink = high == -INFINITY ? 1 : exp2f(s.max[i * 2 + h] - high);
+            float shrink = high == -INFINITY ? 1 : ag_exp2(s.max[i * 2 + h] - high);
             s.max[i * 2 + h] = high;
             if (high == -INFINITY) high = 0; /* nothing read yet: weights of zero */
 #pragma unroll
             for (int j = 0; j < DECODE_CHUNK / 8; j++)
 #pragma unroll
                 for (int e = 2 * h; e < 2 * h + 2; e++)
-                    total += score[i][j][e] = exp2f(score[i][j][e] - high);
+                    total += score[i][j][e] = ag_exp2(score[i][j][e] - high);
             s.total[i * 2 + h] = s.total[i * 2 + h] * shrink + total;
 #pragma unroll
             for (int k = 0; k < K * 2; k++)
@@ -325,13 +327,6 @@ bool ag_cuda_attention_bf16_fits(const ag_attention_args *x)
            whole_pieces(x->out, x->out_ld, 2);
 }
 
-/* Of two staged chunks, and of the 64 rows that are staged before them. */
-template <int K> static size_t shared_bytes(void)
-{
-    int rows = 2 * shape<K>::CHUNK > ROWS ? 2 * shape<K>::CHUNK : ROWS;
-    return (size_t)rows * shape<K>::PITCH * sizeof(__nv_bfloat16);
-}
-
 template <int K, int T>
 static ag_status run_decode(ag_device *d, const ag_attention_args *x, int each, ag_error *err)
 {
@@ -345,6 +340,26 @@ static ag_status run_decode(ag_device *d, const ag_attention_args *x, int each, 
     return AG_LAUNCHED("attention");
 }
 
+template <int K, bool ROUNDED>
+static ag_status run_tiles(ag_device *d, const ag_attention_args *x, ag_error *err)
+{
+    const ag_attention_plan *plan = x->plan;
+    int64_t n = plan->keys, width = (int64_t)x->kv_heads * x->head_dim;
+    rounded k = {}, v = {};
+    if (ROUNDED) {
+        void *memory;
+        AG_TRY(ag_cuda_scratch(d, AG_CUDA_OPERANDS, (size_t)(2 * n * width) * sizeof(__nv_bfloat16), &memory,
+                               err));
+        k = {(const float *)x->k, (__nv_bfloat16 *)memory, n, width, x->kv_ld};
+        v = {(const float *)x->v, k.to + n * width, n, width, x->kv_ld};
+        AG_LAUNCH(round_operands, dim3(ag_cuda_grid(n * width / 4), 2), AG_CUDA_THREADS, 0, d, k, v);
+    }
+    dim3 grid((unsigned)((plan->rows + ROWS - 1) / ROWS), (unsigned)x->heads);
+    AG_TRY(ag_cuda_allow_shared((const void *)forward<K, ROUNDED>, buffers<K>::BYTES, err));
+    AG_LAUNCH((forward<K, ROUNDED>), grid, THREADS, buffers<K>::BYTES, d, *x, *plan, k, v);
+    return AG_LAUNCHED("attention");
+}
+
 template <int K> static ag_status run_forward(ag_device *d, const ag_attention_args *x, ag_error *err)
 {
     const ag_attention_plan *plan = x->plan;
@@ -352,10 +367,7 @@ template <int K> static ag_status run_forward(ag_device *d, const ag_attention_a
     if ((int64_t)plan->block_count * 4 > plan->rows) /* a row has blocks of its own */
         return group > 2 ? run_decode<K, 2>(d, x, group < DECODE_HEADS ? group : DECODE_HEADS, err)
                          : run_decode<K, 1>(d, x, group, err);
-    dim3 grid((unsigned)((plan->rows + ROWS - 1) / ROWS), (unsigned)x->heads);
-    AG_TRY(ag_cuda_allow_shared((const void *)forward<K>, shared_bytes<K>(), err));
-    AG_LAUNCH(forward<K>, grid, THREADS, shared_bytes<K>(), d, *x, *plan);
-    return AG_LAUNCHED("attention");
+    return plan->keys <= 2 * plan->rows ? run_tiles<K, true>(d, x, err) : run_tiles<K, false>(d, x, err);
 }
 
 ag_status ag_cuda_attention_bf16(ag_device *d, const ag_attention_args *x, ag_error *err)

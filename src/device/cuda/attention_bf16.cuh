@@ -1,8 +1,10 @@
 /* attention_bf16.cuh: what the tensor cores' kernels of attention share, forward (attention_bf16.cu) and backward (attention_bf16_grad.cu).
  *
  * A block of four warps has 64 query rows of a head (forward, dq) or 64 keys of a key head (dk, dv), 16 a warp, whose operands stay in
- * registers; what they meet passes by in shared memory, a chunk at a time. The plan's blocks that touch a tile are its only work. Sums of
- * products stand in registers as the next product wants them, so that softmax weights never leave the lane (Dao 2023).
+ * registers; what they meet passes by in shared memory, a chunk at a time, one on its way while the other is worked on. The plan's blocks
+ * that touch a tile are its only work. Sums of products stand in registers as the next product wants them, so that softmax weights never
+ * leave the lane (Dao 2023). A piece that every row reads needs no mask, and most do
+ * not: that work is compiled twice.
  */
 #ifndef AG_DEVICE_CUDA_ATTENTION_BF16_CUH
 #define AG_DEVICE_CUDA_ATTENTION_BF16_CUH
@@ -17,6 +19,13 @@ static_assert((int)ROWS == (int)AG_ATTENTION_TILE, "a block has a tile of the pl
  * or rows pass by at a time. */
 template <int K> struct shape {
     enum { DIM = K * 16, PITCH = DIM + 8, CHUNK = K <= 4 ? 64 : 32 };
+};
+
+struct masked {
+    enum { IS = 1 };
+};
+struct unmasked {
+    enum { IS = 0 };
 };
 
 static const float LOG2E = 1.44269504f, LN2 = 0.693147181f;
@@ -56,6 +65,101 @@ static __device__ void product_by_row(float (&sum)[K * 2][4], const float (&low)
         ag_right_by_row(right, staged + k * 16, shape<K>::PITCH);
         ag_mma(sum[2 * k], left, right[0], right[1]);
         ag_mma(sum[2 * k + 1], left, right[2], right[3]);
+    }
+}
+
+/* What passes by is rounded once, for all blocks that read it: [rows, width] without gaps. */
+typedef struct rounded {
+    const float *from;
+    __nv_bfloat16 *to;
+    int64_t rows, width, ld;
+} rounded;
+
+static __device__ inline void round_rows(const rounded &m)
+{
+    AG_CUDA_EACH(at, m.rows * (m.width / 4))
+    {
+        int64_t i, j;
+        ag_cuda_place(at, m.width / 4, &i, &j);
+        ag_store_some(m.to, AG_BF16, at * 4, ag_load_some<4>(m.from, AG_F32, i * m.ld + j * 4));
+    }
+}
+
+/* Columns [column, column + DIM) of rows [row, row + n) of bf16, ld apart, on their way into `rows` rows of shared memory; zeros from n on. */
+template <int K>
+static __device__ void fetch(__nv_bfloat16 *to, const __nv_bfloat16 *from, int64_t ld, int64_t row,
+                             int64_t column, int n, int rows)
+{
+    from += row * ld + column;
+    for (int at = threadIdx.x; at < rows * K * 2; at += THREADS) {
+        int i = at / (K * 2), j = at % (K * 2) * 8;
+        ag_copy_later<16>(to + i * shape<K>::PITCH + j, from + (i < n ? i : 0) * ld + j, i < n);
+    }
+}
+
+/* This warp's 16 of the block's n rows from `row` on, as left operands; `memory` is free again at the next barrier. */
+template <int K>
+static __device__ void fetch_left(uint32_t (&left)[K][4], __nv_bfloat16 *memory, const __nv_bfloat16 *from,
+                                  int64_t ld, int64_t row, int64_t column, int n)
+{
+    __syncthreads(); /* what was here has been taken */
+    fetch<K>(memory, from, ld, row, column, n, ROWS);
+    ag_copies_close();
+    ag_copies_wait<0>();
+    __syncthreads();
+    take_left<K>(left, memory);
+}
+
+/* Two chunks of two matrices. */
+template <int K> struct buffers {
+    enum { MATRIX = shape<K>::CHUNK * shape<K>::PITCH, BYTES = 4 * MATRIX * 2 };
+};
+
+/* A piece of the keys that a block's rows read: [k0, stop), by block `at` of its list of `count`. */
+typedef struct key_walk {
+    int at, k0, stop;
+} key_walk;
+
+static __device__ inline bool open_block(key_walk &w, const ag_attention_block *list, int count, int64_t end)
+{
+    for (; w.at < count; w.at++) {
+        const ag_attention_block &b = list[w.at];
+        w.k0 = b.k0, w.stop = (int)ag_key_end(b, (b.q1 < end ? b.q1 : end) - 1);
+        if (w.k0 < w.stop) return true;
+    }
+    return false;
+}
+
+/* Walks over the keys that rows `rows` (the block's tile) read: send(k0, n, to) puts n of them and their values on their way into a buffer,
+ * work(b, k0, n, keys, values) uses them, where b says which row reads which. The whole block calls it. */
+template <int K, typename Send, typename Work>
+static __device__ void each_chunk(const ag_attention_plan &plan, ag_range rows, ag_attention_block *list,
+                                  __nv_bfloat16 *memory, Send send, Work work)
+{
+    enum { CHUNK = shape<K>::CHUNK, MATRIX = buffers<K>::MATRIX };
+    int32_t t = (int32_t)blockIdx.x, last = plan.tile_first[t + 1];
+    for (int32_t entry = plan.tile_first[t]; entry < last; entry += THREADS) {
+        int count = ag_collect(list, plan, plan.tile_block, entry, last, rows, {0, plan.keys}), turn = 0;
+        key_walk now = {0, 0, 0};
+        auto length = [](const key_walk &w) { return w.stop - w.k0 < CHUNK ? w.stop - w.k0 : CHUNK; };
+        bool more = open_block(now, list, count, rows.end);
+        if (more)
+            send(now.k0, length(now), memory); /* ag_collect ends with a barrier: both buffers are free */
+        for (; more; turn ^= 1) {
+            key_walk next = now;
+            next.k0 += CHUNK;
+            more = next.k0 < next.stop || (next.at++, open_block(next, list, count, rows.end));
+            __syncthreads(); /* the other buffer has been worked on */
+            if (more) {
+                send(next.k0, length(next), memory + (turn ^ 1) * 2 * MATRIX);
+                ag_copies_wait<1>();
+            } else
+                ag_copies_wait<0>();
+            __syncthreads();
+            const __nv_bfloat16 *keys = memory + turn * 2 * MATRIX;
+            work(list[now.at], now.k0, length(now), keys, keys + MATRIX);
+            now = next;
+        }
     }
 }
 

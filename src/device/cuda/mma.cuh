@@ -46,6 +46,14 @@ static __device__ inline uint32_t ag_pack(float first, float second)
     return both;
 }
 
+/* 2 to the x, to some 2^-22 of it. */
+static __device__ inline float ag_exp2(float x)
+{
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
 /* A thread's copy of 4 or 16 bytes, aligned so, from global to shared memory; zeros where `is` is false (`from` must be an address all the
  * same). Copies since the last close are a group; a thread that waits for all but the last `open` groups sees its own; others see them
  * after a barrier. */
