@@ -108,6 +108,8 @@ typedef struct ag_attention_plan {
     const ag_attention_block *blocks;
     const int32_t *tile_first, *tile_block; /* tile_first [tiles + 1] */
     int32_t block_count, tiles, rows, keys; /* query rows; key rows that may be named */
+    int32_t
+        spread; /* of the rows of one block, at most: how a backend shares out the gradients of keys that many rows read */
 } ag_attention_plan;
 
 /* Softmax attention with grouped queries: head h reads key head h / (heads / kv_heads). q [rows, heads*head_dim], k and v

@@ -206,10 +206,13 @@ ag_status ag_plan_upload(ag_plan *plan, ag_device *device, ag_error *err)
 {
     int32_t tiles = (plan->rows + AG_ATTENTION_TILE - 1) / AG_ATTENTION_TILE;
     size_t touches = 0;
-    for (size_t i = 0; i < plan->count; i++)
-        if (plan->blocks[i].q1 > plan->blocks[i].q0)
-            touches += (size_t)((plan->blocks[i].q1 - 1) / AG_ATTENTION_TILE -
-                                plan->blocks[i].q0 / AG_ATTENTION_TILE + 1);
+    int32_t spread = 0;
+    for (size_t i = 0; i < plan->count; i++) {
+        const ag_attention_block *b = &plan->blocks[i];
+        if (b->q1 <= b->q0) continue;
+        touches += (size_t)((b->q1 - 1) / AG_ATTENTION_TILE - b->q0 / AG_ATTENTION_TILE + 1);
+        if (b->q1 - b->q0 > spread) spread = b->q1 - b->q0;
+    }
     size_t room = ag_plan_room(plan->count); /* the others are empty */
     size_t block_bytes = room * sizeof *plan->blocks,
            bytes = block_bytes + ((size_t)tiles + 1 + touches) * sizeof(int32_t);
@@ -253,7 +256,8 @@ ag_status ag_plan_upload(ag_plan *plan, ag_device *device, ag_error *err)
                                      .block_count = (int32_t)plan->count,
                                      .tiles = tiles,
                                      .rows = plan->rows,
-                                     .keys = plan->keys};
+                                     .keys = plan->keys,
+                                     .spread = spread};
     return AG_OK;
 }
 

@@ -18,6 +18,8 @@ enum {
     ROW_WARPS = 4,       /* of the decode kernel */
     SLICE_ROWS = 256,
     MAX_SLICES = 16,
+    LONG_ROWS = 2048,
+    ENOUGH_BLOCKS = 1024,
 };
 static_assert(AG_ATTENTION_TILE % ROWS == 0, "a block's rows lie in one tile");
 
@@ -419,30 +421,41 @@ static __global__ void __launch_bounds__(THREADS)
     }
 }
 
+/* A block adds what slices have of a key tile and a key head. */
 static __global__ void add_slices(ag_attention_grad_args x, int64_t keys, ag_slices s)
 {
     ag_after_previous();
-    int64_t width = (int64_t)x.kv_heads * x.head_dim, tiles = (keys + s.tile - 1) / s.tile;
-    AG_CUDA_EACH(at, keys * width)
-    {
-        int64_t key, j;
-        ag_cuda_place(at, width, &key, &j);
-        int64_t flag = key / s.tile * x.kv_heads + (int)j / x.head_dim;
+    int64_t first = blockIdx.x * (int64_t)s.tile, width = (int64_t)x.kv_heads * x.head_dim;
+    int n = (int)(keys - first < s.tile ? keys - first : s.tile) * x.head_dim;
+    unsigned touched = 0;
+    for (int i = 0; i < s.count; i++)
+        touched |= (unsigned)s.touched[((int64_t)i * gridDim.x + blockIdx.x) * gridDim.y + blockIdx.y] << i;
+    for (int e = threadIdx.x; e < n; e += THREADS) {
+        int64_t key = first + e / x.head_dim, j = blockIdx.y * x.head_dim + e % x.head_dim;
         float dk = 0, dv = 0;
-        for (int i = 0; i < s.count; i++) {
-            if (!s.touched[i * tiles * x.kv_heads + flag]) continue;
-            dk += s.dk[i * keys * width + at];
-            dv += s.dv[i * keys * width + at];
-        }
+        for (int i = 0; i < s.count; i++)
+            if (touched >> i & 1) {
+                dk += s.dk[(i * keys + key) * width + j];
+                dv += s.dv[(i * keys + key) * width + j];
+            }
         ((float *)x.dk)[key * x.kv_ld + j] = dk;
         ((float *)x.dv)[key * x.kv_ld + j] = dv;
     }
 }
 
-static int slices_of(int64_t rows)
+static int64_t most_slices(int64_t rows)
 {
     int64_t count = (rows + SLICE_ROWS - 1) / SLICE_ROWS;
-    return (int)(count < MAX_SLICES ? count : MAX_SLICES);
+    return count < MAX_SLICES ? count : MAX_SLICES;
+}
+
+/* So many that no block has long rows of its own, and that there is work for a card. */
+static int slices_of(const ag_attention_plan *plan, int kv_heads, int tile)
+{
+    int64_t most = most_slices(plan->rows), blocks = (plan->keys + tile - 1) / tile * kv_heads,
+            count = (plan->spread + LONG_ROWS - 1) / LONG_ROWS, few = ENOUGH_BLOCKS / blocks;
+    if (count < few) count = few;
+    return (int)(count < 1 ? 1 : count < most ? count : most);
 }
 
 static size_t deltas_of(int64_t rows, int heads)
@@ -452,7 +465,7 @@ static size_t deltas_of(int64_t rows, int heads)
 
 size_t ag_cuda_slices_bytes(int64_t rows, int64_t keys, int heads, int kv_heads, int head_dim, int tile)
 {
-    size_t count = (size_t)slices_of(rows), width = (size_t)kv_heads * (size_t)head_dim,
+    size_t count = (size_t)most_slices(rows), width = (size_t)kv_heads * (size_t)head_dim,
            sums = count > 1 ? count * (size_t)keys * width : 0, tiles = ((size_t)keys + tile - 1) / tile;
     return (deltas_of(rows, heads) + 2 * sums) * sizeof(float) + count * tiles * (size_t)kv_heads;
 }
@@ -464,7 +477,7 @@ ag_status ag_cuda_cut_slices(ag_device *d, const ag_attention_grad_args *x, int 
     const ag_attention_plan *plan = x->plan;
     size_t rows = deltas_of(plan->rows, x->heads), width = (size_t)x->kv_heads * x->head_dim;
     s->tile = tile;
-    s->count = slices_of(plan->rows);
+    s->count = slices_of(plan, x->kv_heads, tile);
     s->rows = (plan->rows + s->count - 1) / s->count;
     size_t sums = s->count > 1 ? (size_t)s->count * plan->keys * width : 0;
     void *memory;
@@ -481,9 +494,9 @@ ag_status ag_cuda_cut_slices(ag_device *d, const ag_attention_grad_args *x, int 
 
 ag_status ag_cuda_add_slices(ag_device *d, const ag_attention_grad_args *x, const ag_slices *s, ag_error *err)
 {
-    int64_t n = (int64_t)x->plan->keys * x->kv_heads * x->head_dim;
     if (!s->touched) return AG_OK;
-    AG_LAUNCH(add_slices, ag_cuda_grid(n), THREADS, 0, d, *x, x->plan->keys, *s);
+    dim3 grid((unsigned)((x->plan->keys + s->tile - 1) / s->tile), (unsigned)x->kv_heads);
+    AG_LAUNCH(add_slices, grid, THREADS, 0, d, *x, x->plan->keys, *s);
     return AG_LAUNCHED("attention_grad");
 }
 

@@ -49,7 +49,7 @@ static __global__ void __launch_bounds__(THREADS)
     int dim = x.head_dim, head = blockIdx.y, kv = head / (x.heads / x.kv_heads) * dim,
         lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     int64_t first = blockIdx.x * (int64_t)ROWS, end = first + ROWS < plan.rows ? first + ROWS : plan.rows;
-    int64_t row[2] = {first + warp * 16 + lane / 4, first + warp * 16 + lane / 4 + 8};
+    int row[2] = {(int)first + warp * 16 + lane / 4, (int)first + warp * 16 + lane / 4 + 8};
     float max[2] = {-INFINITY, -INFINITY}, total[2] = {}, out[K * 2][4] = {}, scale = (float)x.scale * LOG2E;
     uint32_t query[K][4];
     stage<K>(memory, (const float *)x.q + head * dim, first, (int)(end - first), ROWS, x.q_ld);
@@ -57,8 +57,8 @@ static __global__ void __launch_bounds__(THREADS)
     take_left<K>(query, memory);
     auto send = [&](int k0, int n, __nv_bfloat16 *to) {
         if constexpr (ROUNDED) {
-            fetch<K>(to, k.to, k.width, k0, kv, n, CHUNK);
-            fetch<K>(to + MATRIX, v.to, v.width, k0, kv, n, CHUNK);
+            fetch<K, CHUNK>(to, k.to, k.width, k0, kv, n);
+            fetch<K, CHUNK>(to + MATRIX, v.to, v.width, k0, kv, n);
         } else {
             stage<K>(to, (const float *)x.k + kv, k0, n, CHUNK, x.kv_ld);
             stage<K>(to + MATRIX, (const float *)x.v + kv, k0, n, CHUNK, x.kv_ld);
@@ -67,7 +67,8 @@ static __global__ void __launch_bounds__(THREADS)
     };
     auto work = [&](const ag_attention_block &b, int k0, int n, const __nv_bfloat16 *keys,
                     const __nv_bfloat16 *values) {
-        int seen[2] = {keys_seen(b, row[0], k0, n), keys_seen(b, row[1], k0, n)};
+        int ahead = keys_ahead(b),
+            seen[2] = {keys_seen(b, ahead, row[0], k0, n), keys_seen(b, ahead, row[1], k0, n)};
         auto chunk = [&](auto mask) {
             float score[CHUNK / 8][4], high[2] = {-INFINITY, -INFINITY}, shrink[2];
 #pragma unroll
@@ -114,7 +115,8 @@ static __global__ void __launch_bounds__(THREADS)
     for (int h = 0; h < 2; h++) {
         float sum = row_sum(total[h]), share = sum > 0 ? 1 / sum : 0;
         if (row[h] >= end) continue;
-        uint32_t *to = (uint32_t *)((__nv_bfloat16 *)x.out + row[h] * x.out_ld + head * dim) + lane % 4;
+        uint32_t *to = (uint32_t *)((__nv_bfloat16 *)x.out + (int64_t)row[h] * x.out_ld + head * dim) +
+                       lane % 4;
 #pragma unroll
         for (int k = 0; k < K * 2; k++) to[k * 4] = ag_pack(out[k][2 * h] * share, out[k][2 * h + 1] * share);
         if (x.lse && lane % 4 == 0)
@@ -287,7 +289,7 @@ static __global__ void __launch_bounds__(DECODE_THREADS)
                 if (turn++ % DECODE_WARPS != warp) continue;
                 int n = (int)(stop - k0 < DECODE_CHUNK ? stop - k0 : DECODE_CHUNK);
                 decode_chunk<K, T>(s, query, keys + k0 * x.kv_ld, values + k0 * x.kv_ld, x.kv_ld, n,
-                                   keys_seen(b, row, k0, n), (float)x.scale * LOG2E);
+                                   keys_seen(b, keys_ahead(b), (int)row, (int)k0, n), (float)x.scale * LOG2E);
             }
         }
     }
@@ -352,7 +354,7 @@ static ag_status run_tiles(ag_device *d, const ag_attention_args *x, ag_error *e
                                err));
         k = {(const float *)x->k, (__nv_bfloat16 *)memory, n, width, x->kv_ld};
         v = {(const float *)x->v, k.to + n * width, n, width, x->kv_ld};
-        AG_LAUNCH(round_operands, dim3(ag_cuda_grid(n * width / 4), 2), AG_CUDA_THREADS, 0, d, k, v);
+        AG_LAUNCH(round_operands, dim3(ag_cuda_grid(n * 32), 2), AG_CUDA_THREADS, 0, d, k, v);
     }
     dim3 grid((unsigned)((plan->rows + ROWS - 1) / ROWS), (unsigned)x->heads);
     AG_TRY(ag_cuda_allow_shared((const void *)forward<K, ROUNDED>, buffers<K>::BYTES, err));

@@ -75,25 +75,29 @@ typedef struct rounded {
     int64_t rows, width, ld;
 } rounded;
 
+/* A warp a row; for blocks of AG_CUDA_THREADS, ag_cuda_grid(32 * rows) of them. */
 static __device__ inline void round_rows(const rounded &m)
 {
-    AG_CUDA_EACH(at, m.rows * (m.width / 4))
-    {
-        int64_t i, j;
-        ag_cuda_place(at, m.width / 4, &i, &j);
-        ag_store_some(m.to, AG_BF16, at * 4, ag_load_some<4>(m.from, AG_F32, i * m.ld + j * 4));
-    }
+    int64_t first = blockIdx.x * (int64_t)AG_CUDA_WARPS + threadIdx.x / 32;
+    for (int64_t i = first; i < m.rows; i += gridDim.x * (int64_t)AG_CUDA_WARPS)
+        for (int j = threadIdx.x % 32 * 4; j < m.width; j += 128)
+            ag_store_some(m.to, AG_BF16, i * m.width + j, ag_load_some<4>(m.from, AG_F32, i * m.ld + j));
 }
 
-/* Columns [column, column + DIM) of rows [row, row + n) of bf16, ld apart, on their way into `rows` rows of shared memory; zeros from n on. */
-template <int K>
+/* Columns [column, column + DIM) of rows [row, row + n) of bf16, ld apart, on their way into `count` rows of shared memory; zeros from n on. */
+template <int K, int count>
 static __device__ void fetch(__nv_bfloat16 *to, const __nv_bfloat16 *from, int64_t ld, int64_t row,
-                             int64_t column, int n, int rows)
+                             int64_t column, int n)
 {
-    from += row * ld + column;
-    for (int at = threadIdx.x; at < rows * K * 2; at += THREADS) {
-        int i = at / (K * 2), j = at % (K * 2) * 8;
-        ag_copy_later<16>(to + i * shape<K>::PITCH + j, from + (i < n ? i : 0) * ld + j, i < n);
+    enum { PIECES = K * 2, ROUND = THREADS / PIECES }; /* of 16 bytes; rows at a time */
+    int i = threadIdx.x / PIECES, j = threadIdx.x % PIECES * 8;
+    if (THREADS % PIECES != 0 && i >= ROUND) return;
+    from += (row + i) * ld + column + j;
+    to += i * shape<K>::PITCH + j;
+#pragma unroll
+    for (int at = 0; at < count; at += ROUND) {
+        if (count % ROUND != 0 && at + i >= count) return;
+        ag_copy_later<16>(to + at * shape<K>::PITCH, from + at * ld, at + i < n);
     }
 }
 
@@ -103,7 +107,7 @@ static __device__ void fetch_left(uint32_t (&left)[K][4], __nv_bfloat16 *memory,
                                   int64_t ld, int64_t row, int64_t column, int n)
 {
     __syncthreads(); /* what was here has been taken */
-    fetch<K>(memory, from, ld, row, column, n, ROWS);
+    fetch<K, ROWS>(memory, from, ld, row, column, n);
     ag_copies_close();
     ag_copies_wait<0>();
     __syncthreads();
@@ -163,12 +167,18 @@ static __device__ void each_chunk(const ag_attention_plan &plan, ag_range rows, 
     }
 }
 
-/* How many of the n keys from k0 on the row reads, by block b. */
-static __device__ inline int keys_seen(const ag_attention_block &b, int64_t row, int64_t k0, int n)
+/* Row q of block b reads keys up to q + this. */
+static __device__ inline int keys_ahead(const ag_attention_block &b)
 {
-    if (row < b.q0 || row >= b.q1) return 0;
-    int64_t seen = ag_key_end(b, row) - k0;
-    return seen < 0 ? 0 : seen < n ? (int)seen : n;
+    int64_t ahead = (int64_t)b.k0 + b.diagonal - b.q0;
+    return ahead < INT32_MAX / 2 ? (int)ahead : INT32_MAX / 2;
+}
+
+/* How many of the n keys from k0 on the row reads, by block b. */
+static __device__ inline int keys_seen(const ag_attention_block &b, int ahead, int row, int k0, int n)
+{
+    int seen = row + ahead + 1 - k0;
+    return row < b.q0 || row >= b.q1 || seen < 0 ? 0 : seen < n ? seen : n;
 }
 
 static inline bool known_head(int dim)

@@ -47,7 +47,7 @@ static __global__ void __launch_bounds__(THREADS)
     int dim = x.head_dim, head = blockIdx.y, kv = head / (x.heads / x.kv_heads) * dim,
         lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     int64_t first = blockIdx.x * (int64_t)ROWS, end = first + ROWS < plan.rows ? first + ROWS : plan.rows;
-    int64_t row[2] = {first + warp * 16 + lane / 4, first + warp * 16 + lane / 4 + 8};
+    int row[2] = {(int)first + warp * 16 + lane / 4, (int)first + warp * 16 + lane / 4 + 8};
     float scale = (float)x.scale, scale2 = scale * LOG2E, dq[K * 2][4] = {}, lse[2], delta[2];
     uint32_t query[K][4], dout[K][4];
     fetch_left<K>(query, memory, (const __nv_bfloat16 *)x.out, x.out_ld, first, head * dim,
@@ -61,13 +61,14 @@ static __global__ void __launch_bounds__(THREADS)
         if (row[h] < end && lane % 4 == 0) deltas[at] = delta[h];
     }
     auto send = [&](int k0, int n, __nv_bfloat16 *to) {
-        fetch<K>(to, o.keys.to, o.keys.width, k0, kv, n, CHUNK);
-        fetch<K>(to + MATRIX, o.values.to, o.values.width, k0, kv, n, CHUNK);
+        fetch<K, CHUNK>(to, o.keys.to, o.keys.width, k0, kv, n);
+        fetch<K, CHUNK>(to + MATRIX, o.values.to, o.values.width, k0, kv, n);
         ag_copies_close();
     };
     auto work = [&](const ag_attention_block &b, int k0, int n, const __nv_bfloat16 *keys,
                     const __nv_bfloat16 *values) {
-        int seen[2] = {keys_seen(b, row[0], k0, n), keys_seen(b, row[1], k0, n)};
+        int ahead = keys_ahead(b),
+            seen[2] = {keys_seen(b, ahead, row[0], k0, n), keys_seen(b, ahead, row[1], k0, n)};
         auto tile = [&](int j, auto mask) {
             float score[2][4], dp[2][4];
             product_by_column<K>(score[0], score[1], query, keys + j * PITCH);
@@ -94,7 +95,7 @@ static __global__ void __launch_bounds__(THREADS)
 #pragma unroll
     for (int h = 0; h < 2; h++) {
         if (row[h] >= end) continue;
-        float2 *to = (float2 *)((float *)x.dq + row[h] * x.q_ld + head * dim) + lane % 4;
+        float2 *to = (float2 *)((float *)x.dq + (int64_t)row[h] * x.q_ld + head * dim) + lane % 4;
 #pragma unroll
         for (int k = 0; k < K * 2; k++)
             to[k * 4] = make_float2(dq[k][2 * h] * scale, dq[k][2 * h + 1] * scale);
@@ -145,8 +146,8 @@ static __global__ void __launch_bounds__(THREADS, K <= 4 ? 3 : 1)
     auto send = [&](const row_walk &w, int turn) {
         int n = w.r1 - w.q0 < CHUNK ? w.r1 - w.q0 : CHUNK;
         __nv_bfloat16 *to = memory + turn * 2 * MATRIX;
-        fetch<K>(to, o.query.to, o.query.width, w.q0, w.head * dim, n, CHUNK);
-        fetch<K>(to + MATRIX, o.dout.to, o.dout.width, w.q0, w.head * dim, n, CHUNK);
+        fetch<K, CHUNK>(to, o.query.to, o.query.width, w.q0, w.head * dim, n);
+        fetch<K, CHUNK>(to + MATRIX, o.dout.to, o.dout.width, w.q0, w.head * dim, n);
         if (threadIdx.x < CHUNK) {
             bool is = threadIdx.x < n;
             int64_t at = w.head * (int64_t)plan.rows + w.q0 + (is ? threadIdx.x : 0);
@@ -180,8 +181,7 @@ static __global__ void __launch_bounds__(THREADS, K <= 4 ? 3 : 1)
             const ag_attention_block b = list[now.at];
             const __nv_bfloat16 *query = memory + turn * 2 * MATRIX, *dout = query + MATRIX;
             int n = now.r1 - now.q0 < CHUNK ? now.r1 - now.q0 : CHUNK;
-            int64_t least = (int64_t)b.k0 + b.diagonal - b.q0; /* row q reads keys up to q + this */
-            int ahead = least < INT32_MAX / 2 ? (int)least : INT32_MAX / 2;
+            int ahead = keys_ahead(b);
             bool in[2] = {key[0] >= b.k0 && key[0] < b.k1, key[1] >= b.k0 && key[1] < b.k1};
             auto tile = [&](int j,
                             auto mask) { /* where no row is all is zero, but for p */
@@ -264,7 +264,7 @@ static ag_status cut_operands(ag_device *d, const ag_attention_grad_args *x, ope
     o->dout = {(const float *)x->dout, to + rows * width, rows, width, x->dout_ld};
     o->keys = {(const float *)x->k, to + 2 * rows * width, keys, kv, x->kv_ld};
     o->values = {(const float *)x->v, to + 2 * rows * width + keys * kv, keys, kv, x->kv_ld};
-    dim3 grid(ag_cuda_grid((rows > keys ? rows : keys) * width / 4), 4);
+    dim3 grid(ag_cuda_grid((rows > keys ? rows : keys) * 32), 4);
     AG_LAUNCH(round_operands, grid, AG_CUDA_THREADS, 0, d, *o);
     return AG_LAUNCHED("attention_grad");
 }

@@ -99,7 +99,8 @@ ag_status ag_cuda_rmsnorm(ag_device *d, const ag_rmsnorm_args *x, ag_error *err)
 
 /* Part blockIdx.x takes a range of groups, its warps in turns; a lane keeps dweight of its columns. */
 template <int EACH>
-static __global__ void __launch_bounds__(THREADS) rmsnorm_grad(ag_rmsnorm_grad_args x, float *partial)
+static __global__ void __launch_bounds__(THREADS, EACH <= 20 ? 2 : 1)
+    rmsnorm_grad(ag_rmsnorm_grad_args x, float *partial)
 {
     ag_after_previous();
     __shared__ float share[WARPS][32 * EACH];
@@ -109,11 +110,13 @@ static __global__ void __launch_bounds__(THREADS) rmsnorm_grad(ag_rmsnorm_grad_a
     const float *weight = (const float *)x.weight;
     float dweight[EACH] = {};
     for (int64_t group = begin + warp; group < end; group += WARPS) {
-        int64_t i = group / x.heads, at = group % x.heads * x.width;
+        int64_t i, h;
+        ag_cuda_place(group, x.heads, &i, &h);
+        int64_t at = h * x.width;
         const float *row = (const float *)x.x + i * x.x_ld + at, *dy = (const float *)x.dy + i * x.dy_ld + at;
         float *dx = (float *)x.dx + i * x.dx_ld + at;
         float r = ((const float *)x.rstd)[group], v[EACH], g[EACH],
-              dot = 0; /* v: normed; g: gradient of it */
+              dot = 0; /* v: normed, later dx as it was; g: gradient of it, later of x */
 #pragma unroll
         for (int e = 0; e < EACH; e++) {
             int j = e * 32 + lane;
@@ -132,8 +135,13 @@ static __global__ void __launch_bounds__(THREADS) rmsnorm_grad(ag_rmsnorm_grad_a
 #pragma unroll
         for (int e = 0; e < EACH; e++) {
             int j = e * 32 + lane;
-            float value = r * (g[e] - v[e] * mean);
-            if (j < x.width) dx[j] = x.accumulate ? dx[j] + value : value;
+            g[e] = r * (g[e] - v[e] * mean);
+            v[e] = x.accumulate && j < x.width ? dx[j] : 0; /* all are read before the first is written */
+        }
+#pragma unroll
+        for (int e = 0; e < EACH; e++) {
+            int j = e * 32 + lane;
+            if (j < x.width) dx[j] = v[e] + g[e];
         }
     }
     if (!partial) return;

@@ -1,7 +1,7 @@
 /* rows.cu: operations of the cuda backend that work an element at a time, and what moves or adds rows. */
 #include "device/cuda/fours.cuh"
 
-enum { THREADS = AG_CUDA_THREADS, WARPS = AG_CUDA_WARPS };
+enum { THREADS = AG_CUDA_THREADS, WARPS = AG_CUDA_WARPS, SPAN = 8 };
 
 template <int V> static __global__ void embed(ag_embed_args x, int32_t *fault)
 {
@@ -38,9 +38,22 @@ static __global__ void add_rows(float *dst, const float *src, const int32_t *ind
     int64_t own = blockIdx.x;
     int32_t id = index[own];
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    for (int64_t base = 0; base < own; base += THREADS)
-        if (__syncthreads_or(base + threadIdx.x < own && index[base + threadIdx.x] == id)) return;
+    /* is one of [from, to) the same? Many at a time, for most are not */
+    auto among = [&](int64_t from, int64_t to) {
+        bool same = false;
+#pragma unroll
+        for (int u = 0; u < SPAN; u++) {
+            int64_t at = from + u * THREADS + threadIdx.x;
+            same = same || (at < to && index[at] == id);
+        }
+        return __syncthreads_or(same);
+    };
+    for (int64_t base = 0; base < own; base += SPAN * THREADS)
+        if (among(base, own)) return;
     for (int64_t base = own; base < rows; base += THREADS) {
+        if ((base - own) % (SPAN * THREADS) == 0)
+            while (base < rows && !among(base, rows)) base += SPAN * THREADS;
+        if (base >= rows) return;
         bool same = base + threadIdx.x < rows && index[base + threadIdx.x] == id;
         unsigned vote = __ballot_sync(~0u, same);
         if (lane == 0) counts[warp] = __popc(vote);

@@ -41,7 +41,7 @@ static device_plan put_plan(rig *r, const host_plan *p)
     device_plan out;
     for (int s = 0; s < 2; s++)
         out.side[s] = (ag_attention_plan){blocks.at[s], starts.at[s], lists.at[s], p->count,
-                                          tiles,        p->rows,      p->keys};
+                                          tiles,        p->rows,      p->keys,     p->rows};
     ag_free(first);
     ag_free(list);
     return out;

@@ -176,6 +176,10 @@ static void check_plan(const ag_plan *plan, const ag_forest *f)
     assert_int_equal(v->keys, f->count);
     assert_int_equal(v->tiles, (f->count + AG_ATTENTION_TILE - 1) / AG_ATTENTION_TILE);
     fetch_plan(plan, blocks, first, list);
+    int32_t spread = 0;
+    for (int32_t b = 0; b < v->block_count; b++)
+        if (blocks[b].q1 - blocks[b].q0 > spread) spread = blocks[b].q1 - blocks[b].q0;
+    assert_int_equal(v->spread, spread);
     memset(pairs, 0, sizeof pairs);
     assert_int_equal(first[0], 0);
     for (int32_t t = 0; t < v->tiles; t++) { /* by way of the tile lists, as backends read them */
