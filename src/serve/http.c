@@ -1,19 +1,17 @@
-/* http.c: the life of connections and requests: see http.h.
+/* http.c: the life of requests: see http.h.
  *
- * libmicrohttpd reads, parses and writes; it has no time limits here, because its own count a slow trickle as activity and run on
- * while a handler works. A reaper thread looks at the list of connections instead and cuts off those that are late.
+ * http_front.c has the clients, their framing and all limits of time; libmicrohttpd parses, has a thread for each connection, and writes
+ * into the front's socket pair. What comes here is whole and well framed.
  */
 #include "serve/http_parts.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -29,18 +27,13 @@ enum {
     ID_MAX = 128
 };
 static const double SETTLE = 0.2; /* seconds that connections half made get to be finished when we stop */
-static const double LAST_CALL =
-    1; /* seconds that an idle connection may still send a request after the stop */
 
 /* A request from its first line to the end of its answer. */
 typedef struct exchange {
     ag_http *http;
     ag_http_link *link;
     struct MHD_Connection *mhd;
-    char *target; /* as sent, still encoded */
     double start;
-    bool begun;   /* its headers are there */
-    bool endless; /* nobody knows where its body ends */
     const ag_http_route *route;
     const char *rest;
     ag_str body;
@@ -49,119 +42,12 @@ typedef struct exchange {
     bool refused; /* response is the answer, whatever the body says */
     int status;
     size_t bytes_out;
-    char method[16], id[ID_MAX + 1], peer[64], *path;
+    const char *peer;
+    char method[16], id[ID_MAX + 1], *path;
     ag_http_pair *query, *headers;
     size_t query_count, query_cap, header_count, header_cap;
     bool bad_text, out_of_memory;
 } exchange;
-
-/* --- the list of connections -------------------------------------------------------------------------------- */
-
-static void link_state(ag_http *h, ag_http_link *l, ag_http_state state)
-{
-    pthread_mutex_lock(&h->lock);
-    l->state = state;
-    l->since = ag_clock();
-    pthread_mutex_unlock(&h->lock);
-}
-
-static void end_exchange(exchange *x, double seconds, bool aborted);
-
-/* At the end of a connection a request may be left that the library gave up on without a word, for its head had no room. */
-static void on_connection(void *user, struct MHD_Connection *mhd, void **context,
-                          enum MHD_ConnectionNotificationCode code)
-{
-    ag_http *h = user;
-    ag_http_link *l = *context;
-    exchange *lost = NULL;
-    pthread_mutex_lock(&h->lock);
-    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd,
-                                                                       MHD_CONNECTION_INFO_CONNECTION_FD);
-        *context = l = ag_calloc(1, sizeof *l);
-        if (l) {
-            *l = (ag_http_link){.next = h->links, .fd = info ? info->connect_fd : -1, .since = ag_clock()};
-            if (h->links) h->links->prev = l;
-            h->links = l;
-            h->link_count++;
-        }
-        h->pending--;
-    } else if (l) {
-        if (l->prev)
-            l->prev->next = l->next;
-        else
-            h->links = l->next;
-        if (l->next) l->next->prev = l->prev;
-        h->link_count--;
-        *context = NULL;
-        lost = l->current;
-        ag_free(l);
-    }
-    pthread_mutex_unlock(&h->lock);
-    if (!lost) return;
-    if (lost->status == 0) lost->status = 431;
-    end_exchange(lost, ag_clock() - lost->start, true);
-}
-
-/* A close over bytes that nobody has read is a reset, which takes from the client what it has not read yet. */
-static bool nothing_waits(const ag_http_link *l)
-{
-    int pending = 0;
-    return ioctl(l->fd, FIONREAD, &pending) != 0 || pending == 0;
-}
-
-/* Nothing of a request is on its way to us. */
-static bool silent(const ag_http_link *l)
-{
-    return l->state == AG_HTTP_IDLE && nothing_waits(l);
-}
-
-/* Cuts off what is late. Under the lock a descriptor cannot be closed and given to another. */
-static void reap(ag_http *h, double now, double stop_since)
-{
-    const double limits[] = {h->options.idle_seconds, h->options.read_seconds, 0, h->options.write_seconds};
-    pthread_mutex_lock(&h->lock);
-    for (ag_http_link *l = h->links; l; l = l->next) {
-        double limit = limits[l->state], since = l->since;
-        if (stop_since > 0 && l->state == AG_HTTP_IDLE) {
-            limit = LAST_CALL;
-            if (since < stop_since) since = stop_since;
-            if (!silent(l)) continue;
-        }
-        if (l->cut || limit <= 0 || now - since < limit) continue;
-        if (l->state == AG_HTTP_READING)
-            ag_http_say(l->fd, 408, "late", "the request took too long to arrive");
-        l->cut = true;
-        shutdown(l->fd, SHUT_RDWR);
-    }
-    pthread_mutex_unlock(&h->lock);
-}
-
-static void *reaper_main(void *user)
-{
-    ag_http *h = user;
-    bool stop = false;
-    while (!stop) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += 200000000;
-        if (until.tv_nsec >= 1000000000) until.tv_sec++, until.tv_nsec -= 1000000000;
-        pthread_mutex_lock(&h->lock);
-        if (!h->reaper_stop) pthread_cond_timedwait(&h->wake, &h->lock, &until);
-        stop = h->reaper_stop;
-        pthread_mutex_unlock(&h->lock);
-        if (!stop && !atomic_load(&h->stopping)) reap(h, ag_clock(), 0);
-    }
-    return NULL;
-}
-
-int ag_http_connections(ag_http *h)
-{
-    pthread_mutex_lock(&h->lock);
-    int n = h->link_count;
-    pthread_mutex_unlock(&h->lock);
-    return n + atomic_load(&h->front_count);
-}
 
 /* --- the log ---------------------------------------------------------------------------------------------------- */
 
@@ -199,16 +85,15 @@ static void log_line(exchange *x, double seconds, bool aborted)
     ag_str_free(&s);
 }
 
-void ag_http_note(ag_http *h, const char *peer, int status, const char *why, double seconds)
+void ag_http_note(ag_http *h, const char *peer, const ag_http_refusal *why, double seconds)
 {
-    exchange x = {.http = h, .status = status};
-    snprintf(x.peer, sizeof x.peer, "%s", peer);
-    snprintf(x.response.note, sizeof x.response.note, "%s", why);
+    exchange x = {.http = h, .peer = peer, .status = why->status};
+    snprintf(x.response.note, sizeof x.response.note, "%s", why->message);
     snprintf(x.id, sizeof x.id, "%016llx-%llx", h->id_salt,
              (unsigned long long)atomic_fetch_add(&h->next_id, 1));
     if (h->log_fd >= 0) log_line(&x, seconds, false);
     if (h->options.observe)
-        h->options.observe(h->options.observe_user, &(ag_http_record){"-", "", status, seconds, false});
+        h->options.observe(h->options.observe_user, &(ag_http_record){"-", "", why->status, seconds, false});
 }
 
 /* --- one request --------------------------------------------------------------------------------------------------- */
@@ -221,32 +106,7 @@ static void exchange_free(exchange *x)
     ag_free(x->query);
     ag_free(x->headers);
     ag_free(x->path);
-    ag_free(x->target);
     ag_free(x);
-}
-
-/* The first line of a request is there. */
-static void *on_target(void *user, const char *target, struct MHD_Connection *mhd)
-{
-    ag_http *h = user;
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-    ag_http_link *l = info ? info->socket_context : NULL;
-    exchange *x = l ? ag_calloc(1, sizeof *x) : NULL;
-    if (!x) return NULL;
-    *x = (exchange){.http = h, .link = l, .mhd = mhd, .start = ag_clock(), .rest = ""};
-    x->target = ag_strdup(target);
-    info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    if (info && info->client_addr) ag_http_address_text(info->client_addr, false, x->peer, sizeof x->peer);
-    l->current = x;
-    link_state(h, l, AG_HTTP_READING);
-    return x;
-}
-
-/* Of a request that came to no answer of ours: the status of the library's refusal, or 0. */
-static int library_status(struct MHD_Connection *mhd)
-{
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_HTTP_STATUS);
-    return info ? (int)info->http_status : 0;
 }
 
 static void end_exchange(exchange *x, double seconds, bool aborted)
@@ -261,42 +121,37 @@ static void end_exchange(exchange *x, double seconds, bool aborted)
     exchange_free(x);
 }
 
-/* The client's side ended in the middle of a request. Who ended that side alone still reads. */
-static int cut_short(exchange *x, enum MHD_RequestTerminationCode code)
-{
-    static const char reason[] = "the connection ended before the request did";
-    if (code != MHD_REQUEST_TERMINATED_CLIENT_ABORT && code != MHD_REQUEST_TERMINATED_READ_ERROR) return 499;
-    ag_http_say(x->link->fd, 400, "incomplete", reason);
-    snprintf(x->response.note, sizeof x->response.note, "%s", reason);
-    return 400;
-}
-
 static void on_completed(void *user, struct MHD_Connection *mhd, void **context,
                          enum MHD_RequestTerminationCode code)
 {
-    ag_http *h = user;
     exchange *x = *context;
+    (void)mhd;
     if (!x) return;
-    double seconds = ag_clock() - x->start;
-    bool aborted = code != MHD_REQUEST_TERMINATED_COMPLETED_OK;
-    pthread_mutex_lock(&h->lock);
-    if (x->link->cut && x->link->state == AG_HTTP_READING) {
-        x->status = 408;
-        aborted = false;
+    ag_http_link *l = x->link;
+    ag_http_claim(l, &ag_http_busy);
+    const ag_http_refusal *verdict = atomic_load(&l->verdict);
+    if (verdict != &ag_http_ours) {
+        x->status = verdict->status;
+        snprintf(x->response.note, sizeof x->response.note, "%s", verdict->message);
     }
-    x->link->state = AG_HTTP_IDLE;
-    x->link->since = ag_clock();
-    pthread_mutex_unlock(&h->lock);
-    if (x->status == 431)
-        ag_http_say(x->link->fd, 431, "too_large", "the headers are larger than this server takes");
-    if (x->status == 0) {
-        x->status = library_status(mhd);
-        aborted = aborted && x->status == 0;
-        if (x->status == 0) x->status = cut_short(x, code);
-    }
+    bool aborted = verdict == &ag_http_ours
+                       ? code != MHD_REQUEST_TERMINATED_COMPLETED_OK || atomic_load(&l->lost)
+                       : atomic_load(&l->gone);
     *context = NULL;
-    x->link->current = NULL;
-    end_exchange(x, seconds, aborted);
+    end_exchange(x, ag_clock() - x->start, aborted);
+    ag_http_front_tell(user, l, AG_HTTP_ANSWERED);
+}
+
+/* A connection's link is known to the library from here to there. */
+static void on_connection(void *user, struct MHD_Connection *mhd, void **context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        ag_http_link *l = *context = ag_http_link_of(mhd);
+        atomic_store(&l->started, true);
+    } else {
+        ag_http_front_tell(user, *context, AG_HTTP_CLOSED);
+    }
 }
 
 static enum MHD_Result take_value(void *user, enum MHD_ValueKind kind, const char *name, const char *value)
@@ -345,38 +200,17 @@ static size_t body_limit(const exchange *x)
     return x->route && x->route->body_bytes ? x->route->body_bytes : x->http->options.body_bytes;
 }
 
-static bool twice(const exchange *x, const char *name)
-{
-    int n = 0;
-    for (size_t i = 0; i < x->header_count; i++) n += strcasecmp(x->headers[i].name, name) == 0;
-    return n > 1;
-}
-
 /* The checks that need no body, in the order in which a client should hear of them. */
-static void check_head(exchange *x, const char *allow)
+static void check_head(exchange *x, const char *host, const char *allow)
 {
     ag_http *h = x->http;
     const ag_http_route *r = x->route;
-    const char *length = header_of(x, "Content-Length"), *type = header_of(x, "Content-Type"),
-               *coding = header_of(x, "Transfer-Encoding");
-    if (length && ag_number_parse(length, &(double){0})) x->declared = strtoull(length, NULL, 10);
-    if (x->out_of_memory || !x->path || !x->target) refuse(x, 503, NULL, "out of memory");
-    if (x->bad_text || !ag_utf8_valid(x->path, strlen(x->path), NULL))
+    const char *length = header_of(x, "Content-Length"), *type = header_of(x, "Content-Type");
+    if (length) x->declared = strtoull(length, NULL, 10);
+    if (x->out_of_memory || !x->path) refuse(x, 503, NULL, "out of memory");
+    if (x->bad_text || (x->path && !ag_utf8_valid(x->path, strlen(x->path), NULL)))
         refuse(x, 400, "invalid_utf8", "the request line or a header is not valid UTF-8");
-    if (x->target && strcasestr(x->target, "%00"))
-        refuse(x, 400, "invalid_path", "the request line holds a NUL character");
-    if (twice(x, "Content-Length") || twice(x, "Transfer-Encoding")) {
-        x->endless = true;
-        refuse(x, 400, "two_lengths", "Content-Length or Transfer-Encoding stands there twice");
-    }
-    if (coding && (strcasecmp(coding, "chunked") != 0 || length)) {
-        x->endless = true;
-        if (length)
-            refuse(x, 400, "two_lengths", "Content-Length and Transfer-Encoding exclude each other");
-        else
-            refuse(x, 501, "unknown_coding", "the only Transfer-Encoding taken is chunked");
-    }
-    if (!h->token && !ag_http_host_right(header_of(x, "Host"), h->host))
+    if (!h->token && !ag_http_host_right(host, h->host))
         refuse(x, 421, "unknown_host",
                "this server has no token and answers to addresses and localhost only");
     if (h->token && !(r && (r->flags & AG_HTTP_OPEN)) &&
@@ -397,27 +231,23 @@ static void check_head(exchange *x, const char *allow)
     if (x->declared > body_limit(x)) refuse(x, 413, "too_large", "the body is larger than this server takes");
 }
 
-/* Does the head leave the library room for an answer's head? It keeps both in the same few bytes, a header's node of 64 with each. */
-static bool head_fits(const exchange *x)
+/* Everything of a request but its body. */
+static exchange *begin(ag_http *h, ag_http_link *l, struct MHD_Connection *mhd, const char *url,
+                       const char *method)
 {
-    enum { NODE = 64, ROOM = 1024 };
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(x->mhd,
-                                                                   MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    size_t used = (info ? info->header_size : 0) + NODE * (x->header_count + x->query_count);
-    return used + ROOM <= x->http->options.header_bytes;
-}
-
-static void begin(exchange *x, const char *url, const char *method)
-{
-    char allow[64] = "";
-    x->begun = true;
+    char allow[64] = "", *host = NULL;
+    exchange *x = ag_calloc(1, sizeof *x);
+    if (!x) return NULL;
+    *x = (exchange){.http = h, .link = l, .mhd = mhd, .start = l->begun, .peer = l->peer, .rest = ""};
     snprintf(x->method, sizeof x->method, "%s", method);
-    x->path = ag_strdup(url);
-    MHD_get_connection_values(x->mhd, MHD_HEADER_KIND, take_value, x);
-    MHD_get_connection_values(x->mhd, MHD_GET_ARGUMENT_KIND, take_value, x);
+    x->path = ag_strdup(ag_http_path_of(url, &host));
+    MHD_get_connection_values(mhd, MHD_HEADER_KIND, take_value, x);
+    MHD_get_connection_values(mhd, MHD_GET_ARGUMENT_KIND, take_value, x);
     choose_id(x);
-    if (x->path) x->route = ag_http_find_route(x->http->routes, method, x->path, &x->rest, allow);
-    check_head(x, allow);
+    if (x->path) x->route = ag_http_find_route(h->routes, method, x->path, &x->rest, allow);
+    check_head(x, host ? host : header_of(x, "Host"), allow);
+    ag_free(host);
+    return x;
 }
 
 static void take_body(exchange *x, const char *bytes, size_t n)
@@ -479,10 +309,11 @@ static enum MHD_Result answer(exchange *x)
         cached = cached || strcasecmp(r->headers[i].name, "Cache-Control") == 0;
     }
     if (!cached) MHD_add_response_header(m, "Cache-Control", "no-store");
-    if (atomic_load(&x->http->stopping) && nothing_waits(x->link))
-        MHD_add_response_header(m, "Connection", "close");
-    link_state(x->http, x->link, AG_HTTP_WRITING);
-    enum MHD_Result result = MHD_queue_response(x->mhd, (unsigned)x->status, m);
+    if (atomic_load(&x->http->stopping) && !atomic_load(&x->link->more)) atomic_store(&x->link->last, true);
+    if (atomic_load(&x->link->last)) MHD_add_response_header(m, "Connection", "close");
+    enum MHD_Result result = ag_http_claim(x->link, &ag_http_ours)
+                                 ? MHD_queue_response(x->mhd, (unsigned)x->status, m)
+                                 : MHD_NO;
     MHD_destroy_response(m);
     return result;
 }
@@ -506,7 +337,6 @@ static void handle(exchange *x)
         .start = x->start,
         .internal = x->link,
     };
-    link_state(x->http, x->link, AG_HTTP_HANDLING);
     x->route->handler(x->route->user, &request, &x->response);
 }
 
@@ -515,24 +345,25 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *mhd, const 
                                   const char *version, const char *piece, size_t *piece_len, void **context)
 {
     exchange *x = *context;
-    (void)user, (void)mhd, (void)version;
-    if (!x) return MHD_NO; /* no memory for it */
-    if (!x->begun) {
-        begin(x, url, method);
-        if (!head_fits(x)) {
-            x->status = 431;
-            return MHD_NO; /* on_completed says it */
+    (void)version;
+    if (!x) {
+        ag_http_link *l = ag_http_link_of(mhd);
+        *context = x = begin(user, l, mhd, url, method);
+        if (!x) { /* the front answers */
+            ag_http_note(user, l->peer, &ag_http_busy, ag_clock() - l->begun);
+            return MHD_NO;
         }
         /* A client that waits for leave to send, or would send without end, hears at once. */
-        if (x->refused && (x->endless || x->declared > SWALLOW_BYTES || header_of(x, "Expect")))
-            return answer(x);
-        return MHD_YES;
+        if (!x->refused || (x->declared <= SWALLOW_BYTES && !header_of(x, "Expect"))) return MHD_YES;
+        atomic_store(&x->link->last, true);
+        return answer(x);
     }
     if (*piece_len > 0) {
         take_body(x, piece, *piece_len);
         *piece_len = 0;
         return MHD_YES;
     }
+    atomic_store(&x->link->handled, true);
     if (!x->refused) handle(x);
     return answer(x);
 }
@@ -594,73 +425,57 @@ static void quiet(void *user, const char *format, va_list args)
     (void)user, (void)format, (void)args;
 }
 
+/* The front has checked everything, so the library need not be strict. A connection's memory holds a head twice (as sent, and the cookies
+ * again), a node for each part of it, and the answer's head; half of it is for what is read. So whatever the front lets through has room. */
 static ag_status start_daemon(ag_http *h, ag_error *err)
 {
+    enum { NODE = 72, ANSWER_HEAD = 4096 };
     h->daemon = MHD_start_daemon(
         MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC |
             MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ERROR_LOG,
         0, NULL, NULL, on_request, h, MHD_OPTION_EXTERNAL_LOGGER, quiet, NULL, MHD_OPTION_CONNECTION_LIMIT,
-        (unsigned)h->options.connections + 8, MHD_OPTION_CONNECTION_MEMORY_LIMIT, h->options.header_bytes,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES,
-        MHD_OPTION_URI_LOG_CALLBACK, on_target, h, MHD_OPTION_NOTIFY_COMPLETED, on_completed, h,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, h, MHD_OPTION_END);
+        (unsigned)h->options.connections + 8, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        2 * (h->options.header_bytes + NODE * AG_HTTP_PARTS_MAX + ANSWER_HEAD), MHD_OPTION_THREAD_STACK_SIZE,
+        (size_t)STACK_BYTES, MHD_OPTION_NOTIFY_COMPLETED, on_completed, h, MHD_OPTION_NOTIFY_CONNECTION,
+        on_connection, h, MHD_OPTION_END);
     return h->daemon ? AG_OK : ag_fail_errno(err, "cannot serve on", h->options.listen);
 }
 
-int ag_http_held(ag_http *h)
+int ag_http_connections(ag_http *h)
 {
-    pthread_mutex_lock(&h->lock);
-    int n = h->link_count + h->pending;
-    pthread_mutex_unlock(&h->lock);
-    return n + atomic_load(&h->front_count);
+    return atomic_load(&h->link_count);
 }
 
-void ag_http_change_pending(ag_http *h, int by)
-{
-    pthread_mutex_lock(&h->lock);
-    h->pending += by;
-    pthread_mutex_unlock(&h->lock);
-}
-
-/* We accept, not the library: it closes what is past its limit, and ours wait. */
-static void *accepter_main(void *user)
+static void *front_main(void *user)
 {
     ag_http *h = user;
-    int wait_ms = 50;
-    while (!atomic_load(&h->stopping))
-        wait_ms = ag_http_front_step(h, wait_ms, h->options.idle_seconds, 0) ? 5 : 50;
+    while (!atomic_load(&h->stopping)) ag_http_front_step(h, 50);
     return NULL;
 }
 
-static ag_status start_thread(pthread_t *thread, bool *runs, void *(*main)(void *), ag_http *h, ag_error *err)
+static ag_status start_front(ag_http *h, ag_error *err)
 {
-    int wrong = pthread_create(thread, NULL, main, h);
-    *runs = wrong == 0;
+    int wrong = pthread_create(&h->front, NULL, front_main, h);
+    h->front_runs = wrong == 0;
     return wrong == 0 ? AG_OK : ag_fail(err, AG_ERR_IO, "cannot start a thread: %s", strerror(wrong));
 }
 
 ag_status ag_http_start(ag_http **http, const ag_http_options *options, const ag_http_route *routes,
                         ag_error *err)
 {
-    pthread_condattr_t monotonic;
     ag_http *h = *http = ag_calloc(1, sizeof *h);
     if (!h) return ag_fail_memory(err, "server");
-    h->listen_fd = h->log_fd = h->epoll_fd = -1;
+    h->listen_fd = h->log_fd = h->epoll_fd = h->wake_fd = -1;
     h->routes = routes;
     pthread_mutex_init(&h->lock, NULL);
     pthread_mutex_init(&h->log_lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&h->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
     if (getrandom(&h->id_salt, sizeof h->id_salt, 0) != (ssize_t)sizeof h->id_salt)
         h->id_salt = (unsigned long long)(ag_clock() * 1e9);
     ag_status status = copy_options(h, options, err);
     if (status == AG_OK) status = open_socket(h, err);
     if (status == AG_OK) status = ag_http_front_open(h, err);
     if (status == AG_OK) status = start_daemon(h, err);
-    if (status == AG_OK) status = start_thread(&h->reaper, &h->reaper_runs, reaper_main, h, err);
-    if (status == AG_OK) status = start_thread(&h->accepter, &h->accepter_runs, accepter_main, h, err);
+    if (status == AG_OK) status = start_front(h, err);
     if (status != AG_OK) {
         ag_http_stop(h, 0);
         *http = NULL;
@@ -688,54 +503,37 @@ static void refuse_new(int fd)
     setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program);
 }
 
-static int busy(ag_http *h)
-{
-    int n = 0;
-    pthread_mutex_lock(&h->lock);
-    for (ag_http_link *l = h->links; l; l = l->next) n += l->state != AG_HTTP_IDLE;
-    pthread_mutex_unlock(&h->lock);
-    return n;
-}
-
+/* What is asked gets its answer, and the last answer of each connection says so. How many requests had none in time. */
 static int drain(ag_http *h, double grace)
 {
     double begin = ag_clock();
+    bool waiting = true;
     atomic_store(&h->stopping, true);
-    bool waiting = h->accepter_runs;
-    if (h->accepter_runs) pthread_join(h->accepter, NULL);
+    pthread_join(h->front, NULL);
+    h->stop_since = begin;
     refuse_new(h->listen_fd);
-    while (ag_clock() - begin < grace) {
-        bool more = ag_http_front_step(h, 10, LAST_CALL, begin);
+    while (ag_clock() - begin < grace && (waiting || ag_http_connections(h) > 0)) {
+        bool more = ag_http_front_step(h, 10);
         if (waiting && !more && ag_clock() - begin > SETTLE) {
             waiting = false;
             close(h->listen_fd);
             h->listen_fd = -1;
         }
-        reap(h, ag_clock(), begin);
-        if (!waiting && ag_http_held(h) == 0) break;
     }
-    return busy(h) + ag_http_front_close(h);
+    return ag_http_front_busy(h);
 }
 
 int ag_http_stop(ag_http *h, double grace)
 {
-    int lost = 0;
     if (!h) return 0;
-    if (h->daemon) {
-        lost = drain(h, grace);
-        MHD_stop_daemon(h->daemon);
-    }
-    pthread_mutex_lock(&h->lock);
-    h->reaper_stop = true;
-    pthread_cond_signal(&h->wake);
-    pthread_mutex_unlock(&h->lock);
-    if (h->reaper_runs) pthread_join(h->reaper, NULL);
+    int lost = h->front_runs ? drain(h, grace) : 0;
+    ag_http_front_end(h);
+    if (h->daemon) MHD_stop_daemon(h->daemon);
     ag_http_front_close(h);
     if (h->listen_fd >= 0) close(h->listen_fd);
     if (h->log_fd >= 0) close(h->log_fd);
     pthread_mutex_destroy(&h->lock);
     pthread_mutex_destroy(&h->log_lock);
-    pthread_cond_destroy(&h->wake);
     ag_free(h->token);
     ag_free(h->host);
     ag_free(h->policy);

@@ -1,10 +1,10 @@
 /* http.h: an HTTP/1.1 server as a table of routes, over libmicrohttpd. TLS is left to a proxy in front.
  *
  * A connection has a thread of its own (at most `connections` of them), so a handler may block. What reaches a handler is
- * whole and checked: the body within its limit and of a type that the route takes, header and query text valid UTF-8, the token
- * right. All else is answered here: 400, 401, 404, 405, 408, 413, 414, 415, 421, 431, 501, 503, 505. Every answer carries the safety headers
- * (a Content-Security-Policy without inline code) and a request id, but for refusals of what is no whole request yet and the
- * library's own. One JSON line a request is the log.
+ * whole and checked: the framing, the body within its limit and of a type that the route takes, header and query text valid UTF-8, the token
+ * right. All else is answered here, as JSON: 400, 401, 404, 405, 408, 413, 414, 415, 417, 421, 431, 501, 503, 505. Every answer carries the
+ * safety headers (a Content-Security-Policy without inline code) and a request id, but for refusals of what is no well-framed request or
+ * does not arrive in time. One JSON line a request is the log.
  */
 #ifndef AG_SERVE_HTTP_H
 #define AG_SERVE_HTTP_H
@@ -99,11 +99,10 @@ typedef struct ag_http_options {
         host; /* without a token: a name that Host may carry beside addresses and localhost (a proxy's); or NULL */
     const char *
         images; /* further sources of images for the content-security policy ("https://img.shop.example"); or NULL */
-    const char *log;   /* file that log lines are appended to; NULL: stderr; "": no log */
-    size_t body_bytes; /* of one request: 413; 0: 4 MiB */
-    size_t body_total; /* of all requests together: 503; 0: 64 MiB */
-    size_t
-        header_bytes; /* memory for a connection's headers: 431; half of it for its request line: 414; 0: 32 KiB */
+    const char *log;      /* file that log lines are appended to; NULL: stderr; "": no log */
+    size_t body_bytes;    /* of one request: 413; 0: 4 MiB */
+    size_t body_total;    /* of all requests together: 503; 0: 64 MiB */
+    size_t header_bytes;  /* of a head: 431; half of it for its request line: 414; 0: 32 KiB */
     int connections;      /* more wait to be accepted; 0: 256 */
     double idle_seconds;  /* a connection without a request is closed; 0: 30 */
     double read_seconds;  /* first line to last byte of the body: 408; 0: 20 */

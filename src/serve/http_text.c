@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <netdb.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -151,6 +150,17 @@ bool ag_http_type_right(const char *type, const char *accepts)
     return false;
 }
 
+const char *ag_http_path_of(const char *url, char **host)
+{
+    static const char scheme[] = "http://";
+    *host = NULL;
+    if (strncasecmp(url, scheme, sizeof scheme - 1) != 0) return url;
+    url += sizeof scheme - 1;
+    size_t n = strcspn(url, "/");
+    *host = ag_strndup(url, n);
+    return url[n] ? url + n : "/";
+}
+
 /* --- routes ----------------------------------------------------------------------------------------------- */
 
 static bool path_fits(const char *row, const char *path, const char **rest)
@@ -203,8 +213,7 @@ const char *ag_http_header(const ag_http_request *r, const char *name)
 bool ag_http_gone(const ag_http_request *r)
 {
     const ag_http_link *link = r->internal;
-    struct pollfd p = {.fd = link ? link->fd : -1, .events = POLLRDHUP};
-    return link && poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0;
+    return link && atomic_load(&link->gone);
 }
 
 void ag_http_add_header(ag_http_response *r, const char *name, const char *value)

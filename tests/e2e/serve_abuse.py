@@ -89,7 +89,16 @@ def body_of(r, path):
     return json.dumps(body).encode()
 
 
-# Kind: the bytes of a request, the statuses that are right for it. 0 is a connection closed without an answer.
+GET = b"GET / HTTP/1.1\r\n" + HEAD.encode()
+HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+CHUNK = b'2\r\n{}\r\n'
+
+
+def chunked(path, rest):
+    return f"POST {path} HTTP/1.1\r\n{CHUNKED}".encode() + rest
+
+
+# Kind: the bytes of a request, the statuses that are right for it, how they are sent.
 KINDS = {
     "noise in place of a request": (noise, {400}),
     "a request line cut short": (lambda r: f"GET {path_of(r)} HTTP/1.1"[: r.randrange(1, 20)].encode() + b"\r\n\r\n", {400}),
@@ -113,31 +122,100 @@ KINDS = {
     "1 GB declared": (lambda r: post(path_of(r), b"x", length=1 << r.randrange(30, 62)), {413}),
     "a length that is none": (lambda r: post(path_of(r), b"x", length=r.choice(["-5", "x", "1e3", "0x10", "9" * 30, ""])), {400, 413}),
     "two lengths": (lambda r: f"POST {path_of(r)} HTTP/1.1\r\n{HEAD}{JSON}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".encode(), {400}),
-    "broken chunks": (lambda r: f"POST {path_of(r)} HTTP/1.1\r\n{CHUNKED}".encode() + r.choice(
-        [b"zz\r\nxx\r\n0\r\n\r\n", b"-5\r\nx\r\n", b"2\r\nxxyy\r\n0\r\n\r\n", b"f" * 30 + b"\r\nx\r\n0\r\n\r\n", b"\r\n\r\n", b"2;" + b"x" * 90000]), {400, 413, 500}),  # 500: the library's word for a chunk's head without end
+    "broken chunks": (lambda r: chunked(path_of(r), r.choice([
+        b"zz\r\nxx\r\n0\r\n\r\n", b"-5\r\nx\r\n", b"2\r\nxxyy\r\n0\r\n\r\n", b"f" * 30 + b"\r\nx\r\n0\r\n\r\n", b"\r\n\r\n", b"2;" + b"x" * 90000,
+        b"2\nxx\r\n0\r\n\r\n", b"0x2\r\nxx\r\n0\r\n\r\n", b"2 \r\nxx\r\n0\r\n\r\n", b"2;a\0b\r\nxx\r\n0\r\n\r\n"])), {400, 413}),
+    "a broken chunk behind good ones": (lambda r: chunked(path_of(r), CHUNK * r.randrange(1, 3000) + r.choice(
+        [b"x\r\n", b"2\r\n{}}\r\n", b"1;" + b"y" * 300, b"0\r\nnothing\r\n\r\n", b"0\r\n\n"])), {400}),
+    "trailers without end": (lambda r: chunked(path_of(r), CHUNK + b"0\r\n" + b"X-Sum: yyyyyyyyyyyyyyyyyyyy\r\n" * r.randrange(1500, 9000)), {431}),
     "another transfer coding": (lambda r: f"POST {path_of(r)} HTTP/1.1\r\n{HEAD}{JSON}Transfer-Encoding: gzip\r\n\r\nx".encode(), {501}),
     "another content type": (lambda r: post(path_of(r), BODY, kind=r.choice(["text/plain", "multipart/form-data", "", "application/jsonx"])), {415}),
     "more pairs than are taken": (lambda r: post("/v1/judge", b'{"pairs": [' + b",".join([b'{"query": "a", "item": "x"}'] * r.randrange(1001, 3000)) + b"]}"), {413}),
     "a body that ends before its length": (lambda r: post(path_of(r), BODY[:9], length=100), {400}, "half closed"),
-    "noise behind a good request": (lambda r: b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n" + noise(r), {0, 400}, "second answer"),
+    "noise behind a good request": (lambda r: HEALTH + noise(r), {400}, "second answer"),
+    "noise behind it, later": (noise, {400}, "later"),
+    "noise behind a good body": (lambda r: post("/v1/rerank", b"[]").replace(b"Connection: close\r\n", b"") + noise(r), {400}, "second answer"),
+    "query arguments without end": (lambda r: b"GET /?" + b"a=1&" * r.randrange(300, 6000) + b" HTTP/1.1\r\n" + HEAD.encode() + b"\r\n", {414}),
+    "cookies without end": (lambda r: GET + b"Cookie: " + b"a=1; " * r.randrange(300, 6000) + b"\r\n\r\n", {431}),
+    "headers that are too many": (lambda r: GET + b"X:\r\n" * r.randrange(300, 6000) + b"\r\n", {431}),
+    "a header without a name": (lambda r: GET + b": x\r\n\r\n" + HEALTH, {400}),
+    "a control character in a header": (lambda r: GET + b"X: a" + r.choice([b"\0", b"\r", b"\x0b", b"\x7f", b"\x1b"]) + b"b\r\n\r\n", {400}),
+    "a header on two lines": (lambda r: GET + b"X: a\r\n" + r.choice([b" ", b"\t"]) + b"b: c\r\n\r\n", {400}),
+    "a space before the colon": (lambda r: GET + r.choice([b"X : y", b"X\t: y", b"X y: z", b" X: y"]) + b"\r\n\r\n", {400}),
+    "no host, or two": (lambda r: b"GET /health HTTP/1.1\r\n" + r.choice([b"", b"Host: a\r\nHost: a\r\n", b"Host: a b\r\n", b"Host: me@a\r\n"]) + b"\r\n", {400}),
+    "a length said twice": (lambda r: f"POST {path_of(r)} HTTP/1.1\r\n{HEAD}{JSON}Content-Length: 2\r\n{r.choice(['Content-Length: 2', 'content-length: 3', 'Transfer-Encoding: chunked'])}\r\n\r\n{{}}".encode(), {400}),
+    "several codings": (lambda r: f"POST {path_of(r)} HTTP/1.1\r\n{HEAD}{JSON}Transfer-Encoding: {r.choice(['gzip, chunked', 'chunked, chunked', 'chunked, gzip', 'x', ''])}\r\n\r\n0\r\n\r\n".encode(), {501}),
+    "chunks in HTTP/1.0": (lambda r: f"POST {path_of(r)} HTTP/1.0\r\n{CHUNKED}0\r\n\r\n".encode(), {400}),
+    "another expectation": (lambda r: f"POST {path_of(r)} HTTP/1.1\r\n{HEAD}{JSON}Expect: tea\r\nContent-Length: 2\r\n\r\n{{}}".encode(), {417}),
+    "HTTP/2": (lambda r: b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + r.choice(NOISE), {505}),
+    "a target that is no path": (lambda r: f"GET {r.choice(['*', 'health', 'ftp://localhost/', 'http://', 'http:///x', 'localhost:80'])} HTTP/1.1\r\n{HEAD}\r\n".encode(), {400}),
+    "CONNECT, and OPTIONS for *": (lambda r: f"{r.choice(['CONNECT localhost:80', 'OPTIONS *'])} HTTP/1.1\r\n{HEAD}\r\n".encode(), {501}),
+    "a body cut short among chunks": (lambda r: chunked(path_of(r), CHUNK + r.choice([b"", b"5", b"5\r\nab", b"0\r\n", b"0\r\nX: y\r\n"])), {400}, "half closed"),
 }
 
 
-def statuses(raw, how):
-    """The status of the answer that counts: the first one, or the one behind it."""
+def answers(got):
+    """The statuses of all answers in these bytes, which must be whole answers and nothing else; errors are JSON."""
+    found = []
+    while got:
+        head, _, got = got.partition(b"\r\n\r\n")
+        assert re.match(rb"HTTP/1\.[01] \d\d\d ", head), (found, head[:300])
+        status, length = int(head[9:12]), re.findall(rb"(?i)\r\ncontent-length: (\d+)", head)
+        assert len(length) == 1 and len(got) >= int(length[0]), (found, head[:300], got[:300])
+        body, got = got[: int(length[0])], got[int(length[0]):]
+        if status >= 400:
+            error = json.loads(body)["error"]
+            assert error["message"] and "code" in error, body
+        found.append(status)
+    return found
+
+
+def send(s, raw):
+    try:
+        s.sendall(raw)
+    except (ConnectionResetError, BrokenPipeError):
+        pass
+
+
+def status_of(raw, how):
+    """The status of the one answer to these bytes; with a good request before them there is one more."""
     with connect() as s:
-        try:
-            s.sendall(raw)
-            if how == "half closed":
-                s.shutdown(socket.SHUT_WR)
-        except (ConnectionResetError, BrokenPipeError):
-            pass
-        got = read_all(s)
-    answers = re.findall(rb"HTTP/1\.[01] (\d\d\d) ", got)
-    if how == "second answer":
-        assert answers[:1] == [b"200"], got[:200]
-        answers = answers[1:]
-    return int(answers[0]) if answers else 0
+        got = b""
+        if how == "later":
+            s.sendall(HEALTH)
+            while b"}" not in got:
+                got += s.recv(65536)
+        send(s, raw)
+        if how == "half closed":
+            s.shutdown(socket.SHUT_WR)
+        found = answers(got + read_all(s))
+    before = 1 if how in ("second answer", "later") else 0
+    assert len(found) == before + 1, (found, raw[:300])
+    return found[-1]
+
+
+def behind():
+    """Good requests at once and garbage behind them: an answer to each, then one refusal."""
+    r = random.Random(5)
+    for n in range(1, 41):
+        raw = HEALTH * n + noise(r)
+        with connect() as s:
+            for cut in sorted(r.randrange(len(raw)) for _ in range(r.randrange(4))) + [len(raw)]:
+                send(s, raw[:cut])
+                raw = raw[cut:]
+                time.sleep(r.choice([0, 0.001]))
+            found = answers(read_all(s))
+        assert found == [200] * n + [400], found
+    print("1 to 40 good requests with noise behind: every one answered, then one 400")
+    with connect() as s:  # an urgent byte is not part of what is said
+        s.sendall(HEALTH[:9])
+        s.send(b"!", socket.MSG_OOB)
+        s.sendall(HEALTH[9:] + HEALTH.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        assert answers(read_all(s)) == [200, 200]
+    with connect() as s:  # a body of one byte a chunk, with extensions and trailers
+        text = BODY + b" " * 100000
+        s.sendall(chunked("/v1/judge", b"".join(b"1;x=%d\r\n%c\r\n" % (i, c) for i, c in enumerate(text)) + b"0\r\nX-Sum: 1\r\n\r\n"))
+        assert answers(read_all(s)) == [200]
 
 
 def garbage(count):
@@ -150,7 +228,12 @@ def garbage(count):
             name = names[i % len(names)]
             make, right, *how = KINDS[name]
             raw = make(r)
-            status = statuses(raw, how[0] if how else "")
+            try:
+                status = status_of(raw, how[0] if how else "")
+            except AssertionError as e:
+                with lock:
+                    wrong.append(f"{name}: {e}")
+                status = 0
             with lock:
                 counts = seen.setdefault(name, {})
                 counts[status] = counts.get(status, 0) + 1
@@ -164,11 +247,9 @@ def garbage(count):
     for t in threads:
         t.join()
     for name in names:
-        print(f"{name:40} " + ", ".join(f"{k or 'closed'} x {v}" for k, v in sorted(seen[name].items())))
-    silent = {name: counts[0] for name, counts in seen.items() if counts.get(0)}
-    print(f"{count} garbage requests in {time.time() - begin:.1f} s, {sum(silent.values())} closed without an answer")
+        print(f"{name:40} " + ", ".join(f"{k or 'wrong'} x {v}" for k, v in sorted(seen[name].items())))
+    print(f"{count} garbage requests of {len(names)} kinds in {time.time() - begin:.1f} s, every one with one answer" if not wrong else wrong[0])
     assert not wrong, "\n".join(wrong[:5])
-    assert set(silent) <= {"noise behind a good request"}, silent
 
 
 def abuse():
@@ -176,6 +257,7 @@ def abuse():
         assert ask(post("/v1/judge", BODY)) == 200
     before = memory()
     garbage(int(os.environ.get("AGRL_GARBAGE", "2000")))
+    behind()
     print(f"resident memory {before:.1f} MB before, {memory():.1f} MB after")
     # Connections that say nothing, half a head, half a body; the service goes on meanwhile and cuts them off.
     held = []

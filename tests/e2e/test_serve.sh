@@ -1,6 +1,6 @@
 #!/bin/sh
 # test_serve.sh: `agrl serve` by curl, with a model of six steps: every status, answers against `agrl judge`, a stop under load,
-# clients that mean no good (serve_abuse.py, where there is python3), the page (serve_page.py, where there is a browser).
+# clients that mean no good (serve_abuse.py, where there is python3), another reader of requests (serve_h11.py, where there is h11), the page (serve_page.py, where there is a browser).
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 command -v curl > /dev/null || {
@@ -324,6 +324,16 @@ if "$PYTHON" -c 'import json, socket' 2> /dev/null; then
     is $? 0
 else
     echo "left out: no python3 for abuse and drain"
+fi
+
+if "$PYTHON" -c 'import h11' 2> /dev/null; then
+    t "requests are what h11 takes for them"
+    serve log9 --no-log
+    "$PYTHON" "$SRC/tests/e2e/serve_h11.py" "$url" > h11.txt 2>&1 || wrong "$(tail -n 5 h11.txt)"
+    sed 's/^/  /' h11.txt
+    stop 0
+else
+    echo "left out: no Python package h11 (pip install h11)"
 fi
 
 if "$PYTHON" -c 'import openai' 2> /dev/null; then

@@ -26,7 +26,7 @@ foreach(source ${fuzz_sources})
   string(REPLACE "fuzz_" "" name ${target})
   add_executable(${target} EXCLUDE_FROM_ALL ${source})
   target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
-  foreach(room model data rules text base) # the parsers' rooms; what a target does not use is not linked
+  foreach(room serve model data rules text base) # the parsers' rooms; what a target does not use is not linked
     if(TARGET agrl_${room})
       target_link_libraries(${target} PRIVATE agrl_${room})
     endif()
