@@ -47,12 +47,31 @@ void ag_policy_balance(double weight[AG_MAX_CRITERIA][AG_MAX_VERDICTS], const ag
     }
 }
 
+/* By the book, with the verdicts of what is asked in balance: what the stages of a run have in common. */
+static ag_reward_options balanced_reward(const ag_trainer *t)
+{
+    ag_reward_options o;
+    ag_reward_defaults(&o, t->book);
+    o.verdict_weight = (const double(*)[AG_MAX_VERDICTS])t->verdict_weight;
+    return o;
+}
+
+ag_status ag_policy_write_reward(const ag_trainer *t, ag_error *err)
+{
+    const ag_reward_options o = balanced_reward(t);
+    char *path = ag_path_join(t->settings->out, "reward.json");
+    json_t *json = ag_reward_to_json(t->book, &o);
+    ag_status status = path && json ? ag_json_save(path, json, err) : ag_fail_memory(err, "reward");
+    json_decref(json);
+    ag_free(path);
+    return status;
+}
+
 static void set_reward(ag_policy_step *s)
 {
     ag_trainer *t = s->t;
     const ag_stage *stage = s->stage;
-    ag_reward_defaults(&s->reward, t->book);
-    s->reward.verdict_weight = (const double(*)[AG_MAX_VERDICTS])t->verdict_weight;
+    s->reward = balanced_reward(t);
     if (!s->method->shaped) {
         s->reward.rule = 0;
         for (int c = 0; c < t->book->criterion_count; c++) s->reward.criterion[c] = 0;
@@ -357,6 +376,9 @@ ag_status ag_policy_step_run(ag_trainer *t, const ag_stage *stage, long step, ag
                           .step = step,
                           .err = err};
     set_reward(s);
+    s->rollouts.method = stage->method;
+    s->rollouts.gate = s->reward.gate;
+    s->rollouts.gate_soft = s->soft;
     ag_status status = sample_all(s);
     if (status == AG_OK) status = ag_policy_update(s);
     if (status == AG_OK) status = ag_policy_log(s);

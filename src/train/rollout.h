@@ -50,6 +50,9 @@ typedef struct ag_rollouts {
     size_t count, cap;
     double temperature; /* of sampling */
     bool grammar;       /* sampled under it */
+    const char *method; /* whose rewards these are, and what its gate left of them; written, not read */
+    ag_gate gate;
+    double gate_soft;
 } ag_rollouts;
 
 /* What sampling needs; all is borrowed. */

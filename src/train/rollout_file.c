@@ -51,7 +51,38 @@ static int32_t chosen(const ag_rollout *o)
     return n;
 }
 
-/* A line. Prompts stand on the first rollout of a group only. */
+/* The pair's gold; where raters gave it, the share of each tier as well. */
+static json_t *gold_json(const ag_book *book, const ag_pair *pair)
+{
+    json_t *gold = ag_gold_to_json(pair, book), *shares = pair->gold.soft ? json_object() : NULL;
+    bool ok = gold && (shares || !pair->gold.soft);
+    for (int t = 0; ok && shares && t < book->tier_count; t++)
+        ok = ag_json_set(shares, book->tiers[t].id, json_real(pair->gold.soft[t]));
+    if (ok && shares) ok = json_object_set(gold, "shares", shares) == 0;
+    json_decref(shares);
+    if (ok) return gold;
+    json_decref(gold);
+    return NULL;
+}
+
+/* What the answers of a group share: how they were sampled, and what they are rewarded by beside reward.json. */
+static bool put_head(json_t *line, const ag_rollouts *r, const ag_rollout *o, const ag_book *book,
+                     const ag_pair *pair)
+{
+    bool ok = ag_json_set(line, "temperature", json_real(r->temperature)) &&
+              (!r->grammar || ag_json_set(line, "grammar", json_true())) &&
+              ag_json_set(line, "method", json_string(r->method)) &&
+              ag_json_set(line, "gate", json_string(ag_gate_names[r->gate])) &&
+              (r->gate != AG_GATE_SOFT || ag_json_set(line, "gate_soft", json_real(r->gate_soft))) &&
+              ag_json_set(line, "gold", gold_json(book, pair)) &&
+              ag_json_set(line, "prompt", integers(o->prompt, o->prompt_count));
+    if (!ok || !o->hint) return ok;
+    return ag_json_set(line, "hint", json_string(o->hint)) &&
+           ag_json_set(line, "reveals", json_boolean(o->reveals)) &&
+           ag_json_set(line, "sampled_prompt", integers(o->sampled_prompt, o->sampled_prompt_count));
+}
+
+/* A line. */
 static json_t *rollout_json(const ag_rollouts *r, const ag_rollout *o, const ag_book *book,
                             const ag_pair *pair)
 {
@@ -59,15 +90,7 @@ static json_t *rollout_json(const ag_rollouts *r, const ag_rollout *o, const ag_
                              "sample", (int)o->sample, "level", o->level, "version", (json_int_t)o->version,
                              "finished", o->finished, "trained", o->trained, "advantage", o->advantage);
     bool ok = line != NULL;
-    if (ok && o->sample == 0) {
-        ok = ag_json_set(line, "temperature", json_real(r->temperature)) &&
-             (!r->grammar || ag_json_set(line, "grammar", json_true())) &&
-             ag_json_set(line, "prompt", integers(o->prompt, o->prompt_count));
-        if (ok && o->hint)
-            ok = ag_json_set(line, "hint", json_string(o->hint)) &&
-                 ag_json_set(line, "reveals", json_boolean(o->reveals)) &&
-                 ag_json_set(line, "sampled_prompt", integers(o->sampled_prompt, o->sampled_prompt_count));
-    }
+    if (ok && o->sample == 0) ok = put_head(line, r, o, book, pair);
     if (ok && o->mode != AG_ROLLOUT_PLAIN)
         ok = ag_json_set(line, "mode", json_string(mode_names[o->mode])) &&
              ag_json_set(line, "reliance", json_real(o->reliance)) &&

@@ -72,6 +72,7 @@ static ag_status open_folder(ag_trainer *t, const ag_train_options *o, ag_error 
     if (status == AG_OK && writes) status = ag_rollouts_cut(out, t->state.step, err);
     if (status == AG_OK && writes)
         status = ag_file_write(out, "config.yaml", ag_str_text(&yaml), yaml.len, err);
+    if (status == AG_OK && writes && t->memory.count) status = ag_policy_write_reward(t, err);
     if (status == AG_OK && writes) status = ag_runlog_open(&t->log, out, t->state.logs, err);
     ag_str_free(&yaml);
     ag_free(logs);

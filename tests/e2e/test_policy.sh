@@ -65,6 +65,23 @@ is "$(grep -c '  reward ' out)" "$(wc -l < first.jsonl)"
 prints '  gate       holds: its verdicts give tier'
 # The terms of each answer sum to its reward.
 awk '/^  (tier|rule|format|cat|attr) / { sum += $2 } /^  reward / { if ((sum - $2) ^ 2 > 1e-4) { print NR ": " sum " " $2; exit 1 } sum = 0 }' out > far.txt || wrong "$(cat far.txt)"
+# The score of what is asked, from the weights by their definition: all verdicts of the pool over so many of this one times the kinds.
+grep -o '"attr": *{[^}]*}' s/pairs.jsonl | grep -o ': *"[A-Z]*"' | tr -d ' :"' | sort | uniq -c |
+    awk '{ n[$2] = $1; all += $1; kinds++ } END { for (v in n) printf "%s %.3f\n", v, all / (kinds * n[v]) }' | sort > weights.txt
+is "$(wc -l < weights.txt)" 4
+tr ',{}' '\n\n\n' < rise/reward.json | grep -o '"[A-Z]*":[0-9.]*' | tr -d '"' | awk -F: '{ printf "%s %.3f\n", $1, $2 }' | sort | cmp -s - weights.txt ||
+    wrong "weights: $(cat rise/reward.json)"
+run 0 "$AGRL" explain rise/rollouts/step-00000*.jsonl.gz --limit 4000
+awk -v RS= 'BEGIN { while ((getline line < "weights.txt") > 0 && split(line, rows, "\n")) for (i in rows) { split(rows[i], w, " "); weight[w[1]] = w[2] } }
+    { gsub(/[ \n]+/, " "); if (!match($0, / attr [+-][0-9.]+ score [0-9.]+/)) next
+      score = substr($0, RSTART, RLENGTH); sub(/.* /, "", score); said = met = 0; rest = substr($0, RSTART)
+      while (match(rest, /[A-Z]+ weighs [0-9.]+, (met|missed)/)) {
+          split(substr(rest, RSTART, RLENGTH), p, /[ ,]+/); rest = substr(rest, RSTART + RLENGTH)
+          said += weight[p[1]]; if (p[4] == "met") met += weight[p[1]]
+      }
+      part += met > 0 && met < said
+      if (!said || (met / said - score) ^ 2 > 1e-5) { print met "/" said " is not " score; bad = 1; exit } }
+    END { exit bad || part < 3 }' out > far.txt || wrong "scores of what is asked: $(cat far.txt)"
 run 0 "$AGRL" explain one/rollouts/step-000001.jsonl.gz --wrong --limit 400
 awk -v RS= '/  gate +holds/ && /  tier +[^ ]+ +score 1.000/ { print; exit 1 }' out > right.txt || wrong "right, but shown: $(cat right.txt)"
 [ "$(grep -c 'no answer ' out)" -gt 0 ] || wrong "no refusal is explained"
