@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/options.h"
+#include "rules/verify.h"
 
 enum { TEXT_COLUMN = 13, WIDTH = 80 };
 
@@ -53,14 +54,63 @@ static void add_row(ag_str *out, const char *label, const ag_str *text)
     out->failed = out->failed || text->failed;
 }
 
-static void add_gate(ag_str *out, const json_t *verdict)
+/* "tier 3 (shares 3 0.67, 2 0.33) by rule R7; cat SAME; attr colour CONFLICT, size MATCH" */
+static void add_gold(ag_str *out, const rollout *r)
 {
-    const json_t *derived = json_object_get(verdict, "derived");
+    const json_t *gold = json_object_get(r->head, "gold");
+    const char *key, *name, *between;
+    json_t *value, *verdict;
+    ag_str text = {0};
+    if (!gold) return;
+    ag_str_addf(&text, "tier %s", text_of(gold, "tier"));
+    between = " (shares ";
+    json_object_foreach(json_object_get(gold, "shares"), name, value)
+    {
+        ag_str_addf(&text, "%s%s %.2f", between, name, json_number_value(value));
+        between = ", ";
+    }
+    if (json_object_get(gold, "shares")) ag_str_addc(&text, ')');
+    if (json_object_get(gold, "rule")) ag_str_addf(&text, " by rule %s", text_of(gold, "rule"));
+    json_object_foreach(json_object_get(gold, "verdicts"), key, value)
+    {
+        ag_str_addf(&text, "; %s", key);
+        if (json_is_string(value)) ag_str_addf(&text, " %s", json_string_value(value));
+        between = " ";
+        json_object_foreach(value, name, verdict)
+        {
+            ag_str_addf(&text, "%s%s %s", between, name, json_string_value(verdict));
+            between = ", ";
+        }
+    }
+    add_row(out, "gold", &text);
+    ag_str_free(&text);
+}
+
+/* What a broken gate left at that step; nothing in rollouts that do not say it. */
+static void add_gate_soft(ag_str *out, const rollout *r)
+{
+    const char *kind = json_string_value(json_object_get(r->head, "gate"));
+    ag_str text = {0};
+    if (ag_streq(kind, ag_gate_names[AG_GATE_OFF]))
+        ag_str_add(&text, "the method has no gate");
+    else if (ag_streq(kind, ag_gate_names[AG_GATE_KEEP_TIER]))
+        ag_str_add(&text, "keep_tier: a broken gate leaves half of a right tier");
+    else if (kind)
+        ag_str_addf(&text, "gate_soft %.3f: the share that a broken gate leaves",
+                    number_of(r->head, "gate_soft"));
+    if (kind) add_row(out, "", &text);
+    ag_str_free(&text);
+}
+
+static void add_gate(ag_str *out, const rollout *r)
+{
+    const json_t *verdict = r->verdict, *derived = json_object_get(verdict, "derived");
     ag_str text = {0};
     ag_str_addf(&text, "%s: its verdicts give tier %s by rule %s, and it says tier %s by rule %s",
                 json_is_true(json_object_get(verdict, "gate")) ? "holds" : "broken", text_of(derived, "tier"),
                 text_of(derived, "rule"), text_of(verdict, "tier"), text_of(verdict, "rule"));
     add_row(out, "gate", &text);
+    add_gate_soft(out, r);
     ag_str_free(&text);
 }
 
@@ -107,25 +157,35 @@ static void explain(ag_str *out, const rollout *r)
 {
     const json_t *line = r->line;
     long level = (long)number_of(line, "level");
+    const char *mode = json_string_value(json_object_get(line, "mode"));
+    ag_str text = {0};
     ag_str_addf(out, "%s  draw %ld  sample %ld", text_of(line, "id"), (long)number_of(line, "draw"),
                 (long)number_of(line, "sample"));
     if (level > 0) ag_str_addf(out, "  with a hint of level %ld", level);
     ag_str_addf(out, "  policy after %ld updates\n", (long)number_of(line, "version"));
     add_answer(out, text_of(line, "text"));
-    if (json_is_true(json_object_get(r->verdict, "format")))
-        add_gate(out, r->verdict);
-    else
-        ag_str_addf(out, "  no answer  %s\n", text_of(r->verdict, "refused"));
+    add_gold(out, r);
+    if (json_is_true(json_object_get(r->verdict, "format"))) {
+        add_gate(out, r);
+    } else {
+        ag_str_add(&text, text_of(r->verdict, "refused"));
+        add_row(out, "no answer", &text);
+    }
     add_terms(out, r);
-    const char *mode = json_string_value(json_object_get(line, "mode"));
-    if (mode)
-        ag_str_addf(out, "  guided     to be trained %s its hint; a token is e^%.2f as likely without it\n",
-                    strcmp(mode, "transfer") == 0 ? "without" : "with", number_of(line, "reliance"));
-    ag_str_addf(out, "  advantage  %+.3f%s\n\n", number_of(line, "advantage"),
-                json_is_true(json_object_get(line, "trained")) ? ""
-                : level > 0
-                    ? "   not trained"
-                    : "   not trained: its group has no signal, or guided answers stand in its place");
+    ag_str_clear(&text);
+    ag_str_addf(&text, "to be trained %s its hint; a token is e^%.2f as likely without it",
+                ag_streq(mode, "transfer") ? "without" : "with", number_of(line, "reliance"));
+    if (mode) add_row(out, "guided", &text);
+    ag_str_clear(&text);
+    ag_str_addf(&text, "%+.3f%s%s", number_of(line, "advantage"),
+                json_is_true(json_object_get(line, "trained")) ? "" : ", not trained",
+                json_is_true(json_object_get(line, "trained")) || level > 0
+                    ? ""
+                    : ": its group has no signal, or guided answers stand in its place");
+    add_row(out, "advantage", &text);
+    ag_str_addc(out, '\n');
+    out->failed = out->failed || text.failed;
+    ag_str_free(&text);
 }
 
 static bool wanted(const filter *f, const json_t *line)
@@ -192,12 +252,13 @@ static ag_status explain_file(const char *path, const filter *f, long *shown, ag
 
 int ag_cmd_explain(int argc, char **argv)
 {
-    static const ag_usage usage = {
-        "agrl explain ROLLOUTS... [options]",
-        "Shows why sampled answers earned what they did: the text, what its verdicts lead to "
-        "and whether the gate held, and the reward term by term. ROLLOUTS are files of a run's "
-        "rollouts folder.",
-        1, -1};
+    static const ag_usage usage = {"agrl explain ROLLOUTS... [options]",
+                                   "Shows why sampled answers earned what they did: the text, the gold "
+                                   "answer, what its verdicts lead to, whether the gate "
+                                   "held and what a broken one left at that step, and the reward term by "
+                                   "term. ROLLOUTS are files of a run's "
+                                   "rollouts folder.",
+                                   1, -1};
     filter f = {.sample = -1, .most = 20};
     const ag_option options[] = {
         {"id", AG_OPT_STRING, &f.id, "ID", "only answers to this pair", 0, 0},

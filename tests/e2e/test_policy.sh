@@ -85,6 +85,25 @@ awk -v RS= 'BEGIN { while ((getline line < "weights.txt") > 0 && split(line, row
 run 0 "$AGRL" explain one/rollouts/step-000001.jsonl.gz --wrong --limit 400
 awk -v RS= '/  gate +holds/ && /  tier +[^ ]+ +score 1.000/ { print; exit 1 }' out > right.txt || wrong "right, but shown: $(cat right.txt)"
 [ "$(grep -c 'no answer ' out)" -gt 0 ] || wrong "no refusal is explained"
+# What a broken gate leaves falls to 0 over a tenth of the 24 steps, and is what metrics.jsonl says.
+for step in 1 2 3 4; do
+    run 0 "$AGRL" explain one/rollouts/step-00000$step.jsonl.gz --limit 400
+    soft=$(awk -v step=$step 'BEGIN { left = 1 - (step - 1) / 24 / 0.1; printf "%.3f", (left > 0 ? 0.3 * left : 0) }')
+    is "$(grep -o 'gate_soft [0-9.]*' out | sort -u)" "gate_soft $soft"
+    is "$(sed -n "${step}s/.*\"gate_soft\":\([0-9.]*\).*/\1/p" one/metrics.jsonl | awk '{ printf "%.3f", $1 }')" "$soft"
+done
+# Gold as the pool has it, and no line of ours wider than a terminal.
+run 0 "$AGRL" explain one/rollouts/step-00000*.jsonl.gz --limit 4000
+awk -v RS= '{ id = $1; sub(/.*\n  gold +/, ""); sub(/\n  (gate|no answer) .*/, ""); gsub(/[ \n]+/, " "); print id " " $0 }' out | sort -u > gold.txt
+sed 's/.*"id": "\([^"]*\)", "query".*"gold": {"tier": "\(.\)", "verdicts": {"cat": "\([A-Z]*\)", "attr": {\(.*\)}}, "rule": "\(..\)".*/\1 tier \2 by rule \5; cat \3; attr \4/' \
+    s/pairs.jsonl | tr -d '":' | sort > pool.txt
+[ "$(wc -l < gold.txt)" -gt 6 ] || wrong "gold of hardly a pair: $(cat gold.txt)"
+comm -23 gold.txt pool.txt | grep . && wrong "gold that the pool does not have"
+LC_ALL=C awk '!/^    \|/ && !/[^ -~]/ && length > 80 { print; exit 1 }' out > far.txt || wrong "wider than a terminal: $(cat far.txt)"
+# shellcheck disable=SC2086
+run 0 "$AGRL" train s/rl.yaml $base --set out=keep --set stages.0.steps=1 --set stages.0.gate=keep_tier
+run 0 "$AGRL" explain keep/rollouts/step-000001.jsonl.gz
+prints 'keep_tier: a broken gate leaves half of a right tier'
 run 1 "$AGRL" explain s/pairs.jsonl
 says 'pairs.jsonl:1: not a rollout'
 run 2 "$AGRL" explain
