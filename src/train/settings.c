@@ -169,7 +169,8 @@ static const row stage_rows[] = {
     {"clip_dual", NUMBER, STAGE(clip_dual), "3", 1, 1e9, NULL, "bad answers are pushed away up to this ratio",
      ADVANTAGES},
     {"beta", NUMBER, STAGE(beta), "0", 0, 100, NULL,
-     "weight of the KL term (k2) that holds plain answers near the policy that the stage began with",
+     "weight of the KL term (k2) that holds plain answers near the policy that the stage began with; 0: that "
+     "policy is not kept and not asked, and kl in metrics.jsonl is null",
      ADVANTAGES},
     {"entropy", NUMBER, STAGE(entropy), "0", 0, 10, NULL, "weight of the entropy that the loss rewards",
      ADVANTAGES},

@@ -128,6 +128,15 @@ run 0 "$AGRL" train s/rl.yaml $base --set out=many --set stages.0.steps=4 --set 
 field updates many/metrics.jsonl | awk '$1 == 4 { n++ } END { exit !(n > 0) }' || wrong "updates: $(field updates many/metrics.jsonl | tr '\n' ' ')"
 field ratio_max many/metrics.jsonl | awk '$1 > 1 { n++ } END { exit !(n > 0) }' || wrong "the policy did not move within a step"
 
+t "KL is logged where there is a policy to compare with: 0 before the first update, never below; null at beta 0"
+# shellcheck disable=SC2086
+run 0 "$AGRL" train s/rl.yaml $base --set out=held --set stages.0.steps=8 --set stages.0.beta=0.1
+sed -n 's/.*"kl":\([^,]*\),.*/\1/p' held/metrics.jsonl > kl.txt
+awk 'NR == 1 && $1 != 0 { exit 1 } $1 == "null" || $1 < 0 { exit 1 } $1 > 0 { n++ } END { if (NR != 8 || n < 4) exit 1 }' kl.txt || wrong "kl: $(tr '\n' ' ' < kl.txt)"
+is "$(sed -n 's/.*"kl":\([^,]*\),.*/\1/p' one/metrics.jsonl | sort -u)" null
+run 0 "$AGRL" train --settings
+prints '^  beta .* 0: that policy is not kept and not asked, and kl in metrics.jsonl is null'
+
 t "each way of the mean, of credit and of the ratio"
 for set in aggregation=sequence_mean aggregation=dr_grpo credit=sequence ratio=sequence norm=mean gate=keep_tier; do
     # shellcheck disable=SC2086
