@@ -92,10 +92,15 @@ for method in grpo grpo-pr rrs; do
 done
 
 t "with hints it is, in as many tokens, and the rest stays"
-run 0 "$AGRL" train rl.yaml --set out=agrl
-above "$(strict R1 agrl/metrics.jsonl)" 0.9 || wrong "R1: $(strict R1 agrl/metrics.jsonl)"
-for rule in R0 R2 R3; do above "$(strict $rule agrl/metrics.jsonl)" 0.9 || wrong "$rule: $(strict $rule agrl/metrics.jsonl)"; done
-for method in grpo agrl; do
+# Two seeds: at the first the failures that guided answers show up are pushed away hard enough to find the rule by themselves.
+for seed in 1 2; do
+    run 0 "$AGRL" train rl.yaml --set out=agrl-$seed --set seed=$seed
+    above "$(strict R1 agrl-$seed/metrics.jsonl)" 0.9 || wrong "seed $seed, R1: $(strict R1 agrl-$seed/metrics.jsonl)"
+    for rule in R0 R2 R3; do
+        above "$(strict $rule agrl-$seed/metrics.jsonl)" 0.9 || wrong "seed $seed, $rule: $(strict $rule agrl-$seed/metrics.jsonl)"
+    done
+done
+for method in grpo agrl-1 agrl-2; do
     spent=$(tail -n 1 $method/metrics.jsonl | sed 's/.*"spent":\([0-9]*\).*/\1/')
     [ "$spent" -ge 400000 ] && [ "$spent" -lt 430000 ] || wrong "$method spent $spent tokens"
 done
