@@ -267,10 +267,29 @@ static ag_status sample_groups(ag_policy_step *s, size_t n)
 
 /* --- recorded answers ------------------------------------------------------------------------------------------- */
 
+/* A record is trained on with the settings that it was sampled with. */
+static ag_status check_way(const ag_stage *stage, const ag_recording *way, ag_error *err)
+{
+    if (way->temperature != stage->temperature || way->grammar != stage->grammar)
+        return ag_fail(err, AG_ERR_USAGE, "%s: sampled at temperature %g, grammar %s; set both as they were",
+                       stage->rollouts, way->temperature, way->grammar ? "true" : "false");
+    if (way->group != (size_t)stage->group)
+        return ag_fail(err, AG_ERR_USAGE, "%s: a group of %zu answers; set group: %zu", stage->rollouts,
+                       way->group, way->group);
+    return AG_OK;
+}
+
+ag_status ag_policy_check_recorded(const ag_stage *stage, ag_error *err)
+{
+    ag_recording way;
+    if (!ag_stage_samples(stage) || !*stage->rollouts) return AG_OK;
+    AG_TRY(ag_rollouts_peek(&way, stage->rollouts, err));
+    return check_way(stage, &way, err);
+}
+
 ag_status ag_policy_open_recorded(ag_trainer *t, const ag_stage *stage, ag_error *err)
 {
     const char *path = ag_stage_samples(stage) ? stage->rollouts : "";
-    size_t n = (size_t)stage->group;
     ag_policy_close_recorded(t);
     if (!*path) return AG_OK;
     AG_TRY(ag_rollouts_read(&t->recorded, path, t->opened.tokenizer, t->pool, err));
@@ -282,13 +301,7 @@ ag_status ag_policy_open_recorded(ag_trainer *t, const ag_stage *stage, ag_error
         while (k < r->count && r->items[k].sample > 0) k++;
         if (r->items[i].level == 0) {
             t->recorded_groups[t->recorded_count++] = i;
-            if (r->temperature != stage->temperature || r->grammar != stage->grammar)
-                return ag_fail(err, AG_ERR_USAGE,
-                               "%s: sampled at temperature %g, grammar %s; set both as they were", path,
-                               r->temperature, r->grammar ? "true" : "false");
-            if (k - i != n)
-                return ag_fail(err, AG_ERR_USAGE, "%s: a group of %zu answers; set group: %zu", path, k - i,
-                               k - i);
+            AG_TRY(check_way(stage, &(ag_recording){r->temperature, r->grammar, k - i}, err));
         }
         i = k;
     }

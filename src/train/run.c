@@ -37,20 +37,33 @@ static ag_status check_resume(ag_trainer *t, const ag_train_options *o, const ch
     return AG_OK;
 }
 
+/* Is there room for the run where it is to be? */
+static ag_status check_folder(const ag_trainer *t, const ag_train_options *o, ag_error *err)
+{
+    const char *out = t->settings->out;
+    if (ag_path_exists(out) && !ag_path_is_dir(out))
+        return ag_fail(err, AG_ERR_USAGE, "out: '%s' is there and is no folder", out);
+    if (o->resume || o->plan_only || t->comm->rank > 0) return AG_OK;
+    char *logs = ag_path_join(out, "metrics.jsonl");
+    ag_status status = logs ? AG_OK : ag_fail_memory(err, "run folder");
+    if (status == AG_OK && ag_path_exists(logs))
+        status = ag_fail(err, AG_ERR_USAGE,
+                         "%s already holds a run; continue it with --resume or choose another out", out);
+    ag_free(logs);
+    return status;
+}
+
 /* Makes or continues the folder; loads the newest checkpoint's weights, moments and counters. */
 static ag_status open_folder(ag_trainer *t, const ag_train_options *o, ag_error *err)
 {
     const char *out = t->settings->out;
     ag_str yaml = {0};
-    char digest[65], *logs = ag_path_join(out, "metrics.jsonl"), *dir = NULL, *state = NULL;
+    char digest[65], *dir = NULL, *state = NULL;
     int threads = t->settings->threads > 0 ? (int)t->settings->threads : omp_get_num_procs();
     int64_t newest = -1;
-    ag_status status = logs ? ag_settings_write(&yaml, t->settings, err) : ag_fail_memory(err, "run folder");
+    ag_status status = ag_settings_write(&yaml, t->settings, err);
     if (status == AG_OK) status = ag_settings_digest(digest, t->settings, err);
     bool writes = t->comm->rank == 0; /* the others hold the same state, and leave the folder alone */
-    if (status == AG_OK && writes && !o->resume && ag_path_exists(logs))
-        status = ag_fail(err, AG_ERR_USAGE,
-                         "%s already holds a run; continue it with --resume or choose another out", out);
     if (status == AG_OK && writes) status = ag_dir_make(out, err);
     if (status == AG_OK && writes) status = ag_checkpoint_newest(out, &newest, err);
     double step = writes ? (double)newest : 0; /* it mends the folder, so the others hear it from the first */
@@ -75,7 +88,6 @@ static ag_status open_folder(ag_trainer *t, const ag_train_options *o, ag_error 
     if (status == AG_OK && writes && t->memory.count) status = ag_policy_write_reward(t, err);
     if (status == AG_OK && writes) status = ag_runlog_open(&t->log, out, t->state.logs, err);
     ag_str_free(&yaml);
-    ag_free(logs);
     ag_free(dir);
     ag_free(state);
     return status;
@@ -277,9 +289,7 @@ ag_status ag_train_run(const ag_settings *settings, const ag_train_options *opti
 {
     ag_trainer t = {
         .settings = settings, .hooks = hooks, .comm = options->comm ? options->comm : ag_comm_self()};
-    ag_status status = AG_OK;
-    if (ag_path_exists(settings->out) && !ag_path_is_dir(settings->out))
-        status = ag_fail(err, AG_ERR_USAGE, "out: '%s' is there and is no folder", settings->out);
+    ag_status status = check_folder(&t, options, err);
     if (status == AG_OK) status = ag_trainer_open(&t, options->plan_only ? options->tried : NULL, err);
     if (status == AG_OK && !options->plan_only) {
         status = open_folder(&t, options, err);

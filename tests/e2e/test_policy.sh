@@ -149,6 +149,27 @@ for method in grpo grpo-pr; do
 done
 [ "$(field rule way-grpo/metrics.jsonl | sort -u)" = 0.0 ] || wrong "grpo is rewarded for rules: $(field rule way-grpo/metrics.jsonl)"
 
+t "what is wrong at a glance is said before data are read"
+echo 'no pair' > s/broken.jsonl
+glance() { # CODE TEXT SETTING...: with training pairs that cannot be read
+    code=$1 text=$2
+    shift 2
+    # shellcheck disable=SC2086
+    run "$code" "$AGRL" train s/rl.yaml $base --set data.train=s/broken.jsonl --set out=refused "$@"
+    grep '^agrl: ' err > said && mv said err
+    says "$text"
+    absent refused
+}
+glance 1 's/broken.jsonl:1' # nothing else is wrong
+glance 1 "no model 'nowhere'" --set model=nowhere
+glance 1 's: has neither a config.json nor' --set model=s
+glance 2 "no preset 'nan'" --set model= --set scratch.preset=nan
+for file in rules data.pool data.valid data.lexicon stages.0.rollouts; do glance 1 "cannot open 'nowhere'" --set $file=nowhere; done
+glance 1 's/pairs.jsonl:1: not a rollout' --set stages.0.rollouts=s/pairs.jsonl
+glance 2 'a group of 6 answers; set group: 6' --set stages.0.rollouts=one/rollouts --set stages.0.group=4
+glance 2 'sampled at temperature 1, grammar false' --set stages.0.rollouts=one/rollouts --set stages.0.temperature=0.5
+glance 2 'one already holds a run' --set out=one
+
 t "wrong settings are refused before anything is loaded"
 refuse() { # SETTING TEXT
     # shellcheck disable=SC2086
