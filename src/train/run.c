@@ -209,23 +209,8 @@ static ag_status after_step(ag_trainer *t, const ag_stage *stage, long steps, ag
     return AG_OK;
 }
 
-/* What stands behind the bar. */
-static void write_note(char note[192], const ag_step_result *r, bool samples, double seconds)
-{
-    double rate = (double)r->tokens / seconds;
-    if (!samples) {
-        snprintf(note, 192, "loss %.4f  %.0f tokens/s", r->loss, rate);
-        return;
-    }
-    int n = snprintf(note, 192, "reward %.3f  right %.2f  gate %.2f  dead %.2f", r->reward, r->accuracy,
-                     r->gate, r->dead);
-    if (r->guided > 0) n += snprintf(note + n, 192 - (size_t)n, "  guided %.2f", r->guided);
-    if (r->truncated > 0) n += snprintf(note + n, 192 - (size_t)n, "  cut %.2f", r->truncated);
-    snprintf(note + n, 192 - (size_t)n, "  %.0f tokens/s", rate);
-}
-
 /* One step, its counts and its log. */
-static ag_status one_step(ag_trainer *t, const ag_stage *stage, char note[192], ag_error *err)
+static ag_status one_step(ag_trainer *t, const ag_stage *stage, char note[AG_NOTE], ag_error *err)
 {
     ag_step_result r;
     double start = ag_clock();
@@ -239,7 +224,7 @@ static ag_status one_step(ag_trainer *t, const ag_stage *stage, char note[192], 
     t->state.sampled += r.sampled;
     t->state.spent += r.sampled + r.trained;
     t->state.stage_spent += r.sampled + r.trained;
-    write_note(note, &r, samples, seconds);
+    ag_step_note(note, stage, &r, seconds);
     return log_step(t, stage, &r, seconds, err);
 }
 
@@ -255,7 +240,7 @@ static ag_status run_stage(ag_trainer *t, ag_error *err)
     const ag_stage *stage = &t->settings->stages[number];
     const ag_train_hooks *h = t->hooks;
     long steps = ag_stage_steps(t, stage);
-    char note[192];
+    char note[AG_NOTE];
     stream_end(&t->train_stream); /* each stage has its own orders, and may draw from another set */
     stream_end(&t->pool_stream);
     if (steps <= 0)
