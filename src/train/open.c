@@ -207,7 +207,8 @@ static ag_status open_data(ag_trainer *t, ag_error *err)
                            t->pool->items[i]->where, t->pool->items[i]->id);
     if (t->pool) ag_policy_balance(t->verdict_weight, t->book, t->pool);
     AG_TRY(check_gold(t, err));
-    if (any_stage(s, ag_stage_samples)) AG_TRY(ag_memory_create(&t->memory, t->pool->count, err));
+    if (any_stage(s, ag_stage_samples))
+        AG_TRY(ag_memory_create(&t->memory, t->pool->count, t->book->tier_count, err));
     ag_trainer_say(t, "%zu training pairs, %zu validation pairs", pairs, t->valid_pairs.count);
     if (t->pool == &t->pool_pairs) ag_trainer_say(t, "%zu pairs to draw prompts from", t->pool->count);
     return AG_OK;

@@ -241,10 +241,46 @@ static ag_status draw_prompt(ag_policy_step *s, size_t n, size_t *pair)
                         s->err);
 }
 
+/* The most frequent well-formed failure; the first among equals. */
+static const char *usual_answer(const ag_policy_step *s, const ag_group *g)
+{
+    const char *usual = NULL;
+    int most = 0;
+    for (long i = 0; i < s->stage->group; i++) {
+        const ag_rollout *r = &s->rollouts.items[g->first + (size_t)i];
+        int same = 0;
+        if (!r->verdict.format || ag_policy_success(s, r)) continue;
+        for (long k = i; k < s->stage->group; k++)
+            same += ag_streq(s->rollouts.items[g->first + (size_t)k].text, r->text);
+        if (same > most) {
+            most = same;
+            usual = r->text;
+        }
+    }
+    return usual;
+}
+
+ag_status ag_policy_remember(ag_policy_step *s, const ag_group *g)
+{
+    ag_memory *memory = &s->t->memory;
+    ag_prompt_memory *m = &memory->items[g->pair];
+    double said[AG_MAX_TIERS] = {0}, agree;
+    for (long i = 0; i < s->stage->group; i++) {
+        const ag_verdict *v = &s->rollouts.items[g->first + (size_t)i].verdict;
+        if (v->gate) said[v->answer.tier] += 1 / (double)s->stage->group;
+    }
+    ag_memory_visit(memory, g->pair, g->success, said);
+    if (m->unsolved == 0 && ag_memory_dispute(memory, g->pair, &s->t->pool->items[g->pair]->gold, &agree) < 0)
+        return AG_OK;
+    const char *usual = usual_answer(s, g);
+    ag_free(m->answer);
+    m->answer = usual ? ag_strdup(usual) : NULL;
+    return usual && !m->answer ? ag_fail_memory(s->err, "replay memory") : AG_OK;
+}
+
 /* Draws `n` prompts from the pool, samples a group of answers to each, and replays those that fail. */
 static ag_status sample_groups(ag_policy_step *s, size_t n)
 {
-    ag_trainer *t = s->t;
     size_t first = s->rollouts.count, group = s->group_count;
     ag_rollout_request *requests = ag_calloc(n, sizeof *requests);
     const ag_sampler sampler = ag_policy_sampler(s);
@@ -260,7 +296,7 @@ static ag_status sample_groups(ag_policy_step *s, size_t n)
     if (status == AG_OK) status = make_groups(s, first);
     if (status == AG_OK && (s->method->parts & AG_METHOD_REPLAYS)) status = ag_policy_replay(s, group);
     for (; group < s->group_count && status == AG_OK; group++)
-        ag_memory_visit(&t->memory.items[s->groups[group].pair], s->groups[group].success);
+        status = ag_policy_remember(s, &s->groups[group]);
     ag_free(requests);
     return status;
 }

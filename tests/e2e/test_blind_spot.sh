@@ -105,4 +105,15 @@ for method in grpo agrl-1 agrl-2; do
     [ "$spent" -ge 400000 ] && [ "$spent" -lt 430000 ] || wrong "$method spent $spent tokens"
 done
 
+t "wrong labels are listed: a tier in ten is another one, of pairs by rules that the model knows, and hints say it"
+awk '$1 >= 600 && $1 < 860 && $2 != 1' all.txt | head -n 480 | cut -d ' ' -f 3- | awk '{
+    match($0, /"tier":"./); tier = substr($0, RSTART + 8, 1)
+    if (NR % 10 == 0) { tier = tier % 4 + 1; match($0, /"id":"[^"]*/); print substr($0, RSTART + 6, RLENGTH - 6) > "flipped.txt" }
+    sub(/"gold":.*/, "\"gold\":{\"tier\":\"" tier "\"}}"); print
+}' > noisy.jsonl
+run 0 "$AGRL" train rl.yaml --set out=noisy --set data.pool=noisy.jsonl --set stages.0.steps=60 --set stages.0.budget=0
+sed 's/{"id":"\([^"]*\)".*/\1/' noisy/unsolved.jsonl | sort > listed.txt
+both=$(sort flipped.txt | comm -12 - listed.txt | wc -l)
+[ "$both" -ge 44 ] && [ "$(wc -l < listed.txt)" -le 54 ] || wrong "$both of $(wc -l < flipped.txt) wrong labels among $(wc -l < listed.txt) listed pairs"
+
 finish
