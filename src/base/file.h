@@ -62,6 +62,8 @@ ag_status ag_path_target(char **target, bool *in_place, const char *path, ag_err
 bool ag_path_same(const char *a, const char *b);
 /* AG_ERR_USAGE when writing `out` would overwrite the input `in` (either may be NULL; "-" is never the same). */
 ag_status ag_path_distinct(const char *out, const char *in, ag_error *err);
+/* Before long work that reads `in` ("" or "-": fine): it must be there and may be read. Nothing is opened: it may be a pipe. */
+ag_status ag_path_in_ready(const char *in, ag_error *err);
 /* Before long work whose result goes to `out` (NULL or "-": fine): its folder must be there and it must not be a folder itself. */
 ag_status ag_path_out_ready(const char *out, ag_error *err);
 /* "dir/name" (one slash between), a name's leading "../" taken from a dir that is there; freed with ag_free; NULL when out of memory. */

@@ -134,29 +134,41 @@ static void add_amount(ag_str *out, double x)
         ag_str_addf(out, x >= 9.995 ? "%.1f" : "%.2f", x);
 }
 
-/* "123/1000  12.3/s  0:42 left  note" */
-static void add_numbers(ag_str *out, const ag_progress *p, double done, double now, const char *note)
+/* How much of a line is written: where it has no room for all, what can be reckoned goes first, then the room between. */
+typedef enum fullness { WHOLE, WITHOUT_RATE, TIGHT } fullness;
+
+/* " 42%  123/1000  12.3/s  0:42 left  note"; tight: "123/1000 0:42 note". */
+static void add_numbers(ag_str *out, const ag_progress *p, double done, double now, const char *note,
+                        fullness how)
 {
     double took = now - p->start, rate = took > 0 ? (done - p->start_done) / took : 0;
-    add_amount(out, done);
+    ag_str all = {0};
+    if (p->total > 0 && how == WHOLE)
+        ag_str_addf(&all, "%d%%  ", (int)(fmin(fmax(done / p->total, 0), 1) * 100));
+    add_amount(&all, done);
     if (p->total > 0) {
-        ag_str_addc(out, '/');
-        add_amount(out, p->total);
+        ag_str_addc(&all, '/');
+        add_amount(&all, p->total);
     }
-    if (rate > 0) {
-        ag_str_add(out, "  ");
-        add_amount(out, rate);
-        ag_str_add(out, "/s");
-        if (p->total > 0) {
-            ag_str_add(out, "  ");
-            add_time(out, (p->total - done) / rate);
-            ag_str_add(out, " left");
-        }
+    if (rate > 0 && how == WHOLE) {
+        ag_str_add(&all, "  ");
+        add_amount(&all, rate);
+        ag_str_add(&all, "/s");
+    }
+    if (rate > 0 && p->total > 0) {
+        ag_str_add(&all, "  ");
+        add_time(&all, (p->total - done) / rate);
+        if (how != TIGHT) ag_str_add(&all, " left");
     }
     if (note && *note) {
-        ag_str_add(out, "  ");
-        add_clean(out, note);
+        ag_str_add(&all, "  ");
+        add_clean(&all, note);
     }
+    const char *text = ag_str_text(&all);
+    for (size_t i = 0; i < all.len; i++)
+        if (how != TIGHT || text[i] != ' ' || text[i + 1] != ' ') ag_str_addc(out, text[i]);
+    out->failed = out->failed || all.failed;
+    ag_str_free(&all);
 }
 
 static void add_bar(ag_str *out, double share, int width)
@@ -171,38 +183,54 @@ static void add_bar(ag_str *out, double share, int width)
     }
 }
 
+/* The first columns of a text. */
+static void add_columns(ag_str *out, const ag_str *text, int columns)
+{
+    size_t at = 0;
+    while (columns-- > 0 && at < text->len) ag_utf8_next(text->data, text->len, &at);
+    ag_str_addn(out, ag_str_text(text), at);
+}
+
+/* Label, bar where there is room for one, and numbers. What does not fit is left out, of the label first: a line that wraps could not be
+ * cleared. */
+static void add_line(ag_str *out, const ag_progress *p, double done, double now, const char *note, int width)
+{
+    ag_str label = {0}, numbers = {0}, line = {0};
+    int room = 0;
+    add_clean(&label, p->label);
+    for (int how = WHOLE; how <= TIGHT; how++) {
+        ag_str_clear(&numbers);
+        add_numbers(&numbers, p, done, now, note, (fullness)how);
+        room = width - 1 - (int)ag_utf8_count(ag_str_text(&numbers), numbers.len);
+        if (room >= (int)ag_utf8_count(ag_str_text(&label), label.len)) break;
+    }
+    add_columns(&line, &label, room);
+    if (line.len > 0) ag_str_addc(&line, ' ');
+    room -= (int)ag_utf8_count(ag_str_text(&line), line.len);
+    if (p->total > 0 && room >= 8) {
+        add_bar(&line, fmin(fmax(done / p->total, 0), 1), room < 30 ? room : 30);
+        ag_str_addc(&line, ' ');
+    }
+    ag_str_add(&line, ag_str_text(&numbers));
+    add_columns(out, &line, width);
+    out->failed = out->failed || label.failed || numbers.failed || line.failed;
+    ag_str_free(&label);
+    ag_str_free(&numbers);
+    ag_str_free(&line);
+}
+
 static void draw(const ag_progress *p, double done, double now, const char *note)
 {
-    ag_str line = {0}, numbers = {0};
+    ag_str line = {0};
     bool bar = is_terminal();
-    add_numbers(&numbers, p, done, now, note);
     if (bar) {
-        int width = terminal_width() - 1; /* the last column would wrap on some terminals */
         ag_str_add(&line, "\r\033[K");
-        size_t from = line.len;
-        add_clean(&line, p->label);
-        ag_str_add(&line, " ");
-        if (p->total > 0) {
-            double share = fmin(fmax(done / p->total, 0), 1);
-            int room = width - (int)ag_utf8_count(line.data + from, line.len - from) - 7 -
-                       (int)ag_utf8_count(ag_str_text(&numbers), numbers.len);
-            if (room >= 8) {
-                add_bar(&line, share, room < 30 ? room : 30);
-                ag_str_addc(&line, ' ');
-            }
-            ag_str_addf(&line, "%3d%%  ", (int)(share * 100));
-        }
-        ag_str_add(&line, ag_str_text(&numbers));
-        /* Cut at the width: a line that wraps could not be cleared. */
-        size_t at = from;
-        for (int column = 0; column < width && at < line.len; column++)
-            ag_utf8_next(line.data, line.len, &at);
-        if (!line.failed) line.len = at;
+        add_line(&line, p, done, now, note,
+                 terminal_width() - 1); /* the last column would wrap on some terminals */
     } else {
         add_clean(&line, p->label);
         ag_str_add(&line, "  ");
-        if (p->total > 0) ag_str_addf(&line, "%d%%  ", (int)(fmin(fmax(done / p->total, 0), 1) * 100));
-        ag_str_add(&line, ag_str_text(&numbers));
+        add_numbers(&line, p, done, now, note, WHOLE);
         ag_str_addc(&line, '\n');
     }
     pthread_mutex_lock(&lock);
@@ -210,7 +238,6 @@ static void draw(const ag_progress *p, double done, double now, const char *note
     bar_shown = bar;
     pthread_mutex_unlock(&lock);
     ag_str_free(&line);
-    ag_str_free(&numbers);
 }
 
 void ag_progress_begin(ag_progress *p, const char *label, double total, double already_done)

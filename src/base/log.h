@@ -14,7 +14,8 @@ void ag_warn(const char *format, ...) AG_PRINTF(1, 2);
 /* No output but errors (--quiet). */
 void ag_log_quiet(bool quiet);
 
-/* A progress bar on a terminal; on anything else a plain line at most every 10 s. One at a time. */
+/* A progress bar on a terminal; on anything else a plain line at most every 10 s. One at a time. Where a terminal has no room for all, the
+ * share and the rate go first, then double spaces and part of the label. */
 typedef struct ag_progress {
     const char *label;
     double total; /* <= 0: unknown */

@@ -56,6 +56,12 @@ ag_status ag_path_distinct(const char *out, const char *in, ag_error *err)
                    "'%s' is an input as well: its lines would be lost; choose another name", out);
 }
 
+ag_status ag_path_in_ready(const char *in, ag_error *err)
+{
+    if (!*in || strcmp(in, "-") == 0 || access(in, R_OK) == 0) return AG_OK;
+    return ag_fail_errno(err, "cannot open", in);
+}
+
 ag_status ag_path_out_ready(const char *out, ag_error *err)
 {
     if (!out || strcmp(out, "-") == 0) return AG_OK;

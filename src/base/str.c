@@ -69,6 +69,40 @@ void ag_str_addf(ag_str *s, const char *format, ...)
     va_end(args);
 }
 
+void ag_str_add_wrapped(ag_str *s, const char *text, int indent, int width)
+{
+    int column = indent;
+    for (const char *p = text; *p;) {
+        if (*p == '\n') {
+            ag_str_addc(s, '\n');
+            column = 0;
+            p++;
+            continue;
+        }
+        if (*p == ' ') {
+            p++;
+            continue;
+        }
+        size_t n = strcspn(p, " \n");
+        int word = (int)ag_utf8_count(p, n);
+        if (column > indent && column + 1 + word > width) {
+            ag_str_addc(s, '\n');
+            column = 0;
+        }
+        if (column < indent) {
+            ag_str_addf(s, "%*s", indent - column, "");
+            column = indent;
+        } else if (column > indent) {
+            ag_str_addc(s, ' ');
+            column++;
+        }
+        ag_str_addn(s, p, n);
+        column += word;
+        p += n;
+    }
+    ag_str_addc(s, '\n');
+}
+
 void ag_str_clear(ag_str *s)
 {
     s->len = 0;

@@ -23,6 +23,9 @@ void ag_str_addn(ag_str *s, const char *bytes, size_t n);
 void ag_str_addc(ag_str *s, char c);
 void ag_str_addf(ag_str *s, const char *format, ...) AG_PRINTF(2, 3);
 void ag_str_vaddf(ag_str *s, const char *format, va_list args);
+/* Appends text broken at spaces into lines of at most `width` columns, and a newline. The text begins at column `indent`, where the cursor
+ * stands; following lines are indented to it. Newlines in the text are kept; a longer word stands alone. */
+void ag_str_add_wrapped(ag_str *s, const char *text, int indent, int width);
 void ag_str_clear(ag_str *s); /* keeps the memory */
 void ag_str_free(ag_str *s);
 /* The text, never NULL ("" while empty). */

@@ -15,41 +15,13 @@ enum { HELP_WIDTH = 100, HELP_COLUMN = 30, MAX_OPTIONS = 128 };
 
 /* --- help ----------------------------------------------------------------------------------------------- */
 
-/* Prints text broken at spaces. The cursor stands at column `indent`; following lines start there. Newlines
- * in the text are kept. */
+/* Prints text broken at spaces. The cursor stands at column `indent`; following lines start there. */
 static void print_wrapped(const char *text, int indent)
 {
-    int column = indent;
-    const char *p = text;
-    while (*p) {
-        if (*p == '\n') {
-            putchar('\n');
-            column = 0;
-            p++;
-            continue;
-        }
-        if (*p == ' ') {
-            p++;
-            continue;
-        }
-        size_t n = strcspn(p, " \n");
-        int width = (int)ag_utf8_count(p, n);
-        if (column > indent && column + 1 + width > HELP_WIDTH) {
-            putchar('\n');
-            column = 0;
-        }
-        if (column < indent) {
-            printf("%*s", indent - column, "");
-            column = indent;
-        } else if (column > indent) {
-            putchar(' ');
-            column++;
-        }
-        printf("%.*s", (int)n, p);
-        column += width;
-        p += n;
-    }
-    putchar('\n');
+    ag_str lines = {0};
+    ag_str_add_wrapped(&lines, text, indent, HELP_WIDTH);
+    fputs(ag_str_text(&lines), stdout);
+    ag_str_free(&lines);
 }
 
 /* "  --name VALUE" */

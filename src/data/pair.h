@@ -47,6 +47,9 @@ void ag_pair_free(ag_pair *pair);
 /* The pair as one JSON object: the line as read with asked, type and gold as they are now. New reference. */
 json_t *ag_pair_to_json(const ag_pair *pair, const ag_book *book);
 
+/* Its gold as it is now, {} where there is none: {"tier": ..., "verdicts": {...}, "rule": ..., "why": ...}. New reference. */
+json_t *ag_gold_to_json(const ag_pair *pair, const ag_book *book);
+
 /* A file of pairs, streamed: .jsonl, .jsonl.gz, or CSV/TSV by the names of its columns (data/record.h). A
  * duplicate id is an error when `unique` (ids are kept as 64-bit digests: 16 to 24 bytes a pair). */
 typedef struct ag_pairs ag_pairs;

@@ -178,22 +178,26 @@ static bool put_text(json_t *object, const char *key, const char *text)
     return true;
 }
 
-static bool put_gold(json_t *out, const ag_pair *pair, const ag_book *book)
+json_t *ag_gold_to_json(const ag_pair *pair, const ag_book *book)
 {
     const ag_gold *gold = &pair->gold;
-    json_t *was = json_object_get(out, "gold");
+    json_t *was = json_object_get(pair->json, "gold");
     json_t *object = json_object();
-    if (!object) return false;
+    if (!object) return NULL;
     bool good = (!json_is_object(was) || json_object_update(object, was) == 0) &&
                 put_text(object, "tier", gold->tier >= 0 ? book->tiers[gold->tier].id : NULL) &&
                 put_verdicts(object, pair, book) &&
                 put_text(object, "rule", gold->rule >= 0 ? book->rules[gold->rule].id : NULL) &&
                 put_text(object, "why", gold->why);
-    if (!good) {
-        json_decref(object);
-        return false;
-    }
-    if (json_object_size(object) > 0) return set_new(out, "gold", object);
+    if (good) return object;
+    json_decref(object);
+    return NULL;
+}
+
+static bool put_gold(json_t *out, const ag_pair *pair, const ag_book *book)
+{
+    json_t *object = ag_gold_to_json(pair, book);
+    if (!object || json_object_size(object) > 0) return set_new(out, "gold", object);
     json_decref(object);
     json_object_del(out, "gold");
     return true;

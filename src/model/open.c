@@ -73,38 +73,53 @@ static ag_status load(ag_opened *o, const char *path, ag_device *device, const a
     return status;
 }
 
-ag_status ag_model_open(ag_opened *o, const char *name, ag_device *device, const ag_model_options *wanted,
-                        ag_error *err)
+/* Names of what is to be opened; an adapter's base, rank and alpha come from its own file. */
+static ag_status find(ag_opened *o, const char *name, ag_model_options *options, ag_error *err)
 {
     *o = (ag_opened){0};
-    ag_model_options options = *wanted;
-    char *path = NULL, *config = NULL, *base_path = NULL;
-    bool adapter = false;
-    ag_status status = ag_model_resolve(name, &path, err);
-    if (status == AG_OK) {
-        o->dir = ag_path_is_dir(path) ? ag_strdup(path) : ag_path_dir(path);
-        config = ag_path_join(path, "adapter_config.json");
-        if (!o->dir || !config)
-            status = ag_fail_memory(err, "path");
-        else
-            adapter = ag_path_exists(config);
-    }
-    if (status == AG_OK && adapter) {
-        status = read_adapter_config(config, &options, &o->base, err);
-        if (status == AG_OK) status = ag_model_resolve(o->base, &base_path, err);
+    AG_TRY(ag_model_resolve(name, &o->path, err));
+    o->dir = ag_path_is_dir(o->path) ? ag_strdup(o->path) : ag_path_dir(o->path);
+    char *config = ag_path_join(o->path, "adapter_config.json");
+    ag_status status = o->dir && config ? AG_OK : ag_fail_memory(err, "path");
+    if (status == AG_OK && ag_path_exists(config)) {
+        status = read_adapter_config(config, options, &o->base, err);
+        if (status == AG_OK) status = ag_model_resolve(o->base, &o->base_path, err);
     } else if (status == AG_OK) {
         o->base = ag_strdup(name);
         if (!o->base) status = ag_fail_memory(err, "path");
     }
-    if (status == AG_OK) status = load(o, adapter ? base_path : path, device, &options, err);
-    if (status == AG_OK && adapter)
-        status = ag_model_read_adapter(o->model, path, err);
+    ag_free(config);
+    return status;
+}
+
+static const char *weights_of(const ag_opened *o)
+{
+    return o->base_path ? o->base_path : o->path;
+}
+
+ag_status ag_model_open(ag_opened *o, const char *name, ag_device *device, const ag_model_options *wanted,
+                        ag_error *err)
+{
+    ag_model_options options = *wanted;
+    ag_status status = find(o, name, &options, err);
+    if (status == AG_OK) status = load(o, weights_of(o), device, &options, err);
+    if (status == AG_OK && o->base_path)
+        status = ag_model_read_adapter(o->model, o->path, err);
     else if (status == AG_OK && options.lora_rank > 0)
         status = ag_model_randomize_lora(o->model, 0, err);
-    ag_free(config);
-    o->path = path;
-    o->base_path = base_path;
     if (status != AG_OK) ag_opened_close(o);
+    return status;
+}
+
+ag_status ag_model_check(const char *name, const ag_model_options *wanted, ag_error *err)
+{
+    ag_opened o;
+    ag_model_options options = *wanted;
+    ag_weights *weights = NULL;
+    ag_status status = find(&o, name, &options, err);
+    if (status == AG_OK) status = ag_weights_open(&weights, weights_of(&o), NULL, err);
+    ag_weights_close(weights);
+    ag_opened_close(&o);
     return status;
 }
 

@@ -21,6 +21,8 @@ ag_status ag_model_resolve(const char *name, char **path, ag_error *err);
 /* options->type and lora as wanted; an adapter brings its own rank and alpha (a different wanted rank is AG_ERR_USAGE). */
 ag_status ag_model_open(ag_opened *opened, const char *name, ag_device *device,
                         const ag_model_options *options, ag_error *err);
+/* The same without reading weights, in an instant: is there a model of this name, with a head that can be read and a rank that fits? */
+ag_status ag_model_check(const char *name, const ag_model_options *options, ag_error *err);
 /* Releases the model before its device is closed. */
 void ag_opened_close(ag_opened *opened);
 

@@ -283,7 +283,7 @@ ag_status ag_prompt_encode(ag_tokens *out, const ag_book *book, const ag_tokeniz
                            const ag_prompt_options *options, const char *query, const ag_item *item,
                            const ag_asked *asked, const char *hint, ag_prompt_loss *loss, ag_error *err)
 {
-    maker m = {.tokenizer = tokenizer, .parts = {book, options, query, hint, asked}};
+    maker m = {.tokenizer = tokenizer, .parts = {book, options, query, NULL, asked}};
     ag_prompt_item lines = {0};
     ag_tokens ids = {0};
     ag_status status = check_asked(asked, err);
@@ -291,6 +291,10 @@ ag_status ag_prompt_encode(ag_tokens *out, const ag_book *book, const ag_tokeniz
     if (!status) status = make_item(&lines, &m.parts, item, err);
     if (!status) status = ag_prompt_item_measure(&lines, tokenizer, err);
     if (!status) status = encode_within(&m, &lines, &ids, err);
+    if (!status && hint) { /* behind the plain prompt: it has room of its own, and takes none from the item */
+        m.parts.hint = hint;
+        status = encode_once(&m, &lines, &ids, err);
+    }
     if (!status) status = ag_tokens_add(out, ids.ids, ids.len, err);
     if (!status && loss) ag_prompt_item_loss(&lines, loss);
     ag_tokens_free(&ids);

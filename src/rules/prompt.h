@@ -13,7 +13,7 @@
 typedef struct ag_prompt_options {
     ag_chat chat;
     int item_tokens;   /* budget of the item (default 300) */
-    int max_tokens;    /* of the whole prompt; 0: no limit beyond the item's */
+    int max_tokens;    /* of the whole prompt without its hint; 0: no limit beyond the item's */
     bool repeat_query; /* after the item; default true */
     bool rules;        /* the book's rules in the system text; default true */
     bool
@@ -31,7 +31,7 @@ typedef struct ag_prompt_loss {
 ag_status ag_prompt_system(ag_str *out, const ag_book *book, const ag_prompt_options *options, ag_error *err);
 /* The whole prompt as tokens, up to the start of the answer. The item is written as title, brand, category, asked
  * attributes (as given or parsed), other attributes in catalogue order, price, description; over the budget the description
- * goes first, then attributes from the end. hint: text or NULL. loss may be NULL. asked must be given or parsed:
+ * goes first, then attributes from the end. hint: text or NULL; behind it the item is cut as it is without. loss may be NULL. asked must be given or parsed:
  * AG_ERR_USAGE while its source is unknown. */
 ag_status ag_prompt_encode(ag_tokens *out, const ag_book *book, const ag_tokenizer *tokenizer,
                            const ag_prompt_options *options, const char *query, const ag_item *item,

@@ -114,6 +114,39 @@ static json_t *reward_json(const ag_book *book, const ag_verdict *v)
     return NULL;
 }
 
+const char *const ag_gate_names[4] = {"hard", "soft", "keep_tier", "off"};
+
+/* The weight of each gold verdict of a criterion. */
+static json_t *balance_json(const ag_criterion *criterion, const double *weight)
+{
+    json_t *of = json_object();
+    for (int v = 0; of && v < criterion->verdict_count; v++) {
+        if (set_new(of, criterion->verdicts[v], json_real(weight[v]))) continue;
+        json_decref(of);
+        return NULL;
+    }
+    return of;
+}
+
+json_t *ag_reward_to_json(const ag_book *book, const ag_reward_options *o)
+{
+    json_t *all = json_pack("{s:f, s:f, s:f, s:{}}", "tier", o->tier, "rule", o->rule, "format_penalty",
+                            o->format_penalty, "criteria");
+    json_t *criteria = json_object_get(all, "criteria"), *balance = o->verdict_weight ? json_object() : NULL;
+    bool good = all && (!o->verdict_weight || balance);
+    for (int c = 0; c < book->criterion_count && good; c++) {
+        const ag_criterion *criterion = &book->criteria[c];
+        good = set_new(criteria, criterion->id, number(o->criterion[c]));
+        if (good && balance && criterion->per_asked)
+            good = set_new(balance, criterion->id, balance_json(criterion, o->verdict_weight[c]));
+    }
+    if (good && balance) good = json_object_set(all, "balance", balance) == 0;
+    json_decref(balance);
+    if (good) return all;
+    json_decref(all);
+    return NULL;
+}
+
 static bool any_score(const ag_book *book, const ag_verdict *v)
 {
     bool any = !isnan(v->score_tier) || !isnan(v->score_rule);

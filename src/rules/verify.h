@@ -8,6 +8,7 @@
 #include "rules/answer.h"
 
 typedef enum ag_gate { AG_GATE_HARD, AG_GATE_SOFT, AG_GATE_KEEP_TIER, AG_GATE_OFF } ag_gate;
+extern const char *const ag_gate_names[4];
 
 typedef struct ag_reward_options {
     double tier, rule, format_penalty; /* weights; from the book by default */
@@ -45,6 +46,10 @@ void ag_reward(const ag_book *book, const ag_asked *asked, const ag_gold *gold,
 /* {"tier": ..., "verdicts": {...}, "rule": ...} members of an answer into an object (DESIGN.md section 4). */
 ag_status ag_answer_to_json(json_t *object, const ag_book *book, const ag_asked *asked,
                             const ag_answer *answer, ag_error *err);
+/* What rewards are made of, for people and for whoever adds them up again: {"tier": 1, "rule": 0.1, "format_penalty": 0.5, "criteria":
+ * {"cat": 0.2, ...}, "balance": {"attr": {"MATCH": 0.7, ...}}}; balance: of `per: asked` criteria, where verdicts are weighed. New
+ * reference. */
+json_t *ag_reward_to_json(const ag_book *book, const ag_reward_options *options);
 /* The verdict line of `agrl verify` (id may be NULL). New reference. */
 json_t *ag_verdict_to_json(const ag_book *book, const ag_asked *asked, const ag_verdict *verdict,
                            const char *id, const char *refusal);

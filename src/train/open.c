@@ -63,6 +63,30 @@ bool ag_trainer_replays(const ag_trainer *t)
 
 /* --- opening ------------------------------------------------------------------------------------------------------ */
 
+static ag_model_options model_options(const ag_trainer *t, ag_dtype type)
+{
+    const ag_settings *s = t->settings;
+    return (ag_model_options){.type = type,
+                              .max_positions = (int)s->max_positions,
+                              .train = true,
+                              .lora_rank = (int)s->lora_rank,
+                              .lora_alpha = s->lora_alpha};
+}
+
+/* What is wrong at a glance is said before data are read, which may take long. */
+static ag_status check_inputs(const ag_trainer *t, ag_error *err)
+{
+    const ag_settings *s = t->settings;
+    const ag_model_options options = model_options(t, AG_F32);
+    const char *const files[] = {s->rules, s->train, s->pool, s->valid, s->lexicon};
+    ag_config config;
+    AG_TRY(*s->model ? ag_model_check(s->model, &options, err)
+                     : ag_config_preset(&config, s->scratch_preset, err));
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) AG_TRY(ag_path_in_ready(files[i], err));
+    for (int i = 0; i < s->stage_count; i++) AG_TRY(ag_policy_check_recorded(&s->stages[i], err));
+    return AG_OK;
+}
+
 static ag_status open_rules(ag_trainer *t, ag_error *err)
 {
     const ag_settings *s = t->settings;
@@ -183,20 +207,11 @@ static ag_status open_data(ag_trainer *t, ag_error *err)
                            t->pool->items[i]->where, t->pool->items[i]->id);
     if (t->pool) ag_policy_balance(t->verdict_weight, t->book, t->pool);
     AG_TRY(check_gold(t, err));
-    if (any_stage(s, ag_stage_samples)) AG_TRY(ag_memory_create(&t->memory, t->pool->count, err));
+    if (any_stage(s, ag_stage_samples))
+        AG_TRY(ag_memory_create(&t->memory, t->pool->count, t->book->tier_count, err));
     ag_trainer_say(t, "%zu training pairs, %zu validation pairs", pairs, t->valid_pairs.count);
     if (t->pool == &t->pool_pairs) ag_trainer_say(t, "%zu pairs to draw prompts from", t->pool->count);
     return AG_OK;
-}
-
-static ag_model_options model_options(const ag_trainer *t, ag_dtype type)
-{
-    const ag_settings *s = t->settings;
-    return (ag_model_options){.type = type,
-                              .max_positions = (int)s->max_positions,
-                              .train = true,
-                              .lora_rank = (int)s->lora_rank,
-                              .lora_alpha = s->lora_alpha};
 }
 
 /* A shape by preset, a tokenizer from the pairs, random weights. */
@@ -236,7 +251,6 @@ static ag_status open_model(ag_trainer *t, ag_error *err)
 {
     const ag_settings *s = t->settings;
     ag_dtype type;
-    AG_TRY(open_device(t, err));
     AG_TRY(ag_dtype_choose(&type, s->dtype, t->device, err));
     ag_model_options options = model_options(t, type);
     ag_prompt_defaults(&t->format.prompt);
@@ -494,6 +508,8 @@ static ag_status keep_tried(const ag_trainer *t, ag_train_tried *tried, ag_error
 ag_status ag_trainer_open(ag_trainer *t, ag_train_tried *tried, ag_error *err)
 {
     if (tried) AG_TRY(recall_tried(t, tried, err));
+    AG_TRY(check_inputs(t, err));
+    AG_TRY(open_device(t, err));
     AG_TRY(open_rules(t, err));
     AG_TRY(open_data(t, err));
     AG_TRY(open_model(t, err));

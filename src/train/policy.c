@@ -47,12 +47,31 @@ void ag_policy_balance(double weight[AG_MAX_CRITERIA][AG_MAX_VERDICTS], const ag
     }
 }
 
+/* By the book, with the verdicts of what is asked in balance: what the stages of a run have in common. */
+static ag_reward_options balanced_reward(const ag_trainer *t)
+{
+    ag_reward_options o;
+    ag_reward_defaults(&o, t->book);
+    o.verdict_weight = (const double(*)[AG_MAX_VERDICTS])t->verdict_weight;
+    return o;
+}
+
+ag_status ag_policy_write_reward(const ag_trainer *t, ag_error *err)
+{
+    const ag_reward_options o = balanced_reward(t);
+    char *path = ag_path_join(t->settings->out, "reward.json");
+    json_t *json = ag_reward_to_json(t->book, &o);
+    ag_status status = path && json ? ag_json_save(path, json, err) : ag_fail_memory(err, "reward");
+    json_decref(json);
+    ag_free(path);
+    return status;
+}
+
 static void set_reward(ag_policy_step *s)
 {
     ag_trainer *t = s->t;
     const ag_stage *stage = s->stage;
-    ag_reward_defaults(&s->reward, t->book);
-    s->reward.verdict_weight = (const double(*)[AG_MAX_VERDICTS])t->verdict_weight;
+    s->reward = balanced_reward(t);
     if (!s->method->shaped) {
         s->reward.rule = 0;
         for (int c = 0; c < t->book->criterion_count; c++) s->reward.criterion[c] = 0;
@@ -222,10 +241,46 @@ static ag_status draw_prompt(ag_policy_step *s, size_t n, size_t *pair)
                         s->err);
 }
 
+/* The most frequent well-formed failure; the first among equals. */
+static const char *usual_answer(const ag_policy_step *s, const ag_group *g)
+{
+    const char *usual = NULL;
+    int most = 0;
+    for (long i = 0; i < s->stage->group; i++) {
+        const ag_rollout *r = &s->rollouts.items[g->first + (size_t)i];
+        int same = 0;
+        if (!r->verdict.format || ag_policy_success(s, r)) continue;
+        for (long k = i; k < s->stage->group; k++)
+            same += ag_streq(s->rollouts.items[g->first + (size_t)k].text, r->text);
+        if (same > most) {
+            most = same;
+            usual = r->text;
+        }
+    }
+    return usual;
+}
+
+ag_status ag_policy_remember(ag_policy_step *s, const ag_group *g)
+{
+    ag_memory *memory = &s->t->memory;
+    ag_prompt_memory *m = &memory->items[g->pair];
+    double said[AG_MAX_TIERS] = {0}, agree;
+    for (long i = 0; i < s->stage->group; i++) {
+        const ag_verdict *v = &s->rollouts.items[g->first + (size_t)i].verdict;
+        if (v->gate) said[v->answer.tier] += 1 / (double)s->stage->group;
+    }
+    ag_memory_visit(memory, g->pair, g->success, said);
+    if (m->unsolved == 0 && ag_memory_dispute(memory, g->pair, &s->t->pool->items[g->pair]->gold, &agree) < 0)
+        return AG_OK;
+    const char *usual = usual_answer(s, g);
+    ag_free(m->answer);
+    m->answer = usual ? ag_strdup(usual) : NULL;
+    return usual && !m->answer ? ag_fail_memory(s->err, "replay memory") : AG_OK;
+}
+
 /* Draws `n` prompts from the pool, samples a group of answers to each, and replays those that fail. */
 static ag_status sample_groups(ag_policy_step *s, size_t n)
 {
-    ag_trainer *t = s->t;
     size_t first = s->rollouts.count, group = s->group_count;
     ag_rollout_request *requests = ag_calloc(n, sizeof *requests);
     const ag_sampler sampler = ag_policy_sampler(s);
@@ -241,17 +296,36 @@ static ag_status sample_groups(ag_policy_step *s, size_t n)
     if (status == AG_OK) status = make_groups(s, first);
     if (status == AG_OK && (s->method->parts & AG_METHOD_REPLAYS)) status = ag_policy_replay(s, group);
     for (; group < s->group_count && status == AG_OK; group++)
-        ag_memory_visit(&t->memory.items[s->groups[group].pair], s->groups[group].success);
+        status = ag_policy_remember(s, &s->groups[group]);
     ag_free(requests);
     return status;
 }
 
 /* --- recorded answers ------------------------------------------------------------------------------------------- */
 
+/* A record is trained on with the settings that it was sampled with. */
+static ag_status check_way(const ag_stage *stage, const ag_recording *way, ag_error *err)
+{
+    if (way->temperature != stage->temperature || way->grammar != stage->grammar)
+        return ag_fail(err, AG_ERR_USAGE, "%s: sampled at temperature %g, grammar %s; set both as they were",
+                       stage->rollouts, way->temperature, way->grammar ? "true" : "false");
+    if (way->group != (size_t)stage->group)
+        return ag_fail(err, AG_ERR_USAGE, "%s: a group of %zu answers; set group: %zu", stage->rollouts,
+                       way->group, way->group);
+    return AG_OK;
+}
+
+ag_status ag_policy_check_recorded(const ag_stage *stage, ag_error *err)
+{
+    ag_recording way;
+    if (!ag_stage_samples(stage) || !*stage->rollouts) return AG_OK;
+    AG_TRY(ag_rollouts_peek(&way, stage->rollouts, err));
+    return check_way(stage, &way, err);
+}
+
 ag_status ag_policy_open_recorded(ag_trainer *t, const ag_stage *stage, ag_error *err)
 {
     const char *path = ag_stage_samples(stage) ? stage->rollouts : "";
-    size_t n = (size_t)stage->group;
     ag_policy_close_recorded(t);
     if (!*path) return AG_OK;
     AG_TRY(ag_rollouts_read(&t->recorded, path, t->opened.tokenizer, t->pool, err));
@@ -263,13 +337,7 @@ ag_status ag_policy_open_recorded(ag_trainer *t, const ag_stage *stage, ag_error
         while (k < r->count && r->items[k].sample > 0) k++;
         if (r->items[i].level == 0) {
             t->recorded_groups[t->recorded_count++] = i;
-            if (r->temperature != stage->temperature || r->grammar != stage->grammar)
-                return ag_fail(err, AG_ERR_USAGE,
-                               "%s: sampled at temperature %g, grammar %s; set both as they were", path,
-                               r->temperature, r->grammar ? "true" : "false");
-            if (k - i != n)
-                return ag_fail(err, AG_ERR_USAGE, "%s: a group of %zu answers; set group: %zu", path, k - i,
-                               k - i);
+            AG_TRY(check_way(stage, &(ag_recording){r->temperature, r->grammar, k - i}, err));
         }
         i = k;
     }
@@ -357,6 +425,9 @@ ag_status ag_policy_step_run(ag_trainer *t, const ag_stage *stage, long step, ag
                           .step = step,
                           .err = err};
     set_reward(s);
+    s->rollouts.method = stage->method;
+    s->rollouts.gate = s->reward.gate;
+    s->rollouts.gate_soft = s->soft;
     ag_status status = sample_all(s);
     if (status == AG_OK) status = ag_policy_update(s);
     if (status == AG_OK) status = ag_policy_log(s);

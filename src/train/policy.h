@@ -18,6 +18,11 @@ bool ag_policy_gold_against(const ag_book *book, const ag_pair *pair);
 void ag_policy_balance(double weight[AG_MAX_CRITERIA][AG_MAX_VERDICTS], const ag_book *book,
                        const ag_pair_list *pool);
 
+/* reward.json of a run folder: the book's weights and the balance of the pool's verdicts, from which rewards can be added up again. */
+ag_status ag_policy_write_reward(const ag_trainer *t, ag_error *err);
+
+/* Is there a record where the stage names one, sampled with its settings? Its first group is looked at, no pair or model is needed. */
+ag_status ag_policy_check_recorded(const ag_stage *stage, ag_error *err);
 /* Reads the rollouts that a stage trains on in place of sampling, where it names any, and drops those of the stage before. */
 ag_status ag_policy_open_recorded(ag_trainer *t, const ag_stage *stage, ag_error *err);
 void ag_policy_close_recorded(ag_trainer *t);

@@ -70,6 +70,8 @@ void ag_policy_admit(ag_policy_step *step, ag_group *group, uint32_t rollout);
 ag_status ag_policy_settle(ag_policy_step *step, ag_group *group);
 /* Replays the groups from `from` on that fail (replay.c). */
 ag_status ag_policy_replay(ag_policy_step *step, size_t from);
+/* What a group's plain answers tell of its prompt, after replay. */
+ag_status ag_policy_remember(ag_policy_step *step, const ag_group *group);
 /* All updates of the step (policy_update.c). */
 ag_status ag_policy_update(ag_policy_step *step);
 /* What the step came to, into result (policy_log.c). */

@@ -62,25 +62,6 @@ static void find_wrong(const ag_policy_step *s, const ag_group *g, ag_hint_field
             wrong->wrong[c][a] = failures == 0 || 2 * misses[c][a] > failures;
 }
 
-/* The most frequent well-formed failure; the first among equals. */
-static const char *usual_answer(const ag_policy_step *s, const ag_group *g)
-{
-    const char *usual = NULL;
-    int most = 0;
-    for (long i = 0; i < s->stage->group; i++) {
-        const ag_rollout *r = &s->rollouts.items[g->first + (size_t)i];
-        int same = 0;
-        if (!r->verdict.format || ag_policy_success(s, r)) continue;
-        for (long k = i; k < s->stage->group; k++)
-            same += ag_streq(s->rollouts.items[g->first + (size_t)k].text, r->text);
-        if (same > most) {
-            most = same;
-            usual = r->text;
-        }
-    }
-    return usual;
-}
-
 static ag_status choose_groups(replay *r, size_t from)
 {
     ag_policy_step *s = r->s;
@@ -192,7 +173,7 @@ static ag_status sample_with_hints(replay *r)
 }
 
 /* The level to begin with next time: one below where every answer succeeded. */
-static ag_status remember(replay *r)
+static void remember(replay *r)
 {
     ag_policy_step *s = r->s;
     for (size_t i = 0; i < r->count; i++) {
@@ -203,15 +184,10 @@ static ag_status remember(replay *r)
             x->memory->unsolved = 0;
             continue;
         }
-        const char *usual = usual_answer(s, x->group);
         x->memory->level = (int)s->stage->hint_level;
         x->memory->unsolved++;
         s->replay.unsolved++;
-        ag_free(x->memory->answer);
-        x->memory->answer = usual ? ag_strdup(usual) : NULL;
-        if (usual && !x->memory->answer) return ag_fail_memory(s->err, "replay memory");
     }
-    return AG_OK;
 }
 
 /* --- a look at the successes: log-probabilities with and without the hint ------------------------------------------- */
@@ -415,7 +391,7 @@ ag_status ag_policy_replay(ag_policy_step *s, size_t from)
     ag_status status = choose_groups(&r, from);
     if (status == AG_OK && r.count > 0) {
         status = sample_with_hints(&r);
-        if (status == AG_OK) status = remember(&r);
+        if (status == AG_OK) remember(&r);
         if (status == AG_OK) status = look(&r);
         if (status == AG_OK) status = replace(&r);
         if (status == AG_OK) count_weights(s, from);

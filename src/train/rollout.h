@@ -50,6 +50,9 @@ typedef struct ag_rollouts {
     size_t count, cap;
     double temperature; /* of sampling */
     bool grammar;       /* sampled under it */
+    const char *method; /* whose rewards these are, and what its gate left of them; written, not read */
+    ag_gate gate;
+    double gate_soft;
 } ag_rollouts;
 
 /* What sampling needs; all is borrowed. */
@@ -94,6 +97,13 @@ ag_status ag_rollouts_write(const ag_rollouts *rollouts, const ag_book *book, co
  * verdicts; the text is decoded from the tokens). AG_ERR_INPUT names file and line. */
 ag_status ag_rollouts_read(ag_rollouts *rollouts, const char *path, const ag_tokenizer *tokenizer,
                            const ag_pair_list *pool, ag_error *err);
+/* How a record was sampled, by its first group. */
+typedef struct ag_recording {
+    double temperature;
+    bool grammar;
+    size_t group; /* answers */
+} ag_recording;
+ag_status ag_rollouts_peek(ag_recording *how, const char *path, ag_error *err);
 /* Removes the files of steps after `step`: a run that is continued writes them again. */
 ag_status ag_rollouts_cut(const char *run_dir, int64_t step, ag_error *err);
 

@@ -51,7 +51,38 @@ static int32_t chosen(const ag_rollout *o)
     return n;
 }
 
-/* A line. Prompts stand on the first rollout of a group only. */
+/* The pair's gold; where raters gave it, the share of each tier as well. */
+static json_t *gold_json(const ag_book *book, const ag_pair *pair)
+{
+    json_t *gold = ag_gold_to_json(pair, book), *shares = pair->gold.soft ? json_object() : NULL;
+    bool ok = gold && (shares || !pair->gold.soft);
+    for (int t = 0; ok && shares && t < book->tier_count; t++)
+        ok = ag_json_set(shares, book->tiers[t].id, json_real(pair->gold.soft[t]));
+    if (ok && shares) ok = json_object_set(gold, "shares", shares) == 0;
+    json_decref(shares);
+    if (ok) return gold;
+    json_decref(gold);
+    return NULL;
+}
+
+/* What the answers of a group share: how they were sampled, and what they are rewarded by beside reward.json. */
+static bool put_head(json_t *line, const ag_rollouts *r, const ag_rollout *o, const ag_book *book,
+                     const ag_pair *pair)
+{
+    bool ok = ag_json_set(line, "temperature", json_real(r->temperature)) &&
+              (!r->grammar || ag_json_set(line, "grammar", json_true())) &&
+              ag_json_set(line, "method", json_string(r->method)) &&
+              ag_json_set(line, "gate", json_string(ag_gate_names[r->gate])) &&
+              (r->gate != AG_GATE_SOFT || ag_json_set(line, "gate_soft", json_real(r->gate_soft))) &&
+              ag_json_set(line, "gold", gold_json(book, pair)) &&
+              ag_json_set(line, "prompt", integers(o->prompt, o->prompt_count));
+    if (!ok || !o->hint) return ok;
+    return ag_json_set(line, "hint", json_string(o->hint)) &&
+           ag_json_set(line, "reveals", json_boolean(o->reveals)) &&
+           ag_json_set(line, "sampled_prompt", integers(o->sampled_prompt, o->sampled_prompt_count));
+}
+
+/* A line. */
 static json_t *rollout_json(const ag_rollouts *r, const ag_rollout *o, const ag_book *book,
                             const ag_pair *pair)
 {
@@ -59,15 +90,7 @@ static json_t *rollout_json(const ag_rollouts *r, const ag_rollout *o, const ag_
                              "sample", (int)o->sample, "level", o->level, "version", (json_int_t)o->version,
                              "finished", o->finished, "trained", o->trained, "advantage", o->advantage);
     bool ok = line != NULL;
-    if (ok && o->sample == 0) {
-        ok = ag_json_set(line, "temperature", json_real(r->temperature)) &&
-             (!r->grammar || ag_json_set(line, "grammar", json_true())) &&
-             ag_json_set(line, "prompt", integers(o->prompt, o->prompt_count));
-        if (ok && o->hint)
-            ok = ag_json_set(line, "hint", json_string(o->hint)) &&
-                 ag_json_set(line, "reveals", json_boolean(o->reveals)) &&
-                 ag_json_set(line, "sampled_prompt", integers(o->sampled_prompt, o->sampled_prompt_count));
-    }
+    if (ok && o->sample == 0) ok = put_head(line, r, o, book, pair);
     if (ok && o->mode != AG_ROLLOUT_PLAIN)
         ok = ag_json_set(line, "mode", json_string(mode_names[o->mode])) &&
              ag_json_set(line, "reliance", json_real(o->reliance)) &&
@@ -171,6 +194,16 @@ static ag_status read_numbers(reader *d, const json_t *list, size_t n, double **
     return AG_OK;
 }
 
+/* How the group was sampled whose first line this is. */
+static ag_status read_way(ag_recording *how, const json_t *line, const char *where, ag_error *err)
+{
+    if (!json_is_array(json_object_get(line, "prompt")))
+        return ag_fail(err, AG_ERR_INPUT, "%s: not a rollout: the first of a group needs a 'prompt'", where);
+    how->temperature = 1;
+    how->grammar = json_is_true(json_object_get(line, "grammar"));
+    return ag_json_get_double(line, "temperature", &how->temperature, where, err);
+}
+
 /* What the answers of a group share. */
 static ag_status read_head(reader *d, const json_t *line, const char *where, ag_error *err)
 {
@@ -187,13 +220,12 @@ static ag_status read_head(reader *d, const json_t *line, const char *where, ag_
         return ag_fail(err, AG_ERR_INPUT,
                        "%s: '%s' is not in the pool; train with the pool of the run that sampled", where,
                        id ? id : "?");
-    double temperature = 1;
-    bool grammar = json_is_true(json_object_get(line, "grammar"));
-    AG_TRY(ag_json_get_double(line, "temperature", &temperature, where, err));
-    if (d->r->count > 0 && (temperature != d->r->temperature || grammar != d->r->grammar))
+    ag_recording way;
+    AG_TRY(read_way(&way, line, where, err));
+    if (d->r->count > 0 && (way.temperature != d->r->temperature || way.grammar != d->r->grammar))
         return ag_fail(err, AG_ERR_INPUT, "%s: sampled in another way than the rollouts before it", where);
-    d->r->temperature = temperature;
-    d->r->grammar = grammar;
+    d->r->temperature = way.temperature;
+    d->r->grammar = way.grammar;
     h->pair = (size_t)json_integer_value(pair);
     h->draw = (int32_t)draw;
     h->level = (int)level;
@@ -277,42 +309,87 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* All step files of a rollouts folder, in order of their steps: their names are numbers of one length. */
-static ag_status read_folder(reader *d, const char *folder, ag_error *err)
+/* The files of a record: itself, or all step files of a rollouts folder in order of their steps (their names are numbers of one length). */
+typedef struct files {
+    char **names;
+    size_t count, cap;
+} files;
+
+static ag_status add_file(files *f, char *name, ag_error *err)
 {
-    char **names = NULL;
-    size_t count = 0, cap = 0;
-    DIR *dir = opendir(folder);
-    ag_status status = dir ? AG_OK : ag_fail_errno(err, "cannot open", folder);
-    for (struct dirent *e; status == AG_OK && (e = readdir(dir));) {
-        if (strncmp(e->d_name, "step-", 5) != 0) continue;
-        if (!ag_grow(&names, &cap, count + 1, sizeof *names) ||
-            !(names[count] = ag_path_join(folder, e->d_name)))
-            status = ag_fail_memory(err, "rollouts");
-        else
-            count++;
+    if (name && ag_grow(&f->names, &f->cap, f->count + 1, sizeof *f->names)) {
+        f->names[f->count++] = name;
+        return AG_OK;
     }
+    ag_free(name);
+    return ag_fail_memory(err, "rollouts");
+}
+
+static ag_status list_files(files *f, const char *path, ag_error *err)
+{
+    if (!ag_path_is_dir(path)) return add_file(f, ag_strdup(path), err);
+    DIR *dir = opendir(path);
+    ag_status status = dir ? AG_OK : ag_fail_errno(err, "cannot open", path);
+    for (struct dirent *e; status == AG_OK && (e = readdir(dir));)
+        if (strncmp(e->d_name, "step-", 5) == 0) status = add_file(f, ag_path_join(path, e->d_name), err);
     if (dir) closedir(dir);
-    if (status == AG_OK && count == 0)
-        status = ag_fail(err, AG_ERR_INPUT, "%s: no rollouts (step-N.jsonl.gz) in this folder", folder);
-    if (status == AG_OK) qsort(names, count, sizeof *names, by_name);
-    for (size_t i = 0; i < count && status == AG_OK; i++) status = read_file(d, names[i], err);
-    for (size_t i = 0; i < count; i++) ag_free(names[i]);
-    ag_free(names);
+    if (status == AG_OK && f->count == 0)
+        status = ag_fail(err, AG_ERR_INPUT, "%s: no rollouts (step-N.jsonl.gz) in this folder", path);
+    if (status == AG_OK) qsort(f->names, f->count, sizeof *f->names, by_name);
+    return status;
+}
+
+static void files_free(files *f)
+{
+    for (size_t i = 0; i < f->count; i++) ag_free(f->names[i]);
+    ag_free(f->names);
+}
+
+/* Reads on until the next group begins. */
+static ag_status peek_file(ag_recording *how, const char *path, ag_error *err)
+{
+    ag_lines *lines = NULL;
+    char *text, where[1200];
+    size_t len;
+    bool more = true;
+    ag_status status = ag_lines_open(&lines, path, err);
+    while (status == AG_OK && more && (status = ag_lines_next(lines, &text, &len, err)) == AG_OK && text) {
+        json_t *line = NULL;
+        status = ag_json_parse(&line, text, len, path, ag_lines_number(lines), err);
+        more = how->group == 0 || json_integer_value(json_object_get(line, "sample")) > 0;
+        snprintf(where, sizeof where, "%s:%ld", path, ag_lines_number(lines));
+        if (status == AG_OK && how->group == 0) status = read_way(how, line, where, err);
+        how->group += more;
+        json_decref(line);
+    }
+    ag_lines_close(lines);
+    if (status == AG_OK && how->group == 0) status = ag_fail(err, AG_ERR_INPUT, "%s: no rollouts", path);
+    return status;
+}
+
+ag_status ag_rollouts_peek(ag_recording *how, const char *path, ag_error *err)
+{
+    files f = {0};
+    *how = (ag_recording){0};
+    ag_status status = list_files(&f, path, err);
+    if (status == AG_OK) status = peek_file(how, f.names[0], err);
+    files_free(&f);
     return status;
 }
 
 ag_status ag_rollouts_read(ag_rollouts *r, const char *path, const ag_tokenizer *tokenizer,
                            const ag_pair_list *pool, ag_error *err)
 {
+    files f = {0};
     reader d = {.r = r, .tokenizer = tokenizer, .pool = pool, .pairs = json_object()};
     r->arena.name = "rollouts";
     ag_status status = d.pairs ? AG_OK : ag_fail_memory(err, "rollouts");
     for (size_t i = 0; i < pool->count && status == AG_OK; i++)
         if (!ag_json_set(d.pairs, pool->items[i]->id, json_integer((json_int_t)i)))
             status = ag_fail_memory(err, "rollouts");
-    if (status == AG_OK)
-        status = ag_path_is_dir(path) ? read_folder(&d, path, err) : read_file(&d, path, err);
+    if (status == AG_OK) status = list_files(&f, path, err);
+    for (size_t i = 0; i < f.count && status == AG_OK; i++) status = read_file(&d, f.names[i], err);
+    files_free(&f);
     json_decref(d.pairs);
     return status;
 }

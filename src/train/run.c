@@ -37,20 +37,33 @@ static ag_status check_resume(ag_trainer *t, const ag_train_options *o, const ch
     return AG_OK;
 }
 
+/* Is there room for the run where it is to be? */
+static ag_status check_folder(const ag_trainer *t, const ag_train_options *o, ag_error *err)
+{
+    const char *out = t->settings->out;
+    if (ag_path_exists(out) && !ag_path_is_dir(out))
+        return ag_fail(err, AG_ERR_USAGE, "out: '%s' is there and is no folder", out);
+    if (o->resume || o->plan_only || t->comm->rank > 0) return AG_OK;
+    char *logs = ag_path_join(out, "metrics.jsonl");
+    ag_status status = logs ? AG_OK : ag_fail_memory(err, "run folder");
+    if (status == AG_OK && ag_path_exists(logs))
+        status = ag_fail(err, AG_ERR_USAGE,
+                         "%s already holds a run; continue it with --resume or choose another out", out);
+    ag_free(logs);
+    return status;
+}
+
 /* Makes or continues the folder; loads the newest checkpoint's weights, moments and counters. */
 static ag_status open_folder(ag_trainer *t, const ag_train_options *o, ag_error *err)
 {
     const char *out = t->settings->out;
     ag_str yaml = {0};
-    char digest[65], *logs = ag_path_join(out, "metrics.jsonl"), *dir = NULL, *state = NULL;
+    char digest[65], *dir = NULL, *state = NULL;
     int threads = t->settings->threads > 0 ? (int)t->settings->threads : omp_get_num_procs();
     int64_t newest = -1;
-    ag_status status = logs ? ag_settings_write(&yaml, t->settings, err) : ag_fail_memory(err, "run folder");
+    ag_status status = ag_settings_write(&yaml, t->settings, err);
     if (status == AG_OK) status = ag_settings_digest(digest, t->settings, err);
     bool writes = t->comm->rank == 0; /* the others hold the same state, and leave the folder alone */
-    if (status == AG_OK && writes && !o->resume && ag_path_exists(logs))
-        status = ag_fail(err, AG_ERR_USAGE,
-                         "%s already holds a run; continue it with --resume or choose another out", out);
     if (status == AG_OK && writes) status = ag_dir_make(out, err);
     if (status == AG_OK && writes) status = ag_checkpoint_newest(out, &newest, err);
     double step = writes ? (double)newest : 0; /* it mends the folder, so the others hear it from the first */
@@ -72,9 +85,9 @@ static ag_status open_folder(ag_trainer *t, const ag_train_options *o, ag_error 
     if (status == AG_OK && writes) status = ag_rollouts_cut(out, t->state.step, err);
     if (status == AG_OK && writes)
         status = ag_file_write(out, "config.yaml", ag_str_text(&yaml), yaml.len, err);
+    if (status == AG_OK && writes && t->memory.count) status = ag_policy_write_reward(t, err);
     if (status == AG_OK && writes) status = ag_runlog_open(&t->log, out, t->state.logs, err);
     ag_str_free(&yaml);
-    ag_free(logs);
     ag_free(dir);
     ag_free(state);
     return status;
@@ -196,23 +209,8 @@ static ag_status after_step(ag_trainer *t, const ag_stage *stage, long steps, ag
     return AG_OK;
 }
 
-/* What stands behind the bar. */
-static void write_note(char note[192], const ag_step_result *r, bool samples, double seconds)
-{
-    double rate = (double)r->tokens / seconds;
-    if (!samples) {
-        snprintf(note, 192, "loss %.4f  %.0f tokens/s", r->loss, rate);
-        return;
-    }
-    int n = snprintf(note, 192, "reward %.3f  right %.2f  gate %.2f  dead %.2f", r->reward, r->accuracy,
-                     r->gate, r->dead);
-    if (r->guided > 0) n += snprintf(note + n, 192 - (size_t)n, "  guided %.2f", r->guided);
-    if (r->truncated > 0) n += snprintf(note + n, 192 - (size_t)n, "  cut %.2f", r->truncated);
-    snprintf(note + n, 192 - (size_t)n, "  %.0f tokens/s", rate);
-}
-
 /* One step, its counts and its log. */
-static ag_status one_step(ag_trainer *t, const ag_stage *stage, char note[192], ag_error *err)
+static ag_status one_step(ag_trainer *t, const ag_stage *stage, char note[AG_NOTE], ag_error *err)
 {
     ag_step_result r;
     double start = ag_clock();
@@ -226,7 +224,7 @@ static ag_status one_step(ag_trainer *t, const ag_stage *stage, char note[192], 
     t->state.sampled += r.sampled;
     t->state.spent += r.sampled + r.trained;
     t->state.stage_spent += r.sampled + r.trained;
-    write_note(note, &r, samples, seconds);
+    ag_step_note(note, stage, &r, seconds);
     return log_step(t, stage, &r, seconds, err);
 }
 
@@ -242,7 +240,7 @@ static ag_status run_stage(ag_trainer *t, ag_error *err)
     const ag_stage *stage = &t->settings->stages[number];
     const ag_train_hooks *h = t->hooks;
     long steps = ag_stage_steps(t, stage);
-    char note[192];
+    char note[AG_NOTE];
     stream_end(&t->train_stream); /* each stage has its own orders, and may draw from another set */
     stream_end(&t->pool_stream);
     if (steps <= 0)
@@ -276,9 +274,7 @@ ag_status ag_train_run(const ag_settings *settings, const ag_train_options *opti
 {
     ag_trainer t = {
         .settings = settings, .hooks = hooks, .comm = options->comm ? options->comm : ag_comm_self()};
-    ag_status status = AG_OK;
-    if (ag_path_exists(settings->out) && !ag_path_is_dir(settings->out))
-        status = ag_fail(err, AG_ERR_USAGE, "out: '%s' is there and is no folder", settings->out);
+    ag_status status = check_folder(&t, options, err);
     if (status == AG_OK) status = ag_trainer_open(&t, options->plan_only ? options->tried : NULL, err);
     if (status == AG_OK && !options->plan_only) {
         status = open_folder(&t, options, err);

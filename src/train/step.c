@@ -4,6 +4,7 @@
 #include "train/trainer.h"
 
 #include <math.h>
+#include <stdio.h>
 #include "base/mem.h"
 #include "base/rng.h"
 #include "train/methods.h"
@@ -56,6 +57,21 @@ double ag_stage_rate(const ag_trainer *t, const ag_stage *stage, long step)
          at = 1 + (long)(ag_stage_share(t, stage, step) * (double)steps + 1e-9);
     return ag_schedule(stage->schedule, stage->lr, stage->min_lr, stage->warmup, at < steps ? at : steps,
                        steps);
+}
+
+void ag_step_note(char note[AG_NOTE], const ag_stage *stage, const ag_step_result *r, double seconds)
+{
+    double rate = (double)r->tokens / seconds;
+    bool replays = ag_method_find(stage->method)->parts & AG_METHOD_REPLAYS;
+    char speed[32], hint[24] = "";
+    snprintf(speed, sizeof speed, rate < 9950 ? "%.0f tok/s" : "%.0fk tok/s",
+             rate < 9950 ? rate : rate / 1e3);
+    if (replays) snprintf(hint, sizeof hint, "hint %.0f%%  ", 100 * r->guided);
+    if (ag_stage_samples(stage))
+        snprintf(note, AG_NOTE, "rew %.2f  acc %.0f%%  gate %.0f%%  dead %.0f%%  %scut %.0f%%  %s", r->reward,
+                 100 * r->accuracy, 100 * r->gate, 100 * r->dead, hint, 100 * r->truncated, speed);
+    else
+        snprintf(note, AG_NOTE, "loss %.4f  %s", r->loss, speed);
 }
 
 ag_status ag_stage_update(ag_trainer *t, const ag_stage *stage, double lr, double *norm, ag_error *err)

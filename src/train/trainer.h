@@ -92,6 +92,9 @@ ag_status ag_stream_at(ag_stream *stream, const ag_trainer *t, ag_stream_kind ki
  * where that is further. */
 double ag_stage_rate(const ag_trainer *t, const ag_stage *stage, long step);
 double ag_stage_share(const ag_trainer *t, const ag_stage *stage, long step);
+/* What a step came to, for the line of a terminal: with the bar's count and time it fits into 80 columns. */
+enum { AG_NOTE = 192 };
+void ag_step_note(char note[AG_NOTE], const ag_stage *stage, const ag_step_result *result, double seconds);
 /* One update of the optimizer by the stage's settings; *norm: the gradient's, before clipping. */
 ag_status ag_stage_update(ag_trainer *t, const ag_stage *stage, double lr, double *norm, ag_error *err);
 

@@ -92,12 +92,28 @@ for method in grpo grpo-pr rrs; do
 done
 
 t "with hints it is, in as many tokens, and the rest stays"
-run 0 "$AGRL" train rl.yaml --set out=agrl
-above "$(strict R1 agrl/metrics.jsonl)" 0.9 || wrong "R1: $(strict R1 agrl/metrics.jsonl)"
-for rule in R0 R2 R3; do above "$(strict $rule agrl/metrics.jsonl)" 0.9 || wrong "$rule: $(strict $rule agrl/metrics.jsonl)"; done
-for method in grpo agrl; do
+# Two seeds: at the first the failures that guided answers show up are pushed away hard enough to find the rule by themselves.
+for seed in 1 2; do
+    run 0 "$AGRL" train rl.yaml --set out=agrl-$seed --set seed=$seed
+    above "$(strict R1 agrl-$seed/metrics.jsonl)" 0.9 || wrong "seed $seed, R1: $(strict R1 agrl-$seed/metrics.jsonl)"
+    for rule in R0 R2 R3; do
+        above "$(strict $rule agrl-$seed/metrics.jsonl)" 0.9 || wrong "seed $seed, $rule: $(strict $rule agrl-$seed/metrics.jsonl)"
+    done
+done
+for method in grpo agrl-1 agrl-2; do
     spent=$(tail -n 1 $method/metrics.jsonl | sed 's/.*"spent":\([0-9]*\).*/\1/')
     [ "$spent" -ge 400000 ] && [ "$spent" -lt 430000 ] || wrong "$method spent $spent tokens"
 done
+
+t "wrong labels are listed: a tier in ten is another one, of pairs by rules that the model knows, and hints say it"
+awk '$1 >= 600 && $1 < 860 && $2 != 1' all.txt | head -n 480 | cut -d ' ' -f 3- | awk '{
+    match($0, /"tier":"./); tier = substr($0, RSTART + 8, 1)
+    if (NR % 10 == 0) { tier = tier % 4 + 1; match($0, /"id":"[^"]*/); print substr($0, RSTART + 6, RLENGTH - 6) > "flipped.txt" }
+    sub(/"gold":.*/, "\"gold\":{\"tier\":\"" tier "\"}}"); print
+}' > noisy.jsonl
+run 0 "$AGRL" train rl.yaml --set out=noisy --set data.pool=noisy.jsonl --set stages.0.steps=60 --set stages.0.budget=0
+sed 's/{"id":"\([^"]*\)".*/\1/' noisy/unsolved.jsonl | sort > listed.txt
+both=$(sort flipped.txt | comm -12 - listed.txt | wc -l)
+[ "$both" -ge 44 ] && [ "$(wc -l < listed.txt)" -le 54 ] || wrong "$both of $(wc -l < flipped.txt) wrong labels among $(wc -l < listed.txt) listed pairs"
 
 finish

@@ -65,9 +65,45 @@ is "$(grep -c '  reward ' out)" "$(wc -l < first.jsonl)"
 prints '  gate       holds: its verdicts give tier'
 # The terms of each answer sum to its reward.
 awk '/^  (tier|rule|format|cat|attr) / { sum += $2 } /^  reward / { if ((sum - $2) ^ 2 > 1e-4) { print NR ": " sum " " $2; exit 1 } sum = 0 }' out > far.txt || wrong "$(cat far.txt)"
+# The score of what is asked, from the weights by their definition: all verdicts of the pool over so many of this one times the kinds.
+grep -o '"attr": *{[^}]*}' s/pairs.jsonl | grep -o ': *"[A-Z]*"' | tr -d ' :"' | sort | uniq -c |
+    awk '{ n[$2] = $1; all += $1; kinds++ } END { for (v in n) printf "%s %.3f\n", v, all / (kinds * n[v]) }' | sort > weights.txt
+is "$(wc -l < weights.txt)" 4
+tr ',{}' '\n\n\n' < rise/reward.json | grep -o '"[A-Z]*":[0-9.]*' | tr -d '"' | awk -F: '{ printf "%s %.3f\n", $1, $2 }' | sort | cmp -s - weights.txt ||
+    wrong "weights: $(cat rise/reward.json)"
+run 0 "$AGRL" explain rise/rollouts/step-00000*.jsonl.gz --limit 4000
+awk -v RS= 'BEGIN { while ((getline line < "weights.txt") > 0 && split(line, rows, "\n")) for (i in rows) { split(rows[i], w, " "); weight[w[1]] = w[2] } }
+    { gsub(/[ \n]+/, " "); if (!match($0, / attr [+-][0-9.]+ score [0-9.]+/)) next
+      score = substr($0, RSTART, RLENGTH); sub(/.* /, "", score); said = met = 0; rest = substr($0, RSTART)
+      while (match(rest, /[A-Z]+ weighs [0-9.]+, (met|missed)/)) {
+          split(substr(rest, RSTART, RLENGTH), p, /[ ,]+/); rest = substr(rest, RSTART + RLENGTH)
+          said += weight[p[1]]; if (p[4] == "met") met += weight[p[1]]
+      }
+      part += met > 0 && met < said
+      if (!said || (met / said - score) ^ 2 > 1e-5) { print met "/" said " is not " score; bad = 1; exit } }
+    END { exit bad || part < 3 }' out > far.txt || wrong "scores of what is asked: $(cat far.txt)"
 run 0 "$AGRL" explain one/rollouts/step-000001.jsonl.gz --wrong --limit 400
 awk -v RS= '/  gate +holds/ && /  tier +[^ ]+ +score 1.000/ { print; exit 1 }' out > right.txt || wrong "right, but shown: $(cat right.txt)"
 [ "$(grep -c 'no answer ' out)" -gt 0 ] || wrong "no refusal is explained"
+# What a broken gate leaves falls to 0 over a tenth of the 24 steps, and is what metrics.jsonl says.
+for step in 1 2 3 4; do
+    run 0 "$AGRL" explain one/rollouts/step-00000$step.jsonl.gz --limit 400
+    soft=$(awk -v step=$step 'BEGIN { left = 1 - (step - 1) / 24 / 0.1; printf "%.3f", (left > 0 ? 0.3 * left : 0) }')
+    is "$(grep -o 'gate_soft [0-9.]*' out | sort -u)" "gate_soft $soft"
+    is "$(sed -n "${step}s/.*\"gate_soft\":\([0-9.]*\).*/\1/p" one/metrics.jsonl | awk '{ printf "%.3f", $1 }')" "$soft"
+done
+# Gold as the pool has it, and no line of ours wider than a terminal.
+run 0 "$AGRL" explain one/rollouts/step-00000*.jsonl.gz --limit 4000
+awk -v RS= '{ id = $1; sub(/.*\n  gold +/, ""); sub(/\n  (gate|no answer) .*/, ""); gsub(/[ \n]+/, " "); print id " " $0 }' out | sort -u > gold.txt
+sed 's/.*"id": "\([^"]*\)", "query".*"gold": {"tier": "\(.\)", "verdicts": {"cat": "\([A-Z]*\)", "attr": {\(.*\)}}, "rule": "\(..\)".*/\1 tier \2 by rule \5; cat \3; attr \4/' \
+    s/pairs.jsonl | tr -d '":' | sort > pool.txt
+[ "$(wc -l < gold.txt)" -gt 6 ] || wrong "gold of hardly a pair: $(cat gold.txt)"
+comm -23 gold.txt pool.txt | grep . && wrong "gold that the pool does not have"
+LC_ALL=C awk '!/^    \|/ && !/[^ -~]/ && length > 80 { print; exit 1 }' out > far.txt || wrong "wider than a terminal: $(cat far.txt)"
+# shellcheck disable=SC2086
+run 0 "$AGRL" train s/rl.yaml $base --set out=keep --set stages.0.steps=1 --set stages.0.gate=keep_tier
+run 0 "$AGRL" explain keep/rollouts/step-000001.jsonl.gz
+prints 'keep_tier: a broken gate leaves half of a right tier'
 run 1 "$AGRL" explain s/pairs.jsonl
 says 'pairs.jsonl:1: not a rollout'
 run 2 "$AGRL" explain
@@ -92,6 +128,15 @@ run 0 "$AGRL" train s/rl.yaml $base --set out=many --set stages.0.steps=4 --set 
 field updates many/metrics.jsonl | awk '$1 == 4 { n++ } END { exit !(n > 0) }' || wrong "updates: $(field updates many/metrics.jsonl | tr '\n' ' ')"
 field ratio_max many/metrics.jsonl | awk '$1 > 1 { n++ } END { exit !(n > 0) }' || wrong "the policy did not move within a step"
 
+t "KL is logged where there is a policy to compare with: 0 before the first update, never below; null at beta 0"
+# shellcheck disable=SC2086
+run 0 "$AGRL" train s/rl.yaml $base --set out=held --set stages.0.steps=8 --set stages.0.beta=0.1
+sed -n 's/.*"kl":\([^,]*\),.*/\1/p' held/metrics.jsonl > kl.txt
+awk 'NR == 1 && $1 != 0 { exit 1 } $1 == "null" || $1 < 0 { exit 1 } $1 > 0 { n++ } END { if (NR != 8 || n < 4) exit 1 }' kl.txt || wrong "kl: $(tr '\n' ' ' < kl.txt)"
+is "$(sed -n 's/.*"kl":\([^,]*\),.*/\1/p' one/metrics.jsonl | sort -u)" null
+run 0 "$AGRL" train --settings
+prints '^  beta .* 0: that policy is not kept and not asked, and kl in metrics.jsonl is null'
+
 t "each way of the mean, of credit and of the ratio"
 for set in aggregation=sequence_mean aggregation=dr_grpo credit=sequence ratio=sequence norm=mean gate=keep_tier; do
     # shellcheck disable=SC2086
@@ -103,6 +148,27 @@ for method in grpo grpo-pr; do
     run 0 "$AGRL" train s/rl.yaml $base --set out="way-$method" --set stages.0.steps=2 --set stages.0.method=$method
 done
 [ "$(field rule way-grpo/metrics.jsonl | sort -u)" = 0.0 ] || wrong "grpo is rewarded for rules: $(field rule way-grpo/metrics.jsonl)"
+
+t "what is wrong at a glance is said before data are read"
+echo 'no pair' > s/broken.jsonl
+glance() { # CODE TEXT SETTING...: with training pairs that cannot be read
+    code=$1 text=$2
+    shift 2
+    # shellcheck disable=SC2086
+    run "$code" "$AGRL" train s/rl.yaml $base --set data.train=s/broken.jsonl --set out=refused "$@"
+    grep '^agrl: ' err > said && mv said err
+    says "$text"
+    absent refused
+}
+glance 1 's/broken.jsonl:1' # nothing else is wrong
+glance 1 "no model 'nowhere'" --set model=nowhere
+glance 1 's: has neither a config.json nor' --set model=s
+glance 2 "no preset 'nan'" --set model= --set scratch.preset=nan
+for file in rules data.pool data.valid data.lexicon stages.0.rollouts; do glance 1 "cannot open 'nowhere'" --set $file=nowhere; done
+glance 1 's/pairs.jsonl:1: not a rollout' --set stages.0.rollouts=s/pairs.jsonl
+glance 2 'a group of 6 answers; set group: 6' --set stages.0.rollouts=one/rollouts --set stages.0.group=4
+glance 2 'sampled at temperature 1, grammar false' --set stages.0.rollouts=one/rollouts --set stages.0.temperature=0.5
+glance 2 'one already holds a run' --set out=one
 
 t "wrong settings are refused before anything is loaded"
 refuse() { # SETTING TEXT

@@ -241,16 +241,45 @@ static void test_numbers(void **state)
     setlocale(LC_NUMERIC, "C");
 }
 
+/* At every width: the words in their order, lines that begin at the indent and are no wider than a word makes them, and none that would
+ * have had room for the next word. */
+static void test_wrapped(void **state)
+{
+    (void)state;
+    static const char text[] = "red  boots from Mönchengladbach,\nnot of suede";
+    for (int width = 4; width < 50; width++) {
+        ag_str s = {0};
+        char copy[400], *words[8], *got[8], *place, plain[] = "red boots from Mönchengladbach, not of suede";
+        int n = 0, m = 0;
+        ag_str_add_wrapped(&s, text, 3, width);
+        assert_true(s.len < sizeof copy && s.data[s.len - 1] == '\n' && s.data[0] != ' ');
+        memcpy(copy, s.data, s.len + 1);
+        for (char *w = strtok_r(plain, " ", &place); w; w = strtok_r(NULL, " ", &place)) words[n++] = w;
+        for (char *w = strtok_r(copy, " \n", &place); w && m < 8; w = strtok_r(NULL, " \n", &place))
+            got[m++] = w;
+        assert_int_equal(m, n);
+        for (int i = 0; i < n; i++) assert_string_equal(got[i], words[i]);
+        for (const char *line = s.data; *line; line += strcspn(line, "\n") + 1) {
+            size_t len = strcspn(line, "\n"), indent = line == s.data ? 0 : 3;
+            int wide = (int)ag_utf8_count(line, len) + (line == s.data ? 3 : 0);
+            assert_true(strspn(line, " ") == indent);
+            assert_true(wide <= width || !memchr(line + indent, ' ', len - indent));
+            const char *next = line + len + 1 + strspn(line + len + 1, " ");
+            bool kept = line + len > s.data && line[len - 1] == ','; /* the text's own end of a line */
+            if (*next && !kept)
+                assert_true(wide + 1 + (int)ag_utf8_count(next, strcspn(next, " \n")) > width);
+        }
+        ag_str_free(&s);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_appending),
-                                       cmocka_unit_test(test_failure_sticks),
-                                       cmocka_unit_test(test_utf8_every_character),
-                                       cmocka_unit_test(test_utf8_wrong),
-                                       cmocka_unit_test(test_fold),
-                                       cmocka_unit_test(test_fold_twice),
-                                       cmocka_unit_test(test_fold_memory),
-                                       cmocka_unit_test(test_nearest),
-                                       cmocka_unit_test(test_numbers)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_appending),  cmocka_unit_test(test_failure_sticks),
+        cmocka_unit_test(test_wrapped),    cmocka_unit_test(test_utf8_every_character),
+        cmocka_unit_test(test_utf8_wrong), cmocka_unit_test(test_fold),
+        cmocka_unit_test(test_fold_twice), cmocka_unit_test(test_fold_memory),
+        cmocka_unit_test(test_nearest),    cmocka_unit_test(test_numbers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

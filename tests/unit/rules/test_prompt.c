@@ -436,6 +436,41 @@ static void test_budget(void **state)
     teardown(&f);
 }
 
+/* Whatever the limit, a hint stands behind the prompt that there is without it: it takes nothing from the item. */
+static void test_hint_room(void **state)
+{
+    (void)state;
+    static const char hint[] = "Hint: check cat; attr colour; attr material";
+    fixture f;
+    ag_tokens plain = {0}, hinted = {0};
+    ag_prompt_loss loss, same;
+    int cut = 0;
+    setup(&f);
+    encode(&f, "red boots", &boots, NULL, &plain, NULL);
+    for (int limit = (int)plain.len + 2; limit > 0; limit -= 7) {
+        plain.len = hinted.len = 0;
+        f.options.max_tokens = limit;
+        if (ag_prompt_encode(&plain, f.book, f.tokenizer, &f.options, "red boots", &boots, f.asked, NULL,
+                             &loss, NULL))
+            break;
+        encode(&f, "red boots", &boots, hint, &hinted, &same);
+        assert_int_equal(loss.description_tokens, same.description_tokens);
+        assert_int_equal(loss.attributes, same.attributes);
+        char *without = decoded(&f, &plain), *with = decoded(&f, &hinted), *at = strstr(with, hint);
+        assert_non_null(at);
+        assert_true(at[-1] == '\n');
+        memmove(at - 1, at + strlen(hint), strlen(at + strlen(hint)) + 1);
+        assert_string_equal(with, without);
+        cut += loss.description_tokens > 0;
+        ag_free(without);
+        ag_free(with);
+    }
+    assert_true(cut > 3);
+    ag_tokens_free(&plain);
+    ag_tokens_free(&hinted);
+    teardown(&f);
+}
+
 /* Hostile sizes: a title, a brand or a description of a megabyte fits into the budget too. */
 static void test_huge(void **state)
 {
@@ -505,8 +540,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_text),   cmocka_unit_test(test_marks),     cmocka_unit_test(test_orders),
         cmocka_unit_test(test_asked),  cmocka_unit_test(test_injection), cmocka_unit_test(test_specials),
-        cmocka_unit_test(test_prefix), cmocka_unit_test(test_budget),    cmocka_unit_test(test_huge),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_prefix), cmocka_unit_test(test_budget),    cmocka_unit_test(test_hint_room),
+        cmocka_unit_test(test_huge),   cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -384,6 +384,29 @@ static void test_random_bytes(void **state)
     teardown(&f);
 }
 
+/* The weights of the book, and those of verdicts where they are balanced: of what is asked only. */
+static void test_reward_json(void **state)
+{
+    (void)state;
+    static const double even[AG_MAX_CRITERIA][AG_MAX_VERDICTS] = {{9, 9, 9, 9}, {0.6, 3, 1, 1}};
+    static const char *const want[] = {
+        "{\"tier\":1.0,\"rule\":0.1,\"format_penalty\":0.5,\"criteria\":{\"cat\":0.2,\"attr\":0.2}}",
+        "{\"tier\":1.0,\"rule\":0.1,\"format_penalty\":0.5,\"criteria\":{\"cat\":0.2,\"attr\":0.2},"
+        "\"balance\":{\"attr\":{\"MATCH\":0.6,\"PARTIAL\":3.0,\"UNKNOWN\":1.0,\"CONFLICT\":1.0}}}"};
+    fixture f;
+    setup(&f, 2);
+    for (int balanced = 0; balanced < 2; balanced++) {
+        ag_str got = {0};
+        f.options.verdict_weight = balanced ? even : NULL;
+        json_t *json = ag_reward_to_json(f.book, &f.options);
+        assert_ok(ag_json_dump(&got, json, NULL));
+        assert_string_equal(ag_str_text(&got), want[balanced]);
+        json_decref(json);
+        ag_str_free(&got);
+    }
+    teardown(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -391,7 +414,8 @@ int main(void)
         cmocka_unit_test(test_keep_tier_cap), cmocka_unit_test(test_masks),
         cmocka_unit_test(test_soft_gold),     cmocka_unit_test(test_balance),
         cmocka_unit_test(test_dominance),     cmocka_unit_test(test_json),
-        cmocka_unit_test(test_no_rule),       cmocka_unit_test(test_random_bytes),
+        cmocka_unit_test(test_reward_json),   cmocka_unit_test(test_no_rule),
+        cmocka_unit_test(test_random_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -155,7 +156,7 @@ static void setup(fixture *f, const char *method, answer_of *answer)
     f->settings.seed = 1;
     f->trainer.settings = &f->settings;
     f->trainer.pool = &f->pool;
-    assert_int_equal(ag_memory_create(&f->trainer.memory, 1, &f->err), AG_OK);
+    assert_int_equal(ag_memory_create(&f->trainer.memory, 1, f->trainer.book->tier_count, &f->err), AG_OK);
     f->step = (ag_policy_step){.t = &f->trainer,
                                .stage = &f->stage,
                                .method = ag_method_find(method),
@@ -185,6 +186,7 @@ static void replay_with(fixture *f, const char *const answers[GROUP])
     engine.answer = hinted;
     assert_int_equal(ag_policy_advantages(&f->step, &f->group), AG_OK);
     if (ag_policy_replay(&f->step, 0) != AG_OK) fail_msg("%s", f->err.message);
+    assert_int_equal(ag_policy_remember(&f->step, &f->group), AG_OK);
 }
 
 static void teardown(fixture *f)
@@ -388,10 +390,38 @@ static void test_replacement(void **state)
     }
 }
 
+/* A pair that its hints solve is disputed all the same where the answers without one agree on another tier; those that break the gate
+ * say nothing. */
+static void test_disputed(void **state)
+{
+    (void)state;
+    static const char broken[] =
+        "4\ncat=SAME\nattr=colour:CONFLICT;size:MATCH;style:MATCH\nrule=R0\nwhy=so it is";
+    for (int consistent = 0; consistent <= GROUP; consistent++) {
+        fixture f;
+        const char *answers[GROUP];
+        double agree;
+        setup(&f, "agrl", good);
+        for (int i = 0; i < GROUP; i++) answers[i] = i < consistent ? WRONG : broken;
+        replay_with(&f, answers);
+        const ag_memory *m = &f.trainer.memory;
+        int other = ag_memory_dispute(m, 0, &f.pairs[0]->gold, &agree);
+        assert_true(m->items[0].unsolved == 0 && m->items[0].visits == 1);
+        assert_true(fabs(agree - consistent / (double)GROUP) < 1e-12);
+        assert_int_equal(other, consistent > GROUP / 2 ? 0 : -1); /* "4" is the best tier */
+        if (other < 0)
+            assert_null(m->items[0].answer);
+        else
+            assert_string_equal(m->items[0].answer, WRONG);
+        teardown(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_trigger), cmocka_unit_test(test_levels),
                                        cmocka_unit_test(test_targets), cmocka_unit_test(test_success),
-                                       cmocka_unit_test(test_leak),    cmocka_unit_test(test_replacement)};
+                                       cmocka_unit_test(test_leak),    cmocka_unit_test(test_replacement),
+                                       cmocka_unit_test(test_disputed)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
