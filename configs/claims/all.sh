@@ -9,7 +9,7 @@ mkdir -p "$1"
 out=$(cd "$1" && pwd)
 shift
 [ $# -gt 0 ] || set -- a d c b-units b-synonyms b-hierarchy a-natural a-natural-long a-natural-ways a-long a-tuned \
-    noise-0 noise-5 noise-10 noise-20 ablation sweep a-relabel relabel-20 relabel-60 start-60 start-80 start-100 think literacy-0 literacy-25
+    noise-0 noise-5 noise-10 noise-20 ablation sweep a-relabel relabel-20 relabel-60 start-10 start-60 start-80 start-100 think literacy-0 literacy-25
 
 # Settings that share a start wait for it here.
 for setting in "$@"; do

@@ -190,13 +190,16 @@ case $setting in ablation | sweep | a-natural-ways | think | literacy-*) seeds=1
 } > "$folder/plan.yaml"
 "$agrl" compare "$folder/plan.yaml" "$@"
 
-# How well the list of what replay could not solve finds the flipped tiers.
+# How well the list of pairs to label again finds the flipped tiers: those that no hint solved, and those and the disputed ones.
 case $setting in
 noise-*)
     all=$(grep -c '^{"flipped":true' "$folder/pool.jsonl" || :)
     for list in "$folder"/compare/agrl/seed-*/unsolved.jsonl; do
-        awk -v all="$all" -v list="$list" '/"flipped":true/ { hit++ } END {
-            printf "%s: %d pairs, %d of %d flipped: precision %.2f, recall %.2f\n", list, NR, hit, all, NR ? hit / NR : 0, all ? hit / all : 0 }' "$list"
+        seed=$(basename "$(dirname "$list")")
+        awk -v all="$all" -v seed="$seed" '
+            { flipped = /"flipped":true/; n["listed"]++; hit["listed"] += flipped; if (!/"disputed":/) { n["unsolved"]++; hit["unsolved"] += flipped } }
+            END { for (i = 1; i <= 2; i++) { k = i == 1 ? "unsolved" : "listed"
+                printf "%s: %d %s, %d of %d flipped: precision %.2f, recall %.2f\n", seed, n[k], k, hit[k], all, n[k] ? hit[k] / n[k] : 0, all ? hit[k] / all : 0 } }' "$list"
     done
     ;;
 esac
