@@ -130,6 +130,10 @@ static inline unsigned __ballot_sync(unsigned mask, int vote)
     return bits;
 }
 
+static inline int __clz(unsigned x)
+{
+    return x ? __builtin_clz(x) : 32;
+}
 static inline int __popc(unsigned x)
 {
     return __builtin_popcount(x);

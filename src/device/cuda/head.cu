@@ -1,13 +1,17 @@
 /* head.cu: the vocabulary head of the cuda backend: log-probabilities, their gradient and sampling, a chunk of rows at a
  * time, so that [rows, vocabulary] never exists. A block takes a row of logits.
  */
-#include "device/cuda/cuda.cuh"
+#include "device/cuda/fours.cuh"
 
 #ifndef AG_CUDA_CHUNK_LOGITS            /* tests make it small */
 #define AG_CUDA_CHUNK_LOGITS (64 << 20) /* of all rows of a chunk: 256 MiB */
 #endif
 
-enum { THREADS = AG_CUDA_THREADS };
+enum {
+    THREADS = AG_CUDA_THREADS,
+    WARPS = AG_CUDA_WARPS,
+    BATCH = 4
+}; /* BATCH: pieces of a row that a thread has on their way */
 
 static int64_t chunk_rows(const ag_head_args *x)
 {
@@ -58,29 +62,68 @@ static __device__ inline float logit(const row &r, int64_t j)
     return r.mask && !(r.mask[j / 32] >> (j % 32) & 1) ? -INFINITY : r.logits[j];
 }
 
-/* The log-sum-exp of the allowed logits; their entropy where wanted. */
-static __device__ float row_lse(const row &r, float *max_out, float *entropy)
+/* This thread's next BATCH pieces of V logits from j on, THREADS * V apart; -INFINITY where masked and behind the end. */
+template <int V> static __device__ inline void take_batch(ag_some<V> (&piece)[BATCH], const row &r, int64_t j)
 {
-    float max = -INFINITY, sum = 0, weighted = 0;
-    for (int64_t j = threadIdx.x; j < r.vocab; j += THREADS) max = fmaxf(max, logit(r, j));
-    max = ag_block_reduce(max, ag_max());
-    for (int64_t j = threadIdx.x; j < r.vocab; j += THREADS) {
-        float below = logit(r, j) - max, p = expf(below);
-        sum += p;
-        if (p > 0) weighted += p * below;
+#pragma unroll
+    for (int u = 0; u < BATCH; u++, j += THREADS * V) {
+        bool is = j < r.vocab;
+        uint32_t allowed = is ? ~0u : 0;
+        if (is) piece[u] = ag_load_some<V>(r.logits, AG_F32, j);
+        if (is && r.mask) allowed = r.mask[j / 32] >> (j % 32);
+        for (int e = 0; e < V; e++)
+            if (!(allowed >> e & 1)) piece[u].x[e] = -INFINITY;
     }
+}
+
+/* The log-sum-exp of the allowed logits; their entropy where wanted. Reads the row once: what a thread has summed up shrinks when it meets a
+ * larger logit. */
+template <int V> static __device__ float row_lse(const row &r, float *max_out, float *entropy)
+{
+    float max = -INFINITY, sum = 0, weighted = 0; /* sum of p and of p * (logit - max) */
+    auto rise = [&](float high) {
+        float by = max - high, shrink = sum > 0 ? expf(by) : 0;
+        if (sum > 0) weighted = (weighted + sum * by) * shrink;
+        sum *= shrink;
+        max = high;
+    };
+    for (int64_t j = (int64_t)threadIdx.x * V; j < r.vocab; j += BATCH * THREADS * V) {
+        ag_some<V> piece[BATCH];
+        take_batch<V>(piece, r, j);
+        float high = max;
+        for (int u = 0; u < BATCH; u++)
+            for (int e = 0; e < V; e++) high = fmaxf(high, piece[u].x[e]);
+        if (high == -INFINITY) continue;
+        if (high > max) rise(high);
+        for (int u = 0; u < BATCH; u++)
+            for (int e = 0; e < V; e++) {
+                float below = piece[u].x[e] - max, p = expf(below);
+                sum += p;
+                if (p > 0) weighted += p * below;
+            }
+    }
+    rise(ag_block_reduce(max, ag_max()));
     sum = ag_block_reduce(sum, ag_add());
     if (entropy) *entropy = logf(sum) - ag_block_reduce(weighted, ag_add()) / sum;
     *max_out = max;
     return max + logf(sum);
 }
 
-static __global__ void logprob(ag_head_logprob_args x, float *logits, int64_t first)
+/* The kernel of that name, four logits at a time where rows allow it. */
+#define LAUNCH_ROWS(kernel, n, logits, vocab, d, ...)                                                        \
+    do {                                                                                                     \
+        if (ag_in_fours(logits, AG_F32, vocab))                                                              \
+            AG_LAUNCH(kernel<4>, (unsigned)(n), THREADS, 0, d, __VA_ARGS__);                                 \
+        else                                                                                                 \
+            AG_LAUNCH(kernel<1>, (unsigned)(n), THREADS, 0, d, __VA_ARGS__);                                 \
+    } while (0)
+
+template <int V> static __global__ void logprob(ag_head_logprob_args x, float *logits, int64_t first)
 {
     ag_after_previous();
     row r = row_of(x.head, logits, first);
     int64_t i = first + blockIdx.x;
-    float max, entropy, lse = row_lse(r, &max, x.entropy ? &entropy : NULL);
+    float max, entropy, lse = row_lse<V>(r, &max, x.entropy ? &entropy : NULL);
     if (threadIdx.x == 0) {
         ((float *)x.lse)[i] = lse;
         if (x.entropy) ((float *)x.entropy)[i] = entropy;
@@ -99,13 +142,14 @@ ag_status ag_cuda_head_logprob(ag_device *d, const ag_head_logprob_args *x, ag_e
     for (int64_t at = 0; at < head->rows; at += step) {
         int64_t n = head->rows - at < step ? head->rows - at : step;
         AG_TRY(chunk_logits(d, head, at, n, (float *)logits, err));
-        AG_LAUNCH(logprob, (unsigned)n, THREADS, 0, d, *x, (float *)logits, at);
+        LAUNCH_ROWS(logprob, n, logits, head->vocab, d, *x, (float *)logits, at);
         AG_TRY(AG_LAUNCHED("head_logprob"));
     }
     return AG_OK;
 }
 
 /* dlogits of a row, in place or, for bf16 products, into narrow. */
+template <int V>
 static __global__ void dlogits(ag_head_grad_args x, float *logits, __nv_bfloat16 *narrow, int64_t first)
 {
     ag_after_previous();
@@ -116,12 +160,15 @@ static __global__ void dlogits(ag_head_grad_args x, float *logits, __nv_bfloat16
     float total = 0, lse = ((const float *)x.lse)[i], scale = (float)(1 / x.head.temperature);
     for (int32_t t = t0; t < t1; t++) total += coefficient[t];
     if (narrow) narrow += blockIdx.x * r.vocab;
-    for (int64_t j = threadIdx.x; j < r.vocab; j += THREADS) {
-        float g = -total * scale * expf(logit(r, j) - lse);
-        if (narrow)
-            narrow[j] = __float2bfloat16_rn(g);
-        else
-            r.logits[j] = g;
+    for (int64_t j = (int64_t)threadIdx.x * V; j < r.vocab; j += BATCH * THREADS * V) {
+        ag_some<V> piece[BATCH];
+        take_batch<V>(piece, r, j);
+        for (int u = 0; u < BATCH; u++) {
+            int64_t to = j + u * THREADS * V;
+            for (int e = 0; e < V; e++) piece[u].x[e] = -total * scale * expf(piece[u].x[e] - lse);
+            if (to < r.vocab)
+                ag_store_some(narrow ? (void *)narrow : r.logits, narrow ? AG_BF16 : AG_F32, to, piece[u]);
+        }
     }
     __syncthreads();
     /* A target's own share, with those of later targets of the same token. */
@@ -175,7 +222,7 @@ ag_status ag_cuda_head_grad(ag_device *d, const ag_head_grad_args *x, ag_error *
     for (int64_t at = 0; at < head->rows; at += step) {
         int64_t n = head->rows - at < step ? head->rows - at : step;
         AG_TRY(chunk_logits(d, head, at, n, (float *)logits, err));
-        AG_LAUNCH(dlogits, (unsigned)n, THREADS, 0, d, *x, (float *)logits, (__nv_bfloat16 *)narrow, at);
+        LAUNCH_ROWS(dlogits, n, logits, head->vocab, d, *x, (float *)logits, (__nv_bfloat16 *)narrow, at);
         AG_TRY(AG_LAUNCHED("head_grad"));
         AG_TRY(grad_products(d, x, narrow ? narrow : logits, at, n, err));
     }
@@ -240,52 +287,73 @@ static __device__ inline double weight_of(const row &r, const truncation &cut, f
     return kept ? (double)expf(x - lse) : -1;
 }
 
-/* Inverts the cumulative distribution in id order: each thread sums a run of ids; one of them finds the token. */
+/* Inverts the cumulative distribution in id order: the block's warps sum up parts of the ids, the part in which the draw falls is cut again,
+ * and at last one warp goes through it. -1: nothing is kept. */
 static __device__ int64_t draw(const row &r, const truncation &cut, float lse, double u)
 {
-    __shared__ double sums[THREADS];
-    __shared__ int64_t last_kept[THREADS], chosen;
-    int64_t each = (r.vocab + THREADS - 1) / THREADS, begin = threadIdx.x * each,
-            end = begin + each < r.vocab ? begin + each : r.vocab, last = -1;
-    double sum = 0;
-    for (int64_t j = begin; j < end; j++) {
-        double weight = weight_of(r, cut, lse, j);
-        if (weight >= 0) sum += weight, last = j;
-    }
-    sums[threadIdx.x] = sum;
-    last_kept[threadIdx.x] = last;
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        double total = 0, before = 0;
-        bool found = false;
-        int run = -1;
-        for (int t = 0; t < THREADS; t++) total += sums[t];
-        for (int t = 0; t < THREADS && !found; t++) {
-            if (last_kept[t] < 0) continue;
-            run = t;
-            found = before + sums[t] > u * total;
-            if (!found) before += sums[t];
-        }
-        chosen = run < 0 ? -1 : last_kept[run]; /* also where rounding leaves the sum below u * total */
-        for (int64_t j = run * each; found && j < last_kept[run]; j++) {
+    enum { LEVELS = 3 };
+    __shared__ double sums[WARPS];
+    __shared__ int64_t chosen;
+    int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+    int64_t begin = 0, end = r.vocab;
+    double before = 0, wanted = 0;
+    for (int level = 0; level < LEVELS; level++) {
+        int64_t each = (end - begin + WARPS - 1) / WARPS, from = begin + warp * each,
+                to = from + each < end ? from + each : end;
+        double sum = 0;
+#pragma unroll 4
+        for (int64_t j = from + lane; j < to; j += 32) {
             double weight = weight_of(r, cut, lse, j);
-            if (weight >= 0) before += weight;
-            if (weight >= 0 && before > u * total) {
-                chosen = j;
-                break;
-            }
+            if (weight > 0) sum += weight;
         }
+        sum = ag_warp_reduce(sum, ag_add());
+        if (lane == 0) sums[warp] = sum;
+        __syncthreads();
+        if (level == 0) {
+            for (int w = 0; w < WARPS; w++) wanted += sums[w];
+            wanted *= u;
+        }
+        int part = -1;
+        double passed = before;
+        for (int w = 0; w < WARPS;
+             w++) { /* where rounding leaves all sums below what is wanted it is the last */
+            if (sums[w] <= 0) continue;
+            part = w, before = passed;
+            if (passed + sums[w] > wanted) break;
+            passed += sums[w];
+        }
+        __syncthreads(); /* the sums have been read */
+        if (part < 0) return -1;
+        begin += part * each;
+        if (begin + each < end) end = begin + each;
+    }
+    if (warp == 0) {
+        int64_t last = -1;
+        for (int64_t j = begin + lane; j - lane < end; j += 32) {
+            double weight = j < end ? weight_of(r, cut, lse, j) : 0, upto = weight > 0 ? weight : 0;
+            for (int step = 1; step < 32; step *= 2) {
+                double less = __shfl_sync(~0u, upto, lane - step);
+                if (lane >= step) upto += less;
+            }
+            unsigned kept = __ballot_sync(~0u, weight > 0),
+                     past = __ballot_sync(~0u, weight > 0 && before + upto > wanted);
+            if (kept) last = j - lane + (31 - __clz(kept));
+            if (past) last = j - lane + (31 - __clz(past & (~past + 1)));
+            if (past) break;
+            before += __shfl_sync(~0u, upto, 31);
+        }
+        if (lane == 0) chosen = last;
     }
     __syncthreads();
     return chosen;
 }
 
-static __global__ void sample(ag_sample_args x, bool greedy, float *logits, int64_t first)
+template <int V> static __global__ void sample(ag_sample_args x, bool greedy, float *logits, int64_t first)
 {
     ag_after_previous();
     row r = row_of(x.head, logits, first);
     int64_t i = first + blockIdx.x, id = -1;
-    float max, lse = row_lse(r, &max, NULL);
+    float max, lse = row_lse<V>(r, &max, NULL);
     if (!greedy) {
         truncation cut = truncate(x, r, max, lse);
         id = draw(r, cut, lse, x.uniform[i]);
@@ -314,7 +382,7 @@ ag_status ag_cuda_sample(ag_device *d, const ag_sample_args *x, ag_error *err)
     for (int64_t at = 0; at < head.rows; at += step) {
         int64_t n = head.rows - at < step ? head.rows - at : step;
         AG_TRY(chunk_logits(d, &head, at, n, (float *)logits, err));
-        AG_LAUNCH(sample, (unsigned)n, THREADS, 0, d, *x, greedy, (float *)logits, at);
+        LAUNCH_ROWS(sample, n, logits, head.vocab, d, *x, greedy, (float *)logits, at);
         AG_TRY(AG_LAUNCHED("sample"));
     }
     return AG_OK;
