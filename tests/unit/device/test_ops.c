@@ -313,7 +313,8 @@ static const int64_t HEADS[][3] = {/* rows, width, vocab */ {0, 4, 9},
                                    {64, 16, 33},
                                    {65, 17, 97},
                                    {130, 9, 60},
-                                   {3, 33, 2053}};
+                                   {3, 33, 2053},
+                                   {2, 8, 9236}};
 enum { HEAD_COUNT = sizeof HEADS / sizeof *HEADS };
 
 static void head_logprob_cases(rig *r)
