@@ -1,5 +1,6 @@
 /* cmd_compare.c: `agrl compare`: methods with several seeds from one start, judged on the same pairs, in one table. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <fcntl.h>
@@ -14,7 +15,7 @@
 typedef struct compare_options {
     ag_option_list set;
     const char *report;
-    long jobs;
+    long jobs, cards;
     bool json, verbose;
 } compare_options;
 
@@ -92,6 +93,11 @@ static ag_status compare(const char *path, const compare_options *o, ag_error *e
     int lock = -1;
     AG_TRY(ag_path_out_ready(o->report, err));
     AG_TRY(ag_path_distinct(o->report, path, err));
+    if (o->cards > o->jobs)
+        return ag_fail(err, AG_ERR_USAGE, "--cards %ld: a cell works on one card; give --jobs %ld or more",
+                       o->cards, o->cards);
+    if (o->cards > 1)
+        AG_TRY(ag_compare_card((char[64]){0}, getenv("CUDA_VISIBLE_DEVICES"), (int)o->cards, 0, err));
     AG_TRY(ag_compare_plan_load(&plan, path, o->set.items, o->set.count, err));
     ag_status status = ag_compare_open(&c, &plan, err);
     if (status == AG_OK) status = ag_compare_plan_write(&yaml, &plan, err);
@@ -101,7 +107,8 @@ static ag_status compare(const char *path, const compare_options *o, ag_error *e
     if (status == AG_OK) status = ag_file_write(plan.out, "plan.yaml", ag_str_text(&yaml), yaml.len, err);
     if (status == AG_OK && c.without_gold)
         ag_warn("%s: %zu pairs without a gold tier are left out", plan.test, c.without_gold);
-    if (status == AG_OK) status = ag_compare_run(&c, &(ag_compare_how){(int)o->jobs, !o->verbose}, err);
+    if (status == AG_OK)
+        status = ag_compare_run(&c, &(ag_compare_how){(int)o->jobs, (int)o->cards, !o->verbose}, err);
     if (status == AG_OK) status = conclude(&c, &yaml, o, err);
     if (lock >= 0) close(lock);
     ag_str_free(&yaml);
@@ -112,12 +119,13 @@ static ag_status compare(const char *path, const compare_options *o, ag_error *e
 
 int ag_cmd_compare(int argc, char **argv)
 {
-    compare_options o = {.jobs = 1};
+    compare_options o = {.jobs = 1, .cards = 1};
     const ag_option options[] = {
         {"set", AG_OPT_LIST, &o.set, "KEY=VALUE",
          "change a setting of the run file for all rows (threads=1, stages.0.lr=1e-5); may be repeated", 0,
          0},
         {"jobs", AG_OPT_INT, &o.jobs, "N", "cells trained at once, each in a process of its own", 1, 64},
+        {"cards", AG_OPT_INT, &o.cards, "N", "deal them to N cards of this machine (device=cuda)", 1, 64},
         {"report", AG_OPT_STRING, &o.report, "FILE", "write the page here (default OUT/report.html)", 0, 0},
         {"json", AG_OPT_FLAG, &o.json, NULL, "print JSON: what OUT/compare.json holds", 0, 0},
         {"verbose", AG_OPT_FLAG, &o.verbose, NULL, "say what each run says", 0, 0},

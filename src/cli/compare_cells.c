@@ -551,7 +551,7 @@ ag_status ag_compare_run(ag_comparison *c, const ag_compare_how *how, ag_error *
     ag_status status = AG_OK;
     for (size_t i = 0; i < c->cell_count; i++) done += c->cells[i].done;
     if (done) ag_say("%zu of %zu cells are done", done, c->cell_count);
-    if (how->jobs > 1) return ag_compare_run_jobs(c, how->jobs, err);
+    if (how->jobs > 1) return ag_compare_run_jobs(c, how, err);
     for (size_t i = 0; i < c->cell_count && status == AG_OK; i++) {
         ag_compare_cell *cell = &c->cells[i];
         char task[128];

@@ -43,6 +43,7 @@ void ag_compare_close(ag_comparison *compare);
 ag_status ag_compare_try(const ag_comparison *compare, ag_error *err);
 typedef struct ag_compare_how {
     int jobs;   /* cells at once, each in a process of its own when more than one */
+    int cards;  /* that they are dealt to, in turn; 1: device cuda is the first card for all */
     bool brief; /* progress alone: what runs say is left to their folders */
 } ag_compare_how;
 /* Trains and judges every cell that is not done. AG_ERR_INTERRUPTED after a wish to stop. */
@@ -55,7 +56,10 @@ void ag_compare_cell_name(char *name, size_t room, const ag_comparison *compare,
 /* compare_jobs.c: ag_compare_try in a process of its own, so that nothing has been computed in this one before others are forked; and the
  * cells that are not done, `jobs` at once. */
 ag_status ag_compare_try_apart(const ag_comparison *compare, ag_error *err);
-ag_status ag_compare_run_jobs(ag_comparison *compare, int jobs, ag_error *err);
+ag_status ag_compare_run_jobs(ag_comparison *compare, const ag_compare_how *how, ag_error *err);
+/* The name of the card of a job's place for CUDA_VISIBLE_DEVICES: its number, or where `visible` (that variable as it was, or NULL) names
+ * cards, one of those. AG_ERR_USAGE: it names fewer than `cards`. */
+ag_status ag_compare_card(char name[64], const char *visible, int cards, int place, ag_error *err);
 
 /* The rows with everything that contest.h wants of them; borrows from `compare`. */
 typedef struct ag_compare_results {

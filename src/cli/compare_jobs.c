@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -27,7 +28,7 @@ typedef struct job {
 typedef struct pool {
     ag_comparison *compare;
     job jobs[MAX_JOBS];
-    int size, running;
+    int size, running, cards;
     size_t done;
     bool stopping;
     ag_status status; /* of the first failure */
@@ -50,10 +51,26 @@ static ag_status try_rows(const ag_comparison *compare, const ag_compare_cell *c
     return ag_compare_try(compare, err);
 }
 
-/* In the child: never returns. */
-static void work(task *what, const ag_comparison *compare, const ag_compare_cell *cell, int out, pid_t parent)
+ag_status ag_compare_card(char name[64], const char *visible, int cards, int place, ag_error *err)
+{
+    int count = 0;
+    snprintf(name, 64, "%d", place % cards);
+    if (!visible || !*visible) return AG_OK;
+    for (const char *at = visible; *at; count++) {
+        size_t n = strcspn(at, ",");
+        if (count == place % cards) snprintf(name, 64, "%.*s", (int)n, at);
+        at += n + (at[n] == ',');
+    }
+    if (count >= cards) return AG_OK;
+    return ag_fail(err, AG_ERR_USAGE, "--cards %d: CUDA_VISIBLE_DEVICES names %d", cards, count);
+}
+
+/* In the child: never returns. card: NULL for any. */
+static void work(task *what, const ag_comparison *compare, const ag_compare_cell *cell, const char *card,
+                 int out, pid_t parent)
 {
     ag_error err = {0};
+    if (card) setenv("CUDA_VISIBLE_DEVICES", card, 1); /* nothing has asked for cards yet */
     setpgid(0, 0);
     prctl(PR_SET_PDEATHSIG, SIGTERM);  /* a parent that was killed leaves nobody behind */
     if (getppid() != parent) _exit(1); /* it was killed before that */
@@ -63,7 +80,8 @@ static void work(task *what, const ag_comparison *compare, const ag_compare_cell
     _exit(status == AG_OK ? 0 : 1);
 }
 
-static ag_status start(job *j, task *what, const ag_comparison *compare, ag_compare_cell *cell, ag_error *err)
+static ag_status start(job *j, task *what, const ag_comparison *compare, ag_compare_cell *cell,
+                       const char *card, ag_error *err)
 {
     int ends[2];
     if (pipe(ends) != 0) return ag_fail(err, AG_ERR_IO, "cannot open a pipe: %s", strerror(errno));
@@ -71,7 +89,7 @@ static ag_status start(job *j, task *what, const ag_comparison *compare, ag_comp
     pid_t parent = getpid(), pid = fork();
     if (pid == 0) {
         close(ends[0]);
-        work(what, compare, cell, ends[1], parent);
+        work(what, compare, cell, card, ends[1], parent);
     }
     close(ends[1]);
     *j = (job){pid, ends[0], cell};
@@ -98,7 +116,7 @@ ag_status ag_compare_try_apart(const ag_comparison *c, ag_error *err)
     job j;
     int how;
     bool told = false;
-    AG_TRY(start(&j, try_rows, c, NULL, err));
+    AG_TRY(start(&j, try_rows, c, NULL, NULL, err));
     while (waitpid(j.pid, &how, WNOHANG) == 0) {
         const struct timespec pause = {0, 20000000};
         nanosleep(&pause, NULL);
@@ -143,9 +161,20 @@ static void pass_on(pool *p)
         if (j->pid) kill(j->pid, SIGTERM);
 }
 
-ag_status ag_compare_run_jobs(ag_comparison *c, int jobs, ag_error *err)
+static ag_status start_cell(pool *p, ag_compare_cell *cell)
 {
-    pool p = {.compare = c, .size = jobs < MAX_JOBS ? jobs : MAX_JOBS, .err = err};
+    char card[64];
+    job *j = p->jobs;
+    while (j->pid) j++;
+    if (p->cards > 1)
+        AG_TRY(ag_compare_card(card, getenv("CUDA_VISIBLE_DEVICES"), p->cards, (int)(j - p->jobs), p->err));
+    return start(j, run_cell, p->compare, cell, p->cards > 1 ? card : NULL, p->err);
+}
+
+ag_status ag_compare_run_jobs(ag_comparison *c, const ag_compare_how *how, ag_error *err)
+{
+    pool p = {
+        .compare = c, .size = how->jobs < MAX_JOBS ? how->jobs : MAX_JOBS, .cards = how->cards, .err = err};
     const struct timespec pause = {0, 50000000};
     size_t next = 0;
     for (size_t i = 0; i < c->cell_count; i++) p.done += c->cells[i].done;
@@ -154,9 +183,7 @@ ag_status ag_compare_run_jobs(ag_comparison *c, int jobs, ag_error *err)
         while (next < c->cell_count && c->cells[next].done) next++;
         bool more = next < c->cell_count && p.status == AG_OK && !ag_interrupted();
         if (more && p.running < p.size) {
-            job *j = p.jobs;
-            while (j->pid) j++;
-            p.status = start(j, run_cell, c, &c->cells[next++], err);
+            p.status = start_cell(&p, &c->cells[next++]);
             p.running += p.status == AG_OK;
             continue;
         }

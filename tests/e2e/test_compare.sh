@@ -191,7 +191,7 @@ is $? 1
 tail -n 1 err > last
 mv last err
 says 'stopped with [0-4] of 5 cells done; the same command goes on from there'
-run 0 "$AGRL" compare s/several.yaml --jobs 2
+run 0 "$AGRL" compare s/several.yaml --jobs 2 --cards 2
 cmp -s several/compare.json first.json || wrong "compare.json differs from that of one cell at a time"
 for cell in grpo/seed-1 rrs-soft/seed-2; do
     [ "$(digest cmp/$cell)" = "$(digest several/$cell)" ] || wrong "$cell differs: $(diff -rq cmp/$cell several/$cell | head -5)"
@@ -211,6 +211,8 @@ refuse() { # CODE TEXT COMMAND...: one line, and nothing is trained
     says "$text"
     absent none
 }
+refuse 2 'a cell works on one card; give --jobs 3 or more' "$AGRL" compare s/bad.yaml --jobs 2 --cards 3
+refuse 2 'CUDA_VISIBLE_DEVICES names 1' env CUDA_VISIBLE_DEVICES=4 "$AGRL" compare s/bad.yaml --jobs 2 --cards 2
 refuse 2 'cmp/grpo/seed-1 was made with other settings' "$AGRL" compare s/plan.yaml --set stages.0.lr=1e-4
 sed 's/^limit.*//; $a limit: 9' s/plan.yaml > s/limit.yaml
 refuse 2 'start/judged.jsonl was made with other test pairs' "$AGRL" compare s/limit.yaml
