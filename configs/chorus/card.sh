@@ -2,7 +2,7 @@
 # Real results on a card: SmolLM2-135M learns the rulebook from pairs that synth wrote from the catalogue, then every method goes on from that one
 # model with the same tokens, and a last short pass over ratings, cross-validated, says how people would agree with each. Nothing is withheld.
 # Safe to stop and start again: what is done stays done. Start nvidia-cuda-mps-control -d first where JOBS is more than 1.
-# usage: [DEVICE=cuda] [JOBS=5] [SEEDS="1, 2, 3, 4, 5"] [PAIRS=32000] [BUDGET=3e5] [ROWS="agrl grpo ..."] configs/chorus/card.sh PRODUCTS.jsonl.gz RATED_PAIRS.jsonl OUT
+# usage: [DEVICE=cuda] [CARDS=1] [JOBS=5] [SEEDS="1, 2, 3, 4, 5"] [PAIRS=32000] [BUDGET=3e5] [ROWS="agrl grpo ..."] configs/chorus/card.sh PRODUCTS.jsonl.gz RATED_PAIRS.jsonl OUT
 # ROWS: whose models of seed 1 go on to the ratings (agrl and the start with all seeds)
 set -eu
 [ $# -ge 3 ] || { sed -n '2,6s/^# //p' "$0" >&2; exit 2; }
@@ -15,6 +15,7 @@ rules=$here/../../rules/chorus.yaml
 agrl=${AGRL:-agrl}
 device=${DEVICE:-cuda}
 jobs=${JOBS:-5}
+cards=${CARDS:-1}
 seeds=${SEEDS:-1, 2, 3, 4, 5}
 pairs=${PAIRS:-32000}
 budget=${BUDGET:-3e5}
@@ -37,11 +38,11 @@ cat "$out/data/test.jsonl" "$out/data/test_unseen.jsonl" > "$out/test.jsonl"
     printf 'methods:\n'
     printf '  - %s\n' sft verdicts '{name: sft+, method: sft+, budget: 0, steps: 40}' dpo grpo grpo-pr rrs agrl
 } > "$out/plan.yaml"
-"$agrl" compare "$out/plan.yaml" --jobs "$jobs" "$@"
+"$agrl" compare "$out/plan.yaml" --jobs "$jobs" --cards "$cards" "$@"
 
 # NAME MODEL: five folds, one pass over the ratings
 ratings() {
-    [ -e "$out/cv/$1/eval.json" ] || JOBS=$jobs RULES=$rules DEVICE=$device "$here/cv.sh" "$rated" "$out/cv/$1" --set model="$2" \
+    [ -e "$out/cv/$1/eval.json" ] || JOBS=$jobs CARDS=$cards RULES=$rules DEVICE=$device "$here/cv.sh" "$rated" "$out/cv/$1" --set model="$2" \
         --set data.lexicon="$out/data/lexicon.json" --set stages.0.epochs=1 --set micro_tokens=8192 --set kv_slots=32768
 }
 mkdir -p "$out/cv"

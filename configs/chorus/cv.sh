@@ -1,7 +1,7 @@
 #!/bin/sh
 # 5-fold cross-validation of configs/chorus/run.yaml over query groups. Safe to stop and start again: folds that are judged are
 # kept, a fold that was stopped goes on from its checkpoint.
-# usage: [JOBS=N] [RULES=BOOK] [DEVICE=cuda] configs/chorus/cv.sh RATED_PAIRS.jsonl OUT_DIR [agrl train options, as --set model=FOLDER]
+# usage: [JOBS=N] [RULES=BOOK] [DEVICE=cuda] [CARDS=1] configs/chorus/cv.sh RATED_PAIRS.jsonl OUT_DIR [agrl train options, as --set model=FOLDER]
 # JOBS: folds at a time, each with its share of the processors (default 1). RULES: default rules/general-4tier.yaml
 set -eu
 [ $# -ge 2 ] || { sed -n '2,5s/^# //p' "$0" >&2; exit 2; }
@@ -12,6 +12,7 @@ rules=${RULES:-$here/../../rules/general-4tier.yaml}
 agrl=${AGRL:-agrl}
 device=${DEVICE:-cpu}
 jobs=${JOBS:-1}
+cards=${CARDS:-1} # dealt to so many
 threads=$(($(getconf _NPROCESSORS_ONLN) / jobs))
 mkdir -p "$out"
 [ -e "$out/pairs.fold5.test.jsonl" ] || "$agrl" import chorus "$rated" --rules "$rules" --out "$out/pairs.jsonl" --folds 5 --seed 1
@@ -29,6 +30,7 @@ fold() { # NUMBER [agrl train options]
 
 pids=''
 for n in 1 2 3 4 5; do
+    [ "$cards" -le 1 ] || export CUDA_VISIBLE_DEVICES=$((n % cards))
     fold $n "$@" &
     pids="$pids $!"
     if [ $((n % jobs)) = 0 ] || [ $n = 5 ]; then

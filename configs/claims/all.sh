@@ -1,7 +1,7 @@
 #!/bin/sh
 # Every comparison of docs/RESULTS.md: first the models that they start from, then the settings, AT_ONCE of them at a time with JOBS cells each.
 # Safe to stop and start again. With DEVICE=cuda start nvidia-cuda-mps-control first (docs/PERFORMANCE.md).
-# usage: [DEVICE=cuda] [AT_ONCE=2] [JOBS=15] configs/claims/all.sh OUT [SETTING...]
+# usage: [DEVICE=cuda] [CARDS=1] [AT_ONCE=2] [JOBS=15] configs/claims/all.sh OUT [SETTING...]      CARDS: dealt to so many
 set -eu
 [ $# -ge 1 ] || { sed -n '2,4s/^# //p' "$0" >&2; exit 2; }
 run=$(cd "$(dirname "$0")" && pwd)/run.sh
@@ -17,8 +17,9 @@ for setting in "$@"; do
     b-* | c | a-relabel | relabel-* | think | literacy-* | start-*) echo "$setting" ;;
     *) echo a ;;
     esac
-done | sort -u | ONLY_START=1 xargs -P "${JOBS:-2}" -I '{}' "$run" '{}' "$out" > "$out/starts.log" 2>&1
+done | sort -u | awk -v cards="${CARDS:-1}" '{ print (cards > 1 ? "CUDA_VISIBLE_DEVICES=" NR % cards : "A=") , $0 }' |
+    ONLY_START=1 xargs -P "${JOBS:-2}" -L 1 sh -c 'exec env "$2" "$0" "$3" "$1"' "$run" "$out" > "$out/starts.log" 2>&1
 
 printf '%s\n' "$@" | xargs -P "${AT_ONCE:-1}" -I '{}' sh -c '
-    if "$1" "$2" "$3" --jobs "$4" > "$3/$2.log" 2>&1; then echo "$2: $3/$2/compare/report.html"; else echo "$2: stopped, see $3/$2.log"; fi' \
-    - "$run" '{}' "$out" "${JOBS:-2}"
+    if "$1" "$2" "$3" --jobs "$4" --cards "$5" > "$3/$2.log" 2>&1; then echo "$2: $3/$2/compare/report.html"; else echo "$2: stopped, see $3/$2.log"; fi' \
+    - "$run" '{}' "$out" "${JOBS:-2}" "${CARDS:-1}"
