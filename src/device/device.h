@@ -113,12 +113,12 @@ typedef struct ag_attention_plan {
 } ag_attention_plan;
 
 /* Softmax attention with grouped queries: head h reads key head h / (heads / kv_heads). q [rows, heads*head_dim], k and v
- * [keys, kv_heads*head_dim], real, each with its ld; out of out_type. lse [heads, rows]: log of the softmax denominator
+ * [keys, kv_heads*head_dim], real (k and v of kv_type BF16: of that), each with its ld; out of out_type. lse [heads, rows]: log of the softmax denominator
  * (may be NULL). A row that attends nothing gives zeros and lse 0. Where out is BF16 a backend may round q, k, v and softmax weights to
  * bf16 as they enter a product, and in the gradient dout and the scores' gradient, too; sums stay fp32. */
 typedef struct ag_attention_args {
     void *out, *lse;
-    ag_dtype out_type;
+    ag_dtype out_type, kv_type; /* kv_type BF16: only what store_type gives */
     const void *q, *k, *v;
     int64_t q_ld, kv_ld, out_ld;
     int heads, kv_heads, head_dim;
@@ -231,7 +231,7 @@ typedef struct ag_cast_args {
 } ag_cast_args;
 
 /* Rows by index. gather: dst[i] = src[index[i]]; scatter: dst[index[i]] = src[i]; scatter_add: dst[index[i]] += src[i] in
- * row order. gather converts types; the others are real to real. Indices of scatter are distinct. */
+ * row order. gather and scatter convert types; scatter_add is real to real. Indices of scatter are distinct. */
 typedef enum ag_rows_kind { AG_ROWS_GATHER, AG_ROWS_SCATTER, AG_ROWS_SCATTER_ADD } ag_rows_kind;
 typedef struct ag_rows_args {
     ag_rows_kind kind;
@@ -283,6 +283,7 @@ struct ag_device {
     const char *name; /* "ref", "ref64", "far", "cpu", "cuda" */
     ag_dtype real;
     bool fast_bf16; /* has hardware products of bf16: the default type of weights */
+    ag_dtype (*store_type)(ag_dtype type, int head_dim); /* see ag_store_type; NULL: real */
     void *impl;
 
     /* Memory. `what` names the allocation in plans and errors; zeroed. */
@@ -353,6 +354,12 @@ static inline ag_operand ag_operand_transposed(ag_operand x)
 /* matmul with its sizes taken from the operands: c = alpha a b, or c += alpha a b when accumulate. */
 ag_status ag_device_product(ag_device *d, ag_dtype type, void *c, int64_t ldc, ag_operand a, ag_operand b,
                             double alpha, bool accumulate, ag_error *err);
+
+/* Of what type sessions keep keys and values of a model whose products are of `type`. */
+static inline ag_dtype ag_store_type(const ag_device *d, ag_dtype type, int head_dim)
+{
+    return d->store_type ? d->store_type(type, head_dim) : d->real;
+}
 
 /* Host reals to and from the device's type, through a temporary: for small arrays (targets, coefficients, tests). */
 ag_status ag_device_put(ag_device *d, void *dst, const double *host, size_t n, ag_error *err);

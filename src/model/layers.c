@@ -157,12 +157,14 @@ static ag_status attention_part(const ag_model *m, const ag_layer *layer, int64_
         err));
     const char *k = at(b->qkv, d->real, q_width), *v = at(b->qkv, d->real, q_width + kv_width);
     int64_t kv_ld = width;
+    ag_dtype kv_type = d->real;
     if (keys && keys->store) {
+        kv_type = ag_store_type(d, m->type, c->head_dim);
         AG_TRY(d->rows(d,
                        &(ag_rows_args){.kind = AG_ROWS_SCATTER,
                                        .dst = keys->store,
                                        .src = k,
-                                       .dst_type = d->real,
+                                       .dst_type = kv_type,
                                        .src_type = d->real,
                                        .index = keys->slots,
                                        .rows = rows,
@@ -171,13 +173,14 @@ static ag_status attention_part(const ag_model *m, const ag_layer *layer, int64_
                                        .src_ld = width},
                        err));
         k = keys->store;
-        v = at(keys->store, d->real, kv_width);
+        v = at(keys->store, kv_type, kv_width);
         kv_ld = 2 * kv_width;
     }
     return d->attention(d,
                         &(ag_attention_args){.out = b->attention,
                                              .lse = b->lse,
                                              .out_type = m->type,
+                                             .kv_type = kv_type,
                                              .q = b->qkv,
                                              .k = k,
                                              .v = v,

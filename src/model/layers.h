@@ -20,7 +20,7 @@ typedef struct ag_layer_buffers {
 
 /* Where a layer's keys and values are read: the rows themselves (store NULL) or a store to which they are written first. */
 typedef struct ag_keys {
-    void *store;          /* real [slots, 2 * kv_heads * head_dim]: k then v */
+    void *store;          /* [slots, 2 * kv_heads * head_dim] of the store's type: k then v */
     const int32_t *slots; /* device: slot of each row */
 } ag_keys;
 

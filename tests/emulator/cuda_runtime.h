@@ -173,7 +173,8 @@ enum cudaDeviceAttr {
     cudaDevAttrComputeCapabilityMajor,
     cudaDevAttrComputeCapabilityMinor,
     cudaDevAttrMultiProcessorCount,
-    cudaDevAttrMemoryPoolsSupported
+    cudaDevAttrMemoryPoolsSupported,
+    cudaDevAttrMaxSharedMemoryPerBlockOptin
 };
 enum { cudaStreamNonBlocking = 1, cudaDeviceScheduleYield = 2, cudaHostAllocMapped = 2 };
 enum cudaMemPoolAttr {
@@ -206,7 +207,9 @@ static inline cudaError_t cudaSetDeviceFlags(unsigned)
 }
 static inline cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr which, int)
 {
-    static const int values[] = {9, 0, 4, 1};
+    const char *order = getenv("AGRL_EMULATOR_ORDER"); /* the second run of a test is on a card with less */
+    int shared = order && strcmp(order, "falling") == 0 ? 99 << 10 : 227 << 10;
+    const int values[] = {9, 0, 4, 1, shared};
     return *value = values[which], cudaSuccess;
 }
 static inline cudaError_t cudaMemGetInfo(size_t *free, size_t *total)

@@ -270,6 +270,8 @@ ag_status ag_cuda_attention(ag_device *d, const ag_attention_args *x, ag_error *
 {
     if (x->plan->rows == 0) return AG_OK;
     if (ag_cuda_attention_bf16_fits(x)) return ag_cuda_attention_bf16(d, x, err);
+    if (x->kv_type == AG_BF16)
+        return ag_fail(err, AG_ERR_INTERNAL, "attention: keys of bf16 where they cannot be read");
     AG_TRY(check_heads(x->head_dim, err));
     if (x->head_dim <= 32) return forward<1>(d, x, err);
     if (x->head_dim <= 64) return forward<2>(d, x, err);

@@ -70,6 +70,9 @@ ag_status ag_cuda_allow_shared(const void *kernel, size_t bytes, ag_error *err);
 /* Of attention_bf16_grad.cu's rounded operands. */
 size_t ag_cuda_operands_bytes(int64_t rows, int64_t keys, int heads, int kv_heads, int head_dim);
 
+/* Of what type keys and values are kept between calls: bf16 where the tensor cores' kernels will read them. */
+ag_dtype ag_cuda_store_type(ag_dtype type, int head_dim);
+
 /* Heads and layout that the tensor cores' kernels take: bf16 out (which says that products are of bf16), head sizes 16, 32, 64, 96, 128,
  * rows that begin at 16 bytes. */
 bool ag_cuda_attention_bf16_fits(const ag_attention_args *x);

@@ -1,22 +1,18 @@
-/* attention_bf16.cu: forest attention on tensor cores: q, k, v and softmax weights are rounded to
- * bf16 as they enter a product; sums, softmax and everything else are fp32.
+/* attention_bf16.cu: forest attention on tensor cores: q, k, v and softmax weights are rounded to bf16 as they enter a product; sums, softmax and
+ * everything else are fp32. Keys and values come rounded from a store, or are rounded first.
  *
  * Decode, where nearly every row has blocks of its own, is bound by reading keys and values: a block has eight rows, which mostly share a
- * prompt, and the heads that share a key head, as the rows of its products; its warps take turns at chunks of keys, read straight into
- * operands, and merge at the end.
+ * prompt, and the heads that share a key head, as the rows of its products; its warps take turns at chunks of keys, each with buffers of
+ * its own, and merge at the end.
  */
 #include "device/cuda/attention_bf16.cuh"
 
-/* Rows [row, row + n) of a matrix of reals, rounded, into `rows` rows of shared memory; zeros from n on. */
-template <int K>
-static __device__ void stage(__nv_bfloat16 *to, const float *from, int64_t row, int n, int rows, int64_t ld)
+/* Two reals at p, rounded; zeros where there are none. */
+static __device__ inline uint32_t pack_pair(const float *p, bool is)
 {
-    for (int at = threadIdx.x; at < rows * K * 4; at += THREADS) {
-        int i = at / (K * 4), j = at % (K * 4) * 4;
-        ag_some<4> x = {};
-        if (i < n) x = ag_load_some<4>(from, AG_F32, (row + i) * ld + j);
-        ag_store_some(to, AG_BF16, i * shape<K>::PITCH + j, x);
-    }
+    float2 x = make_float2(0, 0);
+    if (is) x = *(const float2 *)p;
+    return ag_pack(x.x, x.y);
 }
 
 /* The largest, or the sum, over the four lanes that share a row. */
@@ -37,10 +33,15 @@ static __global__ void round_operands(rounded keys, rounded values)
     round_rows(blockIdx.y ? values : keys);
 }
 
-/* Keys and values come rounded, or as reals where more of them can be named than are read. */
-template <int K, bool ROUNDED>
+/* Rounded keys and values, ld apart. */
+typedef struct operands {
+    const __nv_bfloat16 *keys, *values;
+    int64_t ld;
+} operands;
+
+template <int K>
 static __global__ void __launch_bounds__(THREADS)
-    forward(ag_attention_args x, ag_attention_plan plan, rounded k, rounded v)
+    forward(ag_attention_args x, ag_attention_plan plan, operands o)
 {
     ag_after_previous();
     enum { CHUNK = shape<K>::CHUNK, PITCH = shape<K>::PITCH, MATRIX = buffers<K>::MATRIX };
@@ -52,17 +53,16 @@ static __global__ void __launch_bounds__(THREADS)
     int row[2] = {(int)first + warp * 16 + lane / 4, (int)first + warp * 16 + lane / 4 + 8};
     float max[2] = {-INFINITY, -INFINITY}, total[2] = {}, out[K * 2][4] = {}, scale = (float)x.scale * LOG2E;
     uint32_t query[K][4];
-    stage<K>(memory, (const float *)x.q + head * dim, first, (int)(end - first), ROWS, x.q_ld);
-    __syncthreads();
-    take_left<K>(query, memory);
+#pragma unroll
+    for (int k = 0; k < K; k++)
+#pragma unroll
+        for (int e = 0; e < 4; e++)
+            query[k][e] = pack_pair((const float *)x.q + row[e % 2] * x.q_ld + head * dim + k * 16 +
+                                        e / 2 * 8 + lane % 4 * 2,
+                                    row[e % 2] < end);
     auto send = [&](int k0, int n, __nv_bfloat16 *to) {
-        if constexpr (ROUNDED) {
-            fetch<K, CHUNK>(to, k.to, k.width, k0, kv, n);
-            fetch<K, CHUNK>(to + MATRIX, v.to, v.width, k0, kv, n);
-        } else {
-            stage<K>(to, (const float *)x.k + kv, k0, n, CHUNK, x.kv_ld);
-            stage<K>(to + MATRIX, (const float *)x.v + kv, k0, n, CHUNK, x.kv_ld);
-        }
+        fetch<K, CHUNK>(to, o.keys, o.ld, k0, kv, n);
+        fetch<K, CHUNK>(to + MATRIX, o.values, o.ld, k0, kv, n);
         ag_copies_close();
     };
     auto work = [&](const ag_attention_block &b, int k0, int n, const __nv_bfloat16 *keys,
@@ -109,7 +109,6 @@ static __global__ void __launch_bounds__(THREADS)
         else if (__ballot_sync(~0u, seen[0] || seen[1]))
             chunk(masked());
     };
-    __syncthreads(); /* the rows have been taken */
     each_chunk<K>(plan, {first, end}, list, memory, send, work);
 #pragma unroll
     for (int h = 0; h < 2; h++) {
@@ -126,12 +125,17 @@ static __global__ void __launch_bounds__(THREADS)
 
 /* --- decode ------------------------------------------------------------------------------------------------------------ */
 
-enum {
-    DECODE_ROWS = 8,
-    DECODE_WARPS = 8,
-    DECODE_THREADS = DECODE_WARPS * 32,
-    DECODE_CHUNK = 32,
-    DECODE_HEADS = 4
+enum { DECODE_ROWS = 8, DECODE_HEADS = 4 };
+
+/* Warps, keys at a time and shared memory of a block: two buffers of two matrices a warp. SMALL: for cards with 99 KiB a block. */
+template <int K, bool SMALL> struct decode_shape {
+    enum {
+        WARPS = K > 4 && SMALL ? 4 : 8,
+        THREADS = WARPS * 32,
+        KEYS = K > 4 || SMALL ? 16 : 32,
+        MATRIX = KEYS * shape<K>::PITCH,
+        BYTES = WARPS * 4 * MATRIX * 2
+    };
 };
 
 /* Softmax sums of T * 2 heads by 8 rows, a warp's share of the keys. A lane has row lane / 4 of all heads. */
@@ -174,43 +178,38 @@ template <int K, int T> static __device__ void merge(sums<K, T> &s, const float 
                                      out[((i * K * 2 + k) * 4 + e) * 32 + lane] * theirs;
         }
 }
-template <int K, int T> struct decode_shape {
-    enum { PART = T * 4 * 32 + T * K * 2 * 4 * 32, BYTES = DECODE_WARPS / 2 * PART * 4 };
+/* Of one warp's sums, left for another. */
+template <int K, int T> struct left_sums {
+    enum { FLOATS = T * 4 * 32 + T * K * 2 * 4 * 32 };
 };
 
-/* Two reals at p, rounded; zeros where there are none. */
-static __device__ inline uint32_t pack_pair(const float *p, bool is)
+/* Adds T * 2 heads of 8 rows over a chunk: `seen` of its keys are the row's. */
+template <int K, int T, int KEYS>
+static __device__ void add_chunk(sums<K, T> &s, const uint32_t (&query)[T][K][4], const __nv_bfloat16 *keys,
+                                 const __nv_bfloat16 *values, int seen, float scale)
 {
-    float2 x = make_float2(0, 0);
-    if (is) x = *(const float2 *)p;
-    return ag_pack(x.x, x.y);
-}
-
-/* Heads h0 .. h0 + heads of 8 rows over n keys from k0 on. */
-template <int K, int T>
-static __device__ void decode_chunk(sums<K, T> &s, const uint32_t (&query)[T][K][4], const float *keys,
-                                    const float *values, int64_t ld, int n, int seen, float scale)
-{
-    int g = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
-    float score[T][DECODE_CHUNK / 8][4] = {};
+    enum { PITCH = shape<K>::PITCH };
+    int t = threadIdx.x % 4;
+    float score[T][KEYS / 8][4] = {};
 #pragma unroll
-    for (int j = 0; j < DECODE_CHUNK / 8; j++) {
-        const float *key = keys + (j * 8 + g) * ld + 2 * t;
-        bool is = j * 8 + g < n;
+    for (int j = 0; j < KEYS / 16; j++)
 #pragma unroll
         for (int k = 0; k < K; k++) {
-            uint32_t low = pack_pair(key + k * 16, is), high = pack_pair(key + k * 16 + 8, is);
+            uint32_t right[4];
+            ag_right_by_column(right, keys + j * 16 * PITCH + k * 16, PITCH);
 #pragma unroll
-            for (int i = 0; i < T; i++) ag_mma(score[i][j], query[i][k], low, high);
+            for (int i = 0; i < T; i++) {
+                ag_mma(score[i][2 * j], query[i][k], right[0], right[1]);
+                ag_mma(score[i][2 * j + 1], query[i][k], right[2], right[3]);
+            }
         }
-    }
 #pragma unroll
     for (int i = 0; i < T; i++)
 #pragma unroll
         for (int h = 0; h < 2; h++) {
             float high = s.max[i * 2 + h], total = 0;
 #pragma unroll
-            for (int j = 0; j < DECODE_CHUNK / 8; j++)
+            for (int j = 0; j < KEYS / 8; j++)
 #pragma unroll
                 for (int e = 2 * h; e < 2 * h + 2; e++) {
                     score[i][j][e] = j * 8 + 2 * t + e % 2 < seen ? score[i][j][e] * scale : -INFINITY;
@@ -221,7 +220,7 @@ static __device__ void decode_chunk(sums<K, T> &s, const uint32_t (&query)[T][K]
             s.max[i * 2 + h] = high;
             if (high == -INFINITY) high = 0; /* nothing read yet: weights of zero */
 #pragma unroll
-            for (int j = 0; j < DECODE_CHUNK / 8; j++)
+            for (int j = 0; j < KEYS / 8; j++)
 #pragma unroll
                 for (int e = 2 * h; e < 2 * h + 2; e++)
                     total += score[i][j][e] = ag_exp2(score[i][j][e] - high);
@@ -232,38 +231,46 @@ static __device__ void decode_chunk(sums<K, T> &s, const uint32_t (&query)[T][K]
                 for (int e = 2 * h; e < 2 * h + 2; e++) s.out[i][k][e] *= shrink;
         }
 #pragma unroll
-    for (int half = 0; half < DECODE_CHUNK / 16; half++) {
+    for (int j = 0; j < KEYS / 16; j++) {
         uint32_t weights[T][4];
-        for (int i = 0; i < T; i++) ag_left_of(weights[i], score[i][2 * half], score[i][2 * half + 1]);
-        int at = half * 16 + 2 * t;
-        const float *value = values + at * ld + g;
+        for (int i = 0; i < T; i++) ag_left_of(weights[i], score[i][2 * j], score[i][2 * j + 1]);
 #pragma unroll
-        for (int k = 0; k < K * 2; k++) {
-            uint32_t low = ag_pack(at < n ? value[k * 8] : 0, at + 1 < n ? value[ld + k * 8] : 0),
-                     high = ag_pack(at + 8 < n ? value[8 * ld + k * 8] : 0,
-                                    at + 9 < n ? value[9 * ld + k * 8] : 0);
+        for (int k = 0; k < K; k++) {
+            uint32_t right[4];
+            ag_right_by_row(right, values + j * 16 * PITCH + k * 16, PITCH);
 #pragma unroll
-            for (int i = 0; i < T; i++) ag_mma(s.out[i][k], weights[i], low, high);
+            for (int i = 0; i < T; i++) {
+                ag_mma(s.out[i][2 * k], weights[i], right[0], right[1]);
+                ag_mma(s.out[i][2 * k + 1], weights[i], right[2], right[3]);
+            }
         }
     }
 }
 
 /* Heads of a key head come `each` to a block. */
-template <int K, int T>
-static __global__ void __launch_bounds__(DECODE_THREADS)
-    decode(ag_attention_args x, ag_attention_plan plan, int each)
+template <int K, int T, bool SMALL>
+static __global__ void __launch_bounds__(decode_shape<K, SMALL>::THREADS)
+    decode(ag_attention_args x, ag_attention_plan plan, operands o, int each)
 {
     ag_after_previous();
-    AG_DYNAMIC_SHARED(float, parts_of_sums);
-    __shared__ ag_attention_block list[DECODE_THREADS];
+    typedef decode_shape<K, SMALL> form;
+    enum {
+        KEYS = form::KEYS,
+        MATRIX = form::MATRIX,
+        PITCH = shape<K>::PITCH,
+        PART = left_sums<K, T>::FLOATS
+    };
+    AG_DYNAMIC_SHARED(__nv_bfloat16, memory);
+    __shared__ ag_attention_block list[form::THREADS];
     int dim = x.head_dim, group = x.heads / x.kv_heads, parts = (group + each - 1) / each,
         kv = blockIdx.y / parts, h0 = kv * group + blockIdx.y % parts * each, h1 = h0 + each,
-        lane = threadIdx.x % 32, warp = threadIdx.x / 32, turn = 0;
+        lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     if (h1 > (kv + 1) * group) h1 = (kv + 1) * group;
     int64_t first = blockIdx.x * (int64_t)DECODE_ROWS,
             end = first + DECODE_ROWS < plan.rows ? first + DECODE_ROWS : plan.rows, row = first + lane / 4;
     const float *q = (const float *)x.q + row * x.q_ld + lane % 4 * 2;
-    const float *keys = (const float *)x.k + kv * dim, *values = (const float *)x.v + kv * dim;
+    const __nv_bfloat16 *keys = o.keys + kv * dim, *values = o.values + kv * dim;
+    __nv_bfloat16 *mine = memory + warp * 4 * MATRIX;
     uint32_t query[T][K][4];
     sums<K, T> s;
     for (int h = 0; h < T * 2; h++) s.max[h] = -INFINITY, s.total[h] = 0;
@@ -279,23 +286,60 @@ static __global__ void __launch_bounds__(DECODE_THREADS)
                 query[i][k][e] = pack_pair(q + head * dim + k * 16 + e / 2 * 8, row < end && head < h1);
             }
     }
+    auto length = [](const key_walk &w) { return w.stop - w.k0 < KEYS ? w.stop - w.k0 : KEYS; };
+    auto send = [&](const key_walk &w, int buffer) {
+        __nv_bfloat16 *to = mine + buffer * 2 * MATRIX;
+        int n = length(w);
+#pragma unroll 4
+        for (int at = lane; at < KEYS * K * 2; at += 32) {
+            int i = at / (K * 2), j = at % (K * 2) * 8;
+            int64_t from = (w.k0 + i) * o.ld + j;
+            ag_copy_later<16>(to + i * PITCH + j, keys + from, i < n);
+            ag_copy_later<16>(to + MATRIX + i * PITCH + j, values + from, i < n);
+        }
+        ag_copies_close();
+    };
     int32_t t = (int32_t)(first / AG_ATTENTION_TILE), last = plan.tile_first[t + 1];
-    for (int32_t entry = plan.tile_first[t]; entry < last; entry += DECODE_THREADS) {
+    int turn = 0; /* chunks before the one that a walk is at, of all warps */
+    for (int32_t entry = plan.tile_first[t]; entry < last; entry += form::THREADS) {
         int count = ag_collect(list, plan, plan.tile_block, entry, last, {first, end}, {0, plan.keys});
-        for (int at = 0; at < count; at++) {
-            const ag_attention_block b = list[at];
-            int64_t stop = ag_key_end(b, (b.q1 < end ? b.q1 : end) - 1);
-            for (int64_t k0 = b.k0; k0 < stop; k0 += DECODE_CHUNK) {
-                if (turn++ % DECODE_WARPS != warp) continue;
-                int n = (int)(stop - k0 < DECODE_CHUNK ? stop - k0 : DECODE_CHUNK);
-                decode_chunk<K, T>(s, query, keys + k0 * x.kv_ld, values + k0 * x.kv_ld, x.kv_ld, n,
-                                   keys_seen(b, keys_ahead(b), (int)row, (int)k0, n), (float)x.scale * LOG2E);
+        key_walk now = {0, 0, 0};
+        bool more = open_block(now, list, count, end);
+        /* to the next chunk that is this warp's, the one at hand among them where `on` is false */
+        auto walk = [&](key_walk &w, bool on) {
+            for (bool there = true; there; on = true) {
+                if (on) {
+                    turn++;
+                    w.k0 += KEYS;
+                    there = w.k0 < w.stop || (w.at++, open_block(w, list, count, end));
+                }
+                if (there && turn % form::WARPS == warp) return true;
             }
+            return false;
+        };
+        more = more && walk(now, false);
+        if (more) send(now, 0);
+        for (int buffer = 0; more; buffer ^= 1) {
+            key_walk next = now;
+            more = walk(next, true);
+            __syncwarp(); /* the other buffer has been worked on */
+            if (more) {
+                send(next, buffer ^ 1);
+                ag_copies_wait<1>();
+            } else
+                ag_copies_wait<0>();
+            __syncwarp();
+            const ag_attention_block b = list[now.at];
+            const __nv_bfloat16 *at = mine + buffer * 2 * MATRIX;
+            add_chunk<K, T, KEYS>(s, query, at, at + MATRIX,
+                                  keys_seen(b, keys_ahead(b), (int)row, now.k0, length(now)),
+                                  (float)x.scale * LOG2E);
+            now = next;
         }
     }
     for (int h = 0; h < T * 2; h++) s.total[h] = row_sum(s.total[h]);
-    for (int half = DECODE_WARPS / 2; half; half /= 2) {
-        float *part = parts_of_sums + warp % half * decode_shape<K, T>::PART;
+    for (int half = form::WARPS / 2; half; half /= 2) {
+        float *part = (float *)memory + warp % half * PART;
         __syncthreads();
         if (warp >= half && warp < 2 * half) leave<K, T>(part, s);
         __syncthreads();
@@ -322,43 +366,54 @@ static __global__ void __launch_bounds__(DECODE_THREADS)
 
 /* --- which calls come here ------------------------------------------------------------------------------------------- */
 
+ag_dtype ag_cuda_store_type(ag_dtype type, int head_dim)
+{
+    return type == AG_BF16 && known_head(head_dim) ? AG_BF16 : AG_F32;
+}
+
 bool ag_cuda_attention_bf16_fits(const ag_attention_args *x)
 {
+    int bytes = x->kv_type == AG_BF16 ? 2 : 4;
     return x->out_type == AG_BF16 && known_head(x->head_dim) && whole_pieces(x->q, x->q_ld, 4) &&
-           whole_pieces(x->k, x->kv_ld, 4) && whole_pieces(x->v, x->kv_ld, 4) &&
+           whole_pieces(x->k, x->kv_ld, bytes) && whole_pieces(x->v, x->kv_ld, bytes) &&
            whole_pieces(x->out, x->out_ld, 2);
 }
 
-template <int K, int T>
-static ag_status run_decode(ag_device *d, const ag_attention_args *x, int each, ag_error *err)
+template <int K, int T, bool SMALL>
+static ag_status run_decode(ag_device *d, const ag_attention_args *x, const operands &o, int each,
+                            ag_error *err)
 {
+    typedef decode_shape<K, SMALL> form;
     const ag_attention_plan *plan = x->plan;
     int group = x->heads / x->kv_heads;
-    size_t shared = decode_shape<K, T>::BYTES;
+    size_t sums = (size_t)form::WARPS / 2 * left_sums<K, T>::FLOATS * sizeof(float),
+           shared = form::BYTES > sums ? (size_t)form::BYTES : sums;
     dim3 grid((unsigned)((plan->rows + DECODE_ROWS - 1) / DECODE_ROWS),
               (unsigned)(x->kv_heads * ((group + each - 1) / each)));
-    AG_TRY(ag_cuda_allow_shared((const void *)decode<K, T>, shared, err));
-    AG_LAUNCH((decode<K, T>), grid, DECODE_THREADS, shared, d, *x, *plan, each);
+    AG_TRY(ag_cuda_allow_shared((const void *)decode<K, T, SMALL>, shared, err));
+    AG_LAUNCH((decode<K, T, SMALL>), grid, form::THREADS, shared, d, *x, *plan, o, each);
     return AG_LAUNCHED("attention");
 }
 
-template <int K, bool ROUNDED>
-static ag_status run_tiles(ag_device *d, const ag_attention_args *x, ag_error *err)
+template <int K, int T>
+static ag_status choose_decode(ag_device *d, const ag_attention_args *x, const operands &o, int each,
+                               ag_error *err)
 {
-    const ag_attention_plan *plan = x->plan;
-    int64_t n = plan->keys, width = (int64_t)x->kv_heads * x->head_dim;
-    rounded k = {}, v = {};
-    if (ROUNDED) {
-        void *memory;
-        AG_TRY(ag_cuda_scratch(d, AG_CUDA_OPERANDS, (size_t)(2 * n * width) * sizeof(__nv_bfloat16), &memory,
-                               err));
-        k = {(const float *)x->k, (__nv_bfloat16 *)memory, n, width, x->kv_ld};
-        v = {(const float *)x->v, k.to + n * width, n, width, x->kv_ld};
-        AG_LAUNCH(round_operands, dim3(ag_cuda_grid(n * 32), 2), AG_CUDA_THREADS, 0, d, k, v);
-    }
-    dim3 grid((unsigned)((plan->rows + ROWS - 1) / ROWS), (unsigned)x->heads);
-    AG_TRY(ag_cuda_allow_shared((const void *)forward<K, ROUNDED>, buffers<K>::BYTES, err));
-    AG_LAUNCH((forward<K, ROUNDED>), grid, THREADS, buffers<K>::BYTES, d, *x, *plan, k, v);
+    enum { WHOLE = decode_shape<K, false>::BYTES };
+    return ag_cuda_of(d)->shared_most >= WHOLE ? run_decode<K, T, false>(d, x, o, each, err)
+                                               : run_decode<K, T, true>(d, x, o, each, err);
+}
+
+static ag_status round_keys(ag_device *d, const ag_attention_args *x, operands *o, ag_error *err)
+{
+    int64_t n = x->plan->keys, width = (int64_t)x->kv_heads * x->head_dim;
+    void *memory;
+    AG_TRY(
+        ag_cuda_scratch(d, AG_CUDA_OPERANDS, (size_t)(2 * n * width) * sizeof(__nv_bfloat16), &memory, err));
+    rounded k = {(const float *)x->k, (__nv_bfloat16 *)memory, n, width, x->kv_ld},
+            v = {(const float *)x->v, k.to + n * width, n, width, x->kv_ld};
+    AG_LAUNCH(round_operands, dim3(ag_cuda_grid(n * 32), 2), AG_CUDA_THREADS, 0, d, k, v);
+    *o = {k.to, v.to, width};
     return AG_LAUNCHED("attention");
 }
 
@@ -366,10 +421,15 @@ template <int K> static ag_status run_forward(ag_device *d, const ag_attention_a
 {
     const ag_attention_plan *plan = x->plan;
     int group = x->heads / x->kv_heads;
+    operands o = {(const __nv_bfloat16 *)x->k, (const __nv_bfloat16 *)x->v, x->kv_ld};
+    if (x->kv_type != AG_BF16) AG_TRY(round_keys(d, x, &o, err));
     if ((int64_t)plan->block_count * 4 > plan->rows) /* a row has blocks of its own */
-        return group > 2 ? run_decode<K, 2>(d, x, group < DECODE_HEADS ? group : DECODE_HEADS, err)
-                         : run_decode<K, 1>(d, x, group, err);
-    return plan->keys <= 2 * plan->rows ? run_tiles<K, true>(d, x, err) : run_tiles<K, false>(d, x, err);
+        return group > 2 ? choose_decode<K, 2>(d, x, o, group < DECODE_HEADS ? group : DECODE_HEADS, err)
+                         : choose_decode<K, 1>(d, x, o, group, err);
+    dim3 grid((unsigned)((plan->rows + ROWS - 1) / ROWS), (unsigned)x->heads);
+    AG_TRY(ag_cuda_allow_shared((const void *)forward<K>, buffers<K>::BYTES, err));
+    AG_LAUNCH(forward<K>, grid, THREADS, buffers<K>::BYTES, d, *x, *plan, o);
+    return AG_LAUNCHED("attention");
 }
 
 ag_status ag_cuda_attention_bf16(ag_device *d, const ag_attention_args *x, ag_error *err)

@@ -181,6 +181,7 @@ static __device__ inline int keys_seen(const ag_attention_block &b, int ahead, i
     return row < b.q0 || row >= b.q1 || seen < 0 ? 0 : seen < n ? seen : n;
 }
 
+/* Heads that the tensor cores' kernels take. */
 static inline bool known_head(int dim)
 {
     return dim == 16 || dim == 32 || dim == 64 || dim == 96 || dim == 128;

@@ -199,6 +199,7 @@ static ag_status find_card(ag_cuda *c, int card, ag_error *err)
     cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, card);
     cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, card);
     cudaDeviceGetAttribute(&c->processors, cudaDevAttrMultiProcessorCount, card);
+    cudaDeviceGetAttribute(&c->shared_most, cudaDevAttrMaxSharedMemoryPerBlockOptin, card);
     cudaDeviceGetAttribute(&pools, cudaDevAttrMemoryPoolsSupported, card);
     if (major < 8)
         return ag_fail(err, AG_ERR_UNSUPPORTED,
@@ -245,6 +246,7 @@ extern "C" ag_status ag_device_cuda_open(ag_device **device, size_t table_bytes,
     d->impl = c;
     d->name = "cuda";
     d->real = AG_F32;
+    d->store_type = ag_cuda_store_type;
     d->fast_bf16 = true;
     d->alloc = cuda_alloc;
     d->release = cuda_release;

@@ -38,9 +38,9 @@ typedef struct ag_cuda_graph {
 typedef struct ag_cuda {
     cudaStream_t stream;
     struct ag_cuda_products *products; /* matmul.cu */
-    int card, processors;
-    unsigned early; /* 1: kernels are launched before the one before them has ended */
-    bool pools;     /* memory is given and taken in the order of the stream */
+    int card, processors, shared_most; /* bytes of shared memory that a block can have */
+    unsigned early;                    /* 1: kernels are launched before the one before them has ended */
+    bool pools;                        /* memory is given and taken in the order of the stream */
     void *scratch[AG_CUDA_SLOTS];
     size_t scratch_bytes[AG_CUDA_SLOTS];
     uint64_t scratch_grown; /* how often */

@@ -158,6 +158,14 @@ static double dot(const ag_real *a, const ag_real *b, int n)
     return sum;
 }
 
+static double key_dot(const ag_attention_args *x, const ag_real *query, int64_t key, int column)
+{
+    double sum = 0;
+    for (int j = 0; j < x->head_dim; j++)
+        sum += (double)query[j] * load(x->k, x->kv_type, key * x->kv_ld + column + j);
+    return sum;
+}
+
 static ag_status ref_attention(ag_device *d, const ag_attention_args *x, ag_error *err)
 {
     (void)d;
@@ -167,16 +175,15 @@ static ag_status ref_attention(ag_device *d, const ag_attention_args *x, ag_erro
     for (int64_t q = 0; q < x->plan->rows; q++) {
         for (int h = 0; h < x->heads; h++) {
             const ag_real *query = (const ag_real *)x->q + q * x->q_ld + h * dim;
-            const ag_real *keys = (const ag_real *)x->k + h / group * dim,
-                          *values = (const ag_real *)x->v + h / group * dim;
             double max = -INFINITY, total = 0;
-            FOR_EACH_KEY(x->plan, q, key) max = fmax(max, x->scale * dot(query, keys + key * x->kv_ld, dim));
+            FOR_EACH_KEY(x->plan, q, key) max = fmax(max, x->scale * key_dot(x, query, key, h / group * dim));
             for (int j = 0; j < dim; j++) sum[j] = 0;
             FOR_EACH_KEY(x->plan, q, key)
             {
-                double p = exp(x->scale * dot(query, keys + key * x->kv_ld, dim) - max);
+                double p = exp(x->scale * key_dot(x, query, key, h / group * dim) - max);
                 total += p;
-                for (int j = 0; j < dim; j++) sum[j] += p * values[key * x->kv_ld + j];
+                for (int j = 0; j < dim; j++)
+                    sum[j] += p * load(x->v, x->kv_type, key * x->kv_ld + h / group * dim + j);
             }
             for (int j = 0; j < dim; j++)
                 store(x->out, x->out_type, q * x->out_ld + h * dim + j,

@@ -470,7 +470,7 @@ static void cast_cases(rig *r)
 static void rows_case(rig *r, int kind, int64_t rows, int64_t width, int types)
 {
     bool gather = kind == AG_ROWS_GATHER;
-    ag_dtype src_type = gather ? TYPES[types & 1] : AG_F32, dst_type = gather ? TYPES[types / 2] : AG_F32;
+    ag_dtype src_type = TYPES[types & 1], dst_type = TYPES[types / 2];
     int64_t other = rows + 7, src_rows = gather ? other : rows, dst_rows = gather ? rows : other,
             src_ld = width + (width % 8 ? 2 : 4), dst_ld = width + (width % 8 ? 1 : 8);
     LABEL(r, "rows kind %d %ldx%ld types %d", kind, (long)rows, (long)width, types);
@@ -493,7 +493,7 @@ static void rows_cases(rig *r)
 {
     for (int i = 0; i < PLANE_COUNT; i++)
         for (int kind = 0; kind < 3; kind++)
-            for (int types = 0; types < (kind == AG_ROWS_GATHER ? 4 : 1); types++)
+            for (int types = 0; types < (kind == AG_ROWS_SCATTER_ADD ? 1 : 4); types++)
                 rows_case(r, kind, PLANES[i][0], PLANES[i][1], types);
 }
 
