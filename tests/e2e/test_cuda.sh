@@ -63,6 +63,11 @@ run 0 "$cuda" train rl.yaml --set out=own2 --set device=cuda --set stages.0.step
 [ "$(digest own)" = "$(digest own2)" ] || wrong "other bytes: $(diff -rq own own2 | head -5)"
 grep -o '"mismatch_max":[^,}]*' own/metrics.jsonl | awk -F: '$2 > 0 && $2 < 1e-4 { n++ } END { exit n != NR || !n }' ||
     wrong "log-probabilities at sampling and in training: $(grep -o '"mismatch_max":[^,}]*' own/metrics.jsonl)"
+for out in narrow narrow2; do run 0 "$cuda" train rl.yaml --set out=$out --set device=cuda --set dtype=bf16 --set stages.0.steps=1; done
+[ "$(digest narrow)" = "$(digest narrow2)" ] || wrong "other bytes: $(diff -rq narrow narrow2 | head -5)"
+grep -o '"mismatch_max":[^,}]*' narrow/metrics.jsonl | awk -F: '$2 > 0 && $2 < 0.05 { n++ } END { exit n != NR || !n }' ||
+    wrong "log-probabilities at sampling and in training, bf16: $(grep -o '"mismatch_max":[^,}]*' narrow/metrics.jsonl)"
+echo "  bf16: $(grep -o '"mismatch_max":[^,}]*' narrow/metrics.jsonl)"
 
 t "a run that is too large for the card is refused before it starts"
 run 1 "$cuda" train sft.yaml --set out=large --set device=cuda --set micro_tokens=100000000
