@@ -363,7 +363,8 @@ static void take_waiting(ag_http *h, double now)
         struct sockaddr_storage peer;
         socklen_t peer_len = sizeof peer;
         size_t in = h->options.header_bytes;
-        ag_http_link *l = ag_calloc(1, sizeof *l + 2 * in + OUT_BYTES);
+        ag_http_link *l = ag_realloc(
+            NULL, 1, sizeof *l + 2 * in + OUT_BYTES); /* what no byte comes to stays untouched */
         if (!l) return;
         *l = (ag_http_link){.client = -1, .library = -1, .since = now, .framing.head_max = in};
         l->in = (ag_http_bytes){.data = (char *)(l + 1), .cap = in};
