@@ -92,7 +92,7 @@ static bool host_chars(const char *text, size_t n)
     return true;
 }
 
-/* A path, or a whole address: http://HOST, of which a path or a query may follow. */
+/* A path, or a whole address: http://HOST, of which a path or a query may follow. The host has no %: decoded, it might be another one. */
 static bool target_right(const char *target, size_t n)
 {
     static const char scheme[] = "http://";
@@ -100,7 +100,7 @@ static bool target_right(const char *target, size_t n)
     if (*target == '/') return true;
     if (n <= at || strncasecmp(target, scheme, at) != 0) return false;
     while (at + host < n && target[at + host] != '/' && target[at + host] != '?') host++;
-    return host > 0 && host_chars(target + at, host);
+    return host > 0 && host_chars(target + at, host) && !memchr(target + at, '%', host);
 }
 
 static const ag_http_refusal *check_target(ag_http_framing *f, const char *line, const char *target, size_t n)
@@ -122,12 +122,12 @@ static const ag_http_refusal *check_line(ag_http_framing *f, const char *line, s
     size_t target_len = length_to(target, n - (size_t)(target - line), ' ');
     const char *version = target + target_len + 1;
     size_t version_len = n - (size_t)(version - line);
+    f->head = strncmp(line, "HEAD ", 5) == 0;
     if (version_len != 8 || memcmp(version, "HTTP/", 5) != 0 || version[6] != '.') return &bad_line;
     if (count_of(version + 5, 1, "0123456789") + count_of(version + 7, 1, "0123456789") != 2)
         return &bad_line;
     if (version[5] != '1') return &bad_version;
     f->old = version[7] == '0';
-    f->head = strncmp(line, "HEAD ", 5) == 0;
     return check_target(f, line, target, target_len);
 }
 

@@ -125,8 +125,10 @@ static void say(ag_http_link *l, const ag_http_refusal *why, double now)
 /* Ours is the answer, unless the library's thread was first. It logs what it has begun. */
 static void refuse(ag_http *h, ag_http_link *l, const ag_http_refusal *why, double now)
 {
-    l->deaf = true;
-    if (l->passed && !ag_http_claim(l, why)) return;
+    if (l->passed && !ag_http_claim(l, why)) {
+        l->deaf = l->stage == AG_HTTP_READING; /* of a whole request, the next one still counts */
+        return;
+    }
     if (!l->passed) ag_http_note(h, l->peer, why, now - l->begun);
     say(l, why, now);
 }
@@ -199,6 +201,10 @@ static bool pass_on(ag_http *h, ag_http_link *l, double now)
         const ag_http_refusal *why = NULL;
         ag_http_step step = gather(l);
         if (step == AG_HTTP_REFUSED) why = l->framing.refusal;
+        if (step == AG_HTTP_MORE && !l->passed && l->up.len + l->in.len == 0) {
+            enter(l, AG_HTTP_IDLE, now); /* empty lines alone are no request */
+            return true;
+        }
         if (step == AG_HTTP_MORE && l->ended) {
             why = &incomplete;
             atomic_store(&l->gone, true);
@@ -357,7 +363,8 @@ static void take_waiting(ag_http *h, double now)
         struct sockaddr_storage peer;
         socklen_t peer_len = sizeof peer;
         size_t in = h->options.header_bytes;
-        ag_http_link *l = ag_calloc(1, sizeof *l + 2 * in + OUT_BYTES);
+        ag_http_link *l = ag_realloc(
+            NULL, 1, sizeof *l + 2 * in + OUT_BYTES); /* what no byte comes to stays untouched */
         if (!l) return;
         *l = (ag_http_link){.client = -1, .library = -1, .since = now, .framing.head_max = in};
         l->in = (ag_http_bytes){.data = (char *)(l + 1), .cap = in};
@@ -423,6 +430,7 @@ static void look(ag_http *h, double now)
 void ag_http_front_tell(ag_http *h, ag_http_link *l, int news)
 {
     pthread_mutex_lock(&h->lock);
+    bool first = !h->told; /* or it will come to this one, too */
     l->news |= news;
     if (!l->told) {
         l->told = true;
@@ -430,7 +438,7 @@ void ag_http_front_tell(ag_http *h, ag_http_link *l, int news)
         h->told = l;
     }
     pthread_mutex_unlock(&h->lock);
-    eventfd_write(h->wake_fd, 1);
+    if (first) eventfd_write(h->wake_fd, 1);
 }
 
 static ag_http_link *hear_library(ag_http *h)
@@ -462,7 +470,6 @@ bool ag_http_front_step(ag_http *h, int wait_ms)
         if (!whose) {
             h->knock = true;
         } else if (whose == (char *)h) {
-            eventfd_read(h->wake_fd, &(eventfd_t){0});
             while ((l = hear_library(h)) != NULL) work(h, l, now);
         } else if (!l->dead) {
             *(library ? &l->library_quiet : &l->client_quiet) = false;

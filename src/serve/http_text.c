@@ -122,19 +122,16 @@ bool ag_http_host_right(const char *host, const char *allowed)
     char name[256];
     struct in_addr four;
     struct in6_addr six;
-    size_t n;
     if (!host) return true;
-    if (host[0] == '[') {
-        n = strcspn(++host, "]");
-        if (host[n] != ']' || n >= sizeof name) return false;
-        memcpy(name, host, n);
-        name[n] = '\0';
-        return inet_pton(AF_INET6, name, &six) == 1;
-    }
-    n = strcspn(host, ":");
-    if (n == 0 || n >= sizeof name) return false;
+    bool bracket = host[0] == '[';
+    host += bracket;
+    size_t n = strcspn(host, bracket ? "]" : ":"), port = n + bracket;
+    if (n == 0 || n >= sizeof name || (bracket && !host[n])) return false;
+    if (host[port] && (host[port] != ':' || host[port + 1 + strspn(host + port + 1, "0123456789")]))
+        return false;
     memcpy(name, host, n);
     name[n] = '\0';
+    if (bracket) return inet_pton(AF_INET6, name, &six) == 1;
     return strcasecmp(name, "localhost") == 0 || inet_pton(AF_INET, name, &four) == 1 ||
            (allowed && strcasecmp(name, allowed) == 0);
 }

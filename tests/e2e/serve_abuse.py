@@ -212,6 +212,19 @@ def behind():
         s.send(b"!", socket.MSG_OOB)
         s.sendall(HEALTH[9:] + HEALTH.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         assert answers(read_all(s)) == [200, 200]
+    for text in (b"\r\n", b"\n\r\n\r\n"):  # empty lines are no request: nothing more is said, and what follows counts
+        for how in (socket.SHUT_WR, None):
+            with connect() as s:
+                s.sendall(HEALTH + text + HEALTH + text)
+                if how is not None:
+                    s.shutdown(how)
+                found = answers(read_all(s))
+            assert found == [200, 200], found
+    for line in (b"HEAD /health HTTP/2.0", b"HEAD /%00 HTTP/1.1", b"HEAD /nothing HTTP/1.1"):  # a refusal has no body there
+        with connect() as s:
+            s.sendall(line + b"\r\n" + HEAD.encode() + b"\r\n")
+            got = read_all(s)
+        assert got.startswith(b"HTTP/1.1 ") and got.endswith(b"\r\n\r\n") and got.count(b"\r\n\r\n") == 1, got
     with connect() as s:  # a body of one byte a chunk, with extensions and trailers
         text = BODY + b" " * 100000
         s.sendall(chunked("/v1/judge", b"".join(b"1;x=%d\r\n%c\r\n" % (i, c) for i, c in enumerate(text)) + b"0\r\nX-Sum: 1\r\n\r\n"))

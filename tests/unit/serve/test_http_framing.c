@@ -156,6 +156,7 @@ static const struct {
     {"GET http:/// HTTP/1.1\r\n", 400, "invalid_path", 0},
     {"GET http:// HTTP/1.1\r\n", 400, "invalid_path", 0},
     {"GET http://me@x/ HTTP/1.1\r\n", 400, "invalid_path", 0},
+    {"GET http://x%2Fy/ HTTP/1.1\r\n", 400, "invalid_path", 0},
     {"CONNECT localhost:80 HTTP/1.1\r\n", 501, "unknown_method", 0},
     {"OPTIONS * HTTP/1.1\r\n", 501, "unknown_method", 0},
     {"GET / HTTP/1.1\r\n\r\n", 400, "no_host", 0},
