@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,20 @@ typedef struct exchange {
 
 /* --- the log ---------------------------------------------------------------------------------------------------- */
 
+/* Neither a full disk nor a pipe that nobody reads may stop the service: what cannot be written is lost, and counted. */
+static void write_line(ag_http *h, ag_str *line)
+{
+    struct pollfd room = {.fd = h->log_fd, .events = POLLOUT};
+    pthread_mutex_lock(&h->log_lock);
+    bool ready = poll(&room, 1, 0) == 1 && (room.revents & POLLOUT);
+    if (ready && h->log_lost > 0) ag_str_addf(line, "{\"log_lines_lost\":%llu}\n", h->log_lost);
+    if (ready && !line->failed && write(h->log_fd, line->data, line->len) == (ssize_t)line->len)
+        h->log_lost = 0;
+    else
+        h->log_lost++;
+    pthread_mutex_unlock(&h->log_lock);
+}
+
 static void log_line(exchange *x, double seconds, bool aborted)
 {
     char when[40];
@@ -76,12 +91,7 @@ static void log_line(exchange *x, double seconds, bool aborted)
         ag_json_quote(&s, x->response.note, strlen(x->response.note));
     }
     ag_str_add(&s, "}\n");
-    if (!s.failed) {
-        pthread_mutex_lock(&x->http->log_lock);
-        ssize_t ignored = write(x->http->log_fd, s.data, s.len);
-        (void)ignored; /* a full disk must not stop the service */
-        pthread_mutex_unlock(&x->http->log_lock);
-    }
+    if (!s.failed) write_line(x->http, &s);
     ag_str_free(&s);
 }
 

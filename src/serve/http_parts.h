@@ -76,6 +76,7 @@ struct ag_http {
     pthread_mutex_t lock; /* of the links that the library told something about */
     ag_http_link *told;
     pthread_mutex_t log_lock;
+    unsigned long long log_lost; /* lines since the last that was written; of log_lock */
 };
 
 /* Log and metrics hear of a request that the library never saw. */

@@ -774,16 +774,61 @@ static void test_log_and_token_file(void **state)
     ag_free(file);
 }
 
+/* A log that nobody reads holds nobody up, and says later what is missing. */
+static void test_log_unread(void **state)
+{
+    (void)state;
+    int ends[2];
+    char path[64], bytes[1 << 16];
+    ag_str out = {0};
+    assert_int_equal(pipe(ends), 0);
+    fcntl(ends[0], F_SETPIPE_SZ, 4096);
+    snprintf(path, sizeof path, "/dev/fd/%d", ends[1]);
+    ag_http *h = start((ag_http_options){.log = path});
+    for (int i = 0; i < 100; i++) {
+        int fd = connect_to(h);
+        send_text(fd, i % 2 ? "nonsense\r\n\r\n"
+                            : "GET /nowhere HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        read_all(fd, &out, 5);
+        assert_int_equal(status_of(&out), i % 2 ? 400 : 404);
+        close(fd);
+    }
+    ssize_t n = read(ends[0], bytes, sizeof bytes);
+    assert_in_range(n, 1, 4096);
+    assert_int_equal(bytes[n - 1], '\n'); /* whole lines */
+    int fd = connect_to(h);
+    send_text(fd, "nonsense\r\n\r\n");
+    read_all(fd, &out, 5);
+    close(fd);
+    n = read(ends[0], bytes, sizeof bytes - 1);
+    bytes[n > 0 ? n : 0] = '\0';
+    const char *lost = strstr(bytes, "{\"log_lines_lost\":");
+    assert_non_null(lost);
+    assert_in_range(atoi(lost + 18), 50, 100);
+    ag_http_stop(h, 1);
+    close(ends[0]);
+    close(ends[1]);
+    ag_str_free(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_routes),  cmocka_unit_test(test_safety),
-        cmocka_unit_test(test_limits),  cmocka_unit_test(test_late),
-        cmocka_unit_test(test_token),   cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_stop),    cmocka_unit_test(test_crowd),
-        cmocka_unit_test(test_gone),    cmocka_unit_test(test_heads),
-        cmocka_unit_test(test_order),   cmocka_unit_test(test_pieces),
-        cmocka_unit_test(test_no_room), cmocka_unit_test(test_log_and_token_file),
+        cmocka_unit_test(test_routes),
+        cmocka_unit_test(test_safety),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_late),
+        cmocka_unit_test(test_token),
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_crowd),
+        cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_heads),
+        cmocka_unit_test(test_log_unread),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_no_room),
+        cmocka_unit_test(test_log_and_token_file),
         cmocka_unit_test(test_front),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
