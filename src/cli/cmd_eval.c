@@ -16,28 +16,27 @@
 typedef struct evaluation {
     ag_judge_setup setup;
     ag_pair_list pairs;
-    ag_judgement *judged;
-    ag_record *records;
+    ag_judgement *judged, *other; /* other: --against */
+    ag_record *records, *others;
     ag_arena arena;
     json_t *metrics;
 } evaluation;
 
 /* Judgements that were made before, by the decision asked for. */
-static void redecide(evaluation *e)
+static void redecide(evaluation *e, ag_judgement *judged)
 {
     for (size_t i = 0; i < e->pairs.count; i++)
-        ag_judgement_decide(&e->judged[i], e->setup.book, &e->setup.decision);
+        ag_judgement_decide(&judged[i], e->setup.book, &e->setup.decision);
 }
 
 /* What is measured of each judgement. */
-static ag_status fill_records(evaluation *e, ag_error *err)
+static ag_status fill_records(ag_record **records, evaluation *e, const ag_judgement *judged, ag_error *err)
 {
     size_t n = e->pairs.count;
-    e->records = ag_arena_alloc(&e->arena, n, sizeof *e->records);
-    if (!e->records) return ag_fail_memory(err, "judgements");
+    *records = ag_arena_alloc(&e->arena, n, sizeof **records);
+    if (!*records) return ag_fail_memory(err, "judgements");
     for (size_t i = 0; i < n; i++)
-        AG_TRY(
-            ag_record_fill(&e->records[i], e->setup.book, e->pairs.items[i], &e->judged[i], &e->arena, err));
+        AG_TRY(ag_record_fill(&(*records)[i], e->setup.book, e->pairs.items[i], &judged[i], &e->arena, err));
     return AG_OK;
 }
 
@@ -80,7 +79,7 @@ static ag_status write_report(const evaluation *e, const char *title, const char
 typedef struct eval_options {
     ag_model_choice choice;
     ag_decide_choice decide;
-    const char *rules, *lexicon, *data, *judged, *report, *out, *aggregate;
+    const char *rules, *lexicon, *data, *judged, *against, *report, *out, *aggregate;
     const char *run, *qrels, *measures;
     long limit, answers, draws, seed;
     bool json;
@@ -94,10 +93,24 @@ static ag_status check_outputs(const eval_options *o, ag_error *err)
         AG_TRY(ag_path_out_ready(outs[i], err));
         AG_TRY(ag_path_distinct(outs[i], o->data, err));
         AG_TRY(ag_path_distinct(outs[i], o->judged, err));
+        AG_TRY(ag_path_distinct(outs[i], o->against, err));
     }
     if (o->out && o->report && (strcmp(o->out, o->report) == 0 || ag_path_same(o->out, o->report)))
         return ag_fail(err, AG_ERR_USAGE, "--out and --report are the same file");
     return AG_OK;
+}
+
+/* Another judge's judgements of the same pairs, and how the two differ. */
+static ag_status hold_against(evaluation *e, const eval_options *o, const ag_records *records, ag_error *err)
+{
+    json_t *against;
+    AG_TRY(ag_judged_load(&e->other, &e->pairs, e->setup.book, o->against, err));
+    if (o->decide.decide) redecide(e, e->other);
+    AG_TRY(fill_records(&e->others, e, e->other, err));
+    const ag_records others = {e->setup.book, e->others, e->pairs.count};
+    AG_TRY(ag_against_json(&against, o->against, records, &others, (int)o->draws, (uint64_t)o->seed, err));
+    return json_object_set_new(e->metrics, "against", against) == 0 ? AG_OK
+                                                                    : ag_fail_memory(err, "comparison");
 }
 
 static ag_status evaluate(const eval_options *o, ag_error *err)
@@ -111,6 +124,8 @@ static ag_status evaluate(const eval_options *o, ag_error *err)
         status = ag_fail(err, AG_ERR_USAGE, "--judged and --model exclude each other");
     else if (o->judged && !ag_streq(o->decide.calibration, "auto"))
         status = ag_fail(err, AG_ERR_USAGE, "--judged and --calibration exclude each other");
+    else if (o->against && o->draws == 0)
+        status = ag_fail(err, AG_ERR_USAGE, "--against tests by bootstrap: it needs --draws");
     if (status == AG_OK) status = ag_decide_check(&o->decide, err);
     if (status == AG_OK) status = check_outputs(o, err);
     if (status == AG_OK && !o->judged) status = ag_setup_model(&e.setup, &o->choice, err);
@@ -123,10 +138,11 @@ static ag_status evaluate(const eval_options *o, ag_error *err)
     if (status == AG_OK)
         status = o->judged ? ag_judged_load(&e.judged, &e.pairs, e.setup.book, o->judged, err)
                            : ag_gold_judge(&e.judged, e.setup.judge, &e.pairs, o->answers, err);
-    if (status == AG_OK && o->judged && o->decide.decide) redecide(&e);
-    if (status == AG_OK) status = fill_records(&e, err);
+    if (status == AG_OK && o->judged && o->decide.decide) redecide(&e, e.judged);
+    if (status == AG_OK) status = fill_records(&e.records, &e, e.judged, err);
     ag_records set = {e.setup.book, e.records, e.pairs.count};
     if (status == AG_OK) status = ag_metrics_json(&e.metrics, &set, (int)o->draws, (uint64_t)o->seed, err);
+    if (status == AG_OK && o->against) status = hold_against(&e, o, &set, err);
     if (status == AG_OK && o->out) status = ag_json_save(o->out, e.metrics, err);
     if (status == AG_OK && o->report)
         status = write_report(&e, o->judged ? o->judged : o->choice.model, o->judged ? NULL : o->choice.model,
@@ -134,6 +150,7 @@ static ag_status evaluate(const eval_options *o, ag_error *err)
     if (status == AG_OK) status = ag_print_result(e.metrics, o->json, ag_metrics_table, err);
     json_decref(e.metrics);
     ag_judgements_free(e.judged, e.judged ? e.pairs.count : 0);
+    ag_judgements_free(e.other, e.other ? e.pairs.count : 0);
     ag_pair_list_free(&e.pairs);
     ag_arena_free(&e.arena);
     ag_setup_close(&e.setup);
@@ -160,6 +177,7 @@ static ag_status check_run(const eval_options *o, ag_error *err)
                   {"threshold", o->decide.threshold == undecided.threshold ? NULL : ""},
                   {"costs", o->decide.costs},
                   {"judged", o->judged},
+                  {"against", o->against},
                   {"rules", o->rules},
                   {"data", o->data},
                   {"lexicon", o->lexicon},
@@ -225,6 +243,8 @@ int ag_cmd_eval(int argc, char **argv)
         AG_DECIDE_OPTIONS(o.decide, AG_DECIDE_DEFAULT),
         {"judged", AG_OPT_STRING, &o.judged, "FILE",
          "judgements made before (agrl judge --out), in place of a model", 0, 0},
+        {"against", AG_OPT_STRING, &o.against, "FILE",
+         "another judge's judgements of the same pairs: differences, paired over queries", 0, 0},
         {"aggregate", AG_OPT_CHOICE, &o.aggregate, "given|majority|median|soft",
          "how ratings become gold (default given)", 0, 0},
         {"limit", AG_OPT_INT, &o.limit, "N", "only the first N pairs; 0: all", 0, 1e12},

@@ -82,6 +82,13 @@ ag_status ag_metric_compare(ag_difference *difference, const ag_metric *metric, 
 /* Holm's step-down adjustment, in place; NAN (a test that could not be made) stays and does not count. */
 void ag_holm(double *p, size_t n);
 
+/* This judge beside another on the same pairs, for `agrl eval --against`: accuracy, macro-F1, kappa, Acc@2 and NDCG of both, the difference
+ * (records less others) with its interval, and p by Holm over the five. name: of the other's file. draws >= 1. New reference. */
+ag_status ag_against_json(json_t **json, const char *name, const ag_records *records,
+                          const ag_records *others, int draws, uint64_t seed, ag_error *err);
+/* Appends it as a table; nothing where `against` is NULL. */
+void ag_against_table(ag_str *out, const json_t *against);
+
 /* Everything `agrl eval` writes: overall, by slice, per tier, confusion matrix, calibration bins, raters'
  * agreement (each rater against the label and the model, rater-rater, the median of raters), seen and
  * unseen. New reference. */

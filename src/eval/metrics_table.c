@@ -197,6 +197,7 @@ ag_status ag_metrics_table(ag_str *out, const json_t *metrics, ag_error *err)
                 " query groups\n\n",
                 count_of(metrics, "records"), count_of(metrics, "gold"), count_of(metrics, "groups"));
     overall_table(out, metrics);
+    ag_against_table(out, json_object_get(metrics, "against"));
     tier_table(out, metrics);
     criteria_table(out, metrics);
     confusion_table(out, metrics);

@@ -74,6 +74,7 @@ static ag_status page_body(ag_page *page, ag_error *err)
 {
     ag_page_tiles(page);
     ag_page_overall(page);
+    ag_page_against(page);
     ag_page_tiers(page);
     ag_page_criteria(page);
     ag_page_calibration(page);

@@ -84,6 +84,7 @@ void ag_page_release(ag_page *page);
 /* Sections, in the order of the page. Each writes nothing when there is nothing to show. */
 void ag_page_tiles(ag_page *page);
 void ag_page_overall(ag_page *page);
+void ag_page_against(ag_page *page);
 void ag_page_tiers(ag_page *page);
 void ag_page_criteria(ag_page *page);
 void ag_page_calibration(ag_page *page);

@@ -160,6 +160,46 @@ void ag_page_overall(ag_page *page)
     ag_str_add(out, "</section>\n");
 }
 
+void ag_page_against(ag_page *page)
+{
+    ag_str *out = &page->out;
+    const json_t *against = json_object_get(page->metrics, "against"),
+                 *rows = json_object_get(against, "metrics");
+    if (!against) return;
+    ag_str_add(out, "<section id=\"against\"><h2>Against ");
+    ag_page_text(page, ag_page_string(against, "judged"));
+    ag_str_add(out, "</h2>\n");
+    ag_page_table_open(
+        page, "Against another judge",
+        "<th scope=\"col\">metric</th><th scope=\"col\" class=\"num\">value</th><th scope=\"col\" "
+        "class=\"num\">other</th><th scope=\"col\" class=\"num\">difference</th><th scope=\"col\">"
+        "95\u2009% interval</th><th scope=\"col\" class=\"num\">p</th><th scope=\"col\" "
+        "class=\"num\">detectable</th>");
+    for (const ag_metric *metric = ag_metrics; metric->name; metric++) {
+        const json_t *row = json_object_get(rows, metric->name);
+        if (!row) continue;
+        static const char *const numbers[] = {"value", "other", "difference"};
+        ag_str_addf(out, "<tr><th scope=\"row\">%s</th>", metric->title);
+        for (size_t i = 0; i < 3; i++) {
+            ag_str_add(out, "<td class=\"num\">");
+            ag_page_number(page, ag_page_real(row, numbers[i]), 3);
+            ag_str_add(out, "</td>");
+        }
+        ag_str_add(out, "<td class=\"interval\">");
+        interval_text(page, row);
+        ag_str_add(out, "</td><td class=\"num\">");
+        ag_page_number(page, ag_page_real(row, "p"), 3);
+        ag_str_add(out, "</td><td class=\"num\">");
+        ag_page_number(page, ag_page_real(row, "detectable"), 3);
+        ag_str_add(out, "</td></tr>\n");
+    }
+    ag_page_table_close(page);
+    ag_str_add(
+        out,
+        "<p class=\"note\">Differences are paired by bootstrap draws of query groups, p is corrected by Holm "
+        "over the rows.</p></section>\n");
+}
+
 /* --- tiers ---------------------------------------------------------------------------------------------- */
 
 static void tier_head(ag_page *page, const json_t *tier, size_t k, size_t count)

@@ -118,6 +118,24 @@ says 'twice:151.*judged twice'
 run 2 "$AGRL" eval --judged judged --model run --rules "$BOOK" --data pairs.jsonl
 says 'exclude'
 
+t "eval against another judge of the same pairs"
+sed 's/\("id":"[^"]*","tier":"\)[^"]*/\14/; s/"p":{[^}]*}/"p":{"4":0.7,"3":0.1,"2":0.1,"1":0.1}/' judged > fours
+run 0 "$AGRL" eval --judged judged --against fours --rules "$BOOK" --data pairs.jsonl --draws 50 --out against.json --report against.html
+prints 'Against fours'
+grep -q 'id="against"' against.html || wrong "not in the report"
+run 0 "$AGRL" eval --judged fours --rules "$BOOK" --data pairs.jsonl --draws 0 --out fours.json
+number() { tr -d ' \n' < "$1" | sed "s/^{*.*\"$2\":{/{/" | grep -o "\"accuracy\":{[^}]*" | head -n 1 | sed "s/.*\"$3\":\([0-9.e-]*\).*/\1/"; }
+[ "$(number fours.json overall value)" = "$(number against.json against other)" ] ||
+    wrong "accuracy of the other: $(number fours.json overall value), $(number against.json against other)"
+[ "$(number against.json overall value)" = "$(number against.json against value)" ] || wrong "its own accuracy differs"
+[ "$(number against.json against other)" != "$(number against.json against value)" ] || wrong "nothing to tell apart"
+run 0 "$AGRL" eval --judged judged --against judged --rules "$BOOK" --data pairs.jsonl --draws 50 --out same.json
+tr -d ' \n' < same.json | grep -q '"against":.*"accuracy":{[^}]*"difference":0.0,[^}]*"p":1.0' || wrong "a judge against itself: $(grep -A12 against same.json | head -c 500)"
+run 2 "$AGRL" eval --judged judged --against fours --rules "$BOOK" --data pairs.jsonl --draws 0
+says 'needs --draws'
+run 1 "$AGRL" eval --judged judged --against short --rules "$BOOK" --data pairs.jsonl
+says '50 of 150'
+
 t "report"
 run 0 "$AGRL" report run --metrics numbers.json
 grep -q '</html>' run/report.html || wrong "no whole report.html"

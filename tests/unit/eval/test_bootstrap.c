@@ -143,6 +143,49 @@ static void test_compare_edges(void **state)
     pair_free(&s);
 }
 
+/* What --against prints is what the tests it is made of say. */
+static void test_against(void **state)
+{
+    static const char *const names[] = {"accuracy", "macro_f1", "kappa", "acc2", "ndcg"};
+    system_pair s;
+    json_t *json;
+    double p[5];
+    (void)state;
+    pair_make(&s, 30, 5, 3, 0.15);
+    ag_records a = {&s.book.book, s.a, s.count}, b = {&s.book.book, s.b, s.count};
+    assert_int_equal(ag_against_json(&json, "other.jsonl", &b, &a, 400, 7, NULL), AG_OK);
+    assert_string_equal(json_string_value(json_object_get(json, "judged")), "other.jsonl");
+    const json_t *rows = json_object_get(json, "metrics");
+    assert_int_equal(json_object_size(rows), 5);
+    for (int m = 0; m < 5; m++) {
+        ag_difference d;
+        assert_int_equal(ag_metric_compare(&d, ag_metric_find(names[m]), &a, &b, 400, 7, NULL), AG_OK);
+        p[m] = d.p;
+    }
+    ag_holm(p, 5);
+    for (int m = 0; m < 5; m++) {
+        ag_estimate of_a, of_b;
+        const json_t *row = json_object_get(rows, names[m]);
+        assert_int_equal(ag_metric_estimate(&of_a, ag_metric_find(names[m]), &a, 0, 7, NULL), AG_OK);
+        assert_int_equal(ag_metric_estimate(&of_b, ag_metric_find(names[m]), &b, 0, 7, NULL), AG_OK);
+        if (isnan(of_a.value)) { /* no probabilities: no Acc@2 */
+            assert_true(json_is_null(json_object_get(row, "value")) &&
+                        json_is_null(json_object_get(row, "p")));
+            continue;
+        }
+        assert_near(json_number_value(json_object_get(row, "value")), of_b.value, 1e-15);
+        assert_near(json_number_value(json_object_get(row, "other")), of_a.value, 1e-15);
+        assert_near(json_number_value(json_object_get(row, "difference")), of_b.value - of_a.value, 1e-12);
+        assert_near(json_number_value(json_object_get(row, "p")), p[m], 1e-15);
+    }
+    assert_true(json_number_value(json_object_get(json_object_get(rows, "accuracy"), "difference")) > 0.05);
+    json_decref(json);
+    s.a[2].id = "other";
+    ag_error err = {0};
+    assert_int_equal(ag_against_json(&json, "x", &b, &a, 10, 1, &err), AG_ERR_USAGE);
+    pair_free(&s);
+}
+
 static void test_deterministic(void **state)
 {
     system_pair s;
@@ -230,7 +273,8 @@ int main(void)
         cmocka_unit_test(test_coverage),      cmocka_unit_test(test_detectable),
         cmocka_unit_test(test_p_values),      cmocka_unit_test(test_compare_edges),
         cmocka_unit_test(test_deterministic), cmocka_unit_test(test_holm),
-        cmocka_unit_test(test_quick),         cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_against),       cmocka_unit_test(test_quick),
+        cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
