@@ -8,7 +8,7 @@ run=$(cd "$(dirname "$0")" && pwd)/run.sh
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
 shift
-[ $# -gt 0 ] || set -- a d c b-units b-synonyms b-hierarchy a-natural a-natural-long a-natural-ways a-long a-tuned \
+[ $# -gt 0 ] || set -- a d c b-units b-synonyms b-hierarchy a-natural a-natural-long a-natural-ways a-long a-tuned a-choices \
     noise-0 noise-5 noise-10 noise-20 ablation sweep a-relabel relabel-20 relabel-60 start-10 start-60 start-80 start-100 think literacy-0 literacy-25
 
 # Settings that share a start wait for it here.

@@ -10,9 +10,10 @@
 #   start-20 ...    as a, with 20 pairs of R5 in the first training                 relabel-20 ...  the same with a-relabel
 #   a-long          GRPO, GRPO-PR and RRS with three times the tokens               a-tuned      baselines at the best of the sweep, five seeds
 #   a-natural-long  a-natural with four times the tokens                            a-natural-ways   one seed of ways to draw its prompts
+#   a-choices       AGRL by the ablation's best choices, and with three times the tokens, five seeds
 # DEVICE=cuda trains and judges there; ONLY_START=1 ends with the model that all methods start from.
 set -eu
-[ $# -ge 2 ] || { sed -n '2,14s/^# //p' "$0" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n '2,15s/^# //p' "$0" >&2; exit 2; }
 setting=$1 out=$2
 shift 2
 here=$(cd "$(dirname "$0")" && pwd)
@@ -161,6 +162,16 @@ methods() {
         echo '  - {name: sft+-5.0e-4, method: sft+, lr: 5.0e-4, budget: 0, steps: 240}'
         echo '  - agrl'
         ;;
+    a-choices)
+        echo '  - {name: keep-tier, method: agrl, gate: keep_tier}'
+        echo '  - {name: floor, method: agrl, guided_mode: transfer, guided_weight: floor}'
+        echo '  - {name: keep-tier-floor, method: agrl, gate: keep_tier, guided_mode: transfer, guided_weight: floor}'
+        echo '  - {name: anchor, method: agrl, anchor: 0.2}'
+        echo '  - {name: long, method: agrl, budget: 6.0e+6}'
+        echo '  - {name: sft+-2.0e-3, method: sft+, lr: 2.0e-3, budget: 0, steps: 240}'
+        echo '  - {name: sft+-long, method: sft+, budget: 0, steps: 720}'
+        echo '  - agrl'
+        ;;
     a-natural-long)
         printf '  - %s\n' sft '{name: sft+, method: sft+, budget: 0, steps: 960}'
         for method in rft grpo grpo-pr rrs agrl; do echo "  - {name: $method, method: $method, budget: 8.0e+6}"; done
@@ -174,13 +185,13 @@ methods() {
         echo '  - {name: trigger-1-4, method: agrl, trigger: 0.25}'
         echo '  - {name: most-4, method: agrl, replay_most: 4, guided_share: 0.5}'
         ;;
-    think | literacy-*) printf '  - %s\n' sft agrl ;;
+    literacy-*) printf '  - %s\n' sft agrl ;;
     noise-*) printf '  - %s\n' sft sft+ grpo agrl ;;
     d) printf '  - %s\n' sft verdicts sft+ rft dpo grpo grpo-pr rrs agr-shuffled agr agrl ;; # there is no gold answer to prefer
     *) printf '  - %s\n' sft verdicts sft+ rft dpo dpo-gold grpo grpo-pr rrs agr-shuffled agr agrl ;;
     esac | sed "s/^  - sft+\$/  - {name: sft+, method: sft+, budget: 0, steps: ${STEPS_OF_GOLD:-240}}/"
 }
-case $setting in ablation | sweep | a-natural-ways | think | literacy-*) seeds=1 ;; esac
+case $setting in ablation | sweep | a-natural-ways | literacy-*) seeds=1 ;; esac
 {
     printf 'run: %s\nout: %s\ntest: %s\nseeds: [%s]\nkeep: false\n' "$here/rl.yaml" "$folder/compare" "$test" "$seeds"
     [ -z "$slice" ] || printf 'slice: %s\n' "$slice"

@@ -106,11 +106,11 @@ ag_status ag_page_finish(ag_page *page, const ag_str *body, const char *path, ag
 
 ag_status ag_report_write(const char *path, const ag_report_input *input, ag_error *err)
 {
-    static const ag_page_section sections[] = {{"metrics", "Metrics"},   {"tiers", "Tiers"},
-                                               {"criteria", "Criteria"}, {"calibration", "Calibration"},
-                                               {"curves", "Curves"},     {"raters", "Raters"},
-                                               {"slices", "Slices"},     {"queries", "Queries"},
-                                               {"examples", "Examples"}, {"settings", "Settings"}};
+    static const ag_page_section sections[] = {
+        {"metrics", "Metrics"},   {"against", "Against"},         {"tiers", "Tiers"},
+        {"criteria", "Criteria"}, {"calibration", "Calibration"}, {"curves", "Curves"},
+        {"raters", "Raters"},     {"slices", "Slices"},           {"queries", "Queries"},
+        {"examples", "Examples"}, {"settings", "Settings"}};
     ag_page page = {.input = input, .records = input->records, .metrics = input->metrics};
     ag_str body = {0};
     ag_status status = AG_OK;

@@ -247,6 +247,49 @@ static __device__ void add_chunk(sums<K, T> &s, const uint32_t (&query)[T][K][4]
     }
 }
 
+/* Nothing summed yet; and heads h0 .. h1 of the lane's row as left operands, two to a tile. */
+template <int K, int T>
+static __device__ void begin_heads(sums<K, T> &s, uint32_t (&query)[T][K][4], const ag_attention_args &x,
+                                   int64_t row, int64_t end, int h0, int h1)
+{
+    const float *q = (const float *)x.q + row * x.q_ld + threadIdx.x % 4 * 2;
+#pragma unroll
+    for (int i = 0; i < T; i++) {
+        s.max[2 * i] = s.max[2 * i + 1] = -INFINITY, s.total[2 * i] = s.total[2 * i + 1] = 0;
+#pragma unroll
+        for (int k = 0; k < K * 2; k++) s.out[i][k][0] = s.out[i][k][1] = s.out[i][k][2] = s.out[i][k][3] = 0;
+#pragma unroll
+        for (int k = 0; k < K; k++)
+#pragma unroll
+            for (int e = 0; e < 4; e++) {
+                int head = h0 + i * 2 + e % 2;
+                query[i][k][e] = pack_pair(q + head * x.head_dim + k * 16 + e / 2 * 8,
+                                           row < end && head < h1);
+            }
+    }
+}
+
+template <int K, int T>
+static __device__ void store_heads(const ag_attention_args &x, int64_t rows, int64_t row, int h0, int h1,
+                                   const sums<K, T> &s)
+{
+    int lane = threadIdx.x % 32, dim = x.head_dim;
+#pragma unroll
+    for (int i = 0; i < T; i++)
+#pragma unroll
+        for (int h = 0; h < 2; h++) {
+            int head = h0 + i * 2 + h;
+            float total = s.total[i * 2 + h], share = total > 0 ? 1 / total : 0;
+            if (head >= h1) continue;
+            uint32_t *to = (uint32_t *)((__nv_bfloat16 *)x.out + row * x.out_ld + head * dim) + lane % 4;
+#pragma unroll
+            for (int k = 0; k < K * 2; k++)
+                to[k * 4] = ag_pack(s.out[i][k][2 * h] * share, s.out[i][k][2 * h + 1] * share);
+            if (x.lse && lane % 4 == 0)
+                ((float *)x.lse)[head * rows + row] = total > 0 ? s.max[i * 2 + h] * LN2 + logf(total) : 0;
+        }
+}
+
 /* Heads of a key head come `each` to a block. */
 template <int K, int T, bool SMALL>
 static __global__ void __launch_bounds__(decode_shape<K, SMALL>::THREADS)
@@ -268,24 +311,11 @@ static __global__ void __launch_bounds__(decode_shape<K, SMALL>::THREADS)
     if (h1 > (kv + 1) * group) h1 = (kv + 1) * group;
     int64_t first = blockIdx.x * (int64_t)DECODE_ROWS,
             end = first + DECODE_ROWS < plan.rows ? first + DECODE_ROWS : plan.rows, row = first + lane / 4;
-    const float *q = (const float *)x.q + row * x.q_ld + lane % 4 * 2;
     const __nv_bfloat16 *keys = o.keys + kv * dim, *values = o.values + kv * dim;
     __nv_bfloat16 *mine = memory + warp * 4 * MATRIX;
     uint32_t query[T][K][4];
     sums<K, T> s;
-    for (int h = 0; h < T * 2; h++) s.max[h] = -INFINITY, s.total[h] = 0;
-#pragma unroll
-    for (int i = 0; i < T; i++) {
-#pragma unroll
-        for (int k = 0; k < K * 2; k++) s.out[i][k][0] = s.out[i][k][1] = s.out[i][k][2] = s.out[i][k][3] = 0;
-#pragma unroll
-        for (int k = 0; k < K; k++)
-#pragma unroll
-            for (int e = 0; e < 4; e++) {
-                int head = h0 + i * 2 + e % 2;
-                query[i][k][e] = pack_pair(q + head * dim + k * 16 + e / 2 * 8, row < end && head < h1);
-            }
-    }
+    begin_heads<K, T>(s, query, x, row, end, h0, h1);
     auto length = [](const key_walk &w) { return w.stop - w.k0 < KEYS ? w.stop - w.k0 : KEYS; };
     auto send = [&](const key_walk &w, int buffer) {
         __nv_bfloat16 *to = mine + buffer * 2 * MATRIX;
@@ -345,23 +375,7 @@ static __global__ void __launch_bounds__(decode_shape<K, SMALL>::THREADS)
         __syncthreads();
         if (warp < half) merge<K, T>(s, part);
     }
-    if (warp > 0 || row >= end) return;
-#pragma unroll
-    for (int i = 0; i < T; i++)
-#pragma unroll
-        for (int h = 0; h < 2; h++) {
-            int head = h0 + i * 2 + h;
-            float total = s.total[i * 2 + h], share = total > 0 ? 1 / total : 0;
-            if (head >= h1) continue;
-            uint32_t *to = (uint32_t *)((__nv_bfloat16 *)x.out + row * x.out_ld + head * dim) + lane % 4;
-#pragma unroll
-            for (int k = 0; k < K * 2; k++)
-                to[k * 4] = ag_pack(s.out[i][k][2 * h] * share, s.out[i][k][2 * h + 1] * share);
-            if (x.lse && lane % 4 == 0)
-                ((float *)x.lse)[head * (int64_t)plan.rows + row] = total > 0
-                                                                        ? s.max[i * 2 + h] * LN2 + logf(total)
-                                                                        : 0;
-        }
+    if (warp == 0 && row < end) store_heads<K, T>(x, plan.rows, row, h0, h1, s);
 }
 
 /* --- which calls come here ------------------------------------------------------------------------------------------- */

@@ -17,6 +17,21 @@ static __global__ void round_operands(operands all)
                                  : all.values);
 }
 
+/* The lane's share of rows [16, DIM] of sums, times scale, to columns from `column` on of rows before `end`. */
+template <int K>
+static __device__ void store_rows(float *to, int64_t ld, int64_t column, const int (&row)[2], int64_t end,
+                                  const float (&sum)[K * 2][4], float scale)
+{
+#pragma unroll
+    for (int h = 0; h < 2; h++) {
+        if (row[h] >= end) continue;
+        float2 *at = (float2 *)(to + row[h] * ld + column) + threadIdx.x % 4;
+#pragma unroll
+        for (int k = 0; k < K * 2; k++)
+            at[k * 4] = make_float2(sum[k][2 * h] * scale, sum[k][2 * h + 1] * scale);
+    }
+}
+
 /* The sum of products of two left operands' rows lane / 4 and lane / 4 + 8; every lane of a row gets it. */
 template <int K>
 static __device__ void row_dots(float (&dot)[2], const uint32_t (&x)[K][4], const uint32_t (&y)[K][4])
@@ -92,14 +107,7 @@ static __global__ void __launch_bounds__(THREADS)
     };
     __syncthreads(); /* the rows have been taken */
     each_chunk<K>(plan, {first, end}, list, memory, send, work);
-#pragma unroll
-    for (int h = 0; h < 2; h++) {
-        if (row[h] >= end) continue;
-        float2 *to = (float2 *)((float *)x.dq + (int64_t)row[h] * x.q_ld + head * dim) + lane % 4;
-#pragma unroll
-        for (int k = 0; k < K * 2; k++)
-            to[k * 4] = make_float2(dq[k][2 * h] * scale, dq[k][2 * h + 1] * scale);
-    }
+    store_rows<K>((float *)x.dq, x.q_ld, head * dim, row, end, dq, scale);
 }
 
 /* Where a block of backward_keys is: rows [q0, r1) of a head by block `at` of its list of `count`. */
@@ -224,16 +232,8 @@ static __global__ void __launch_bounds__(THREADS, K <= 4 ? 3 : 1)
     if (s.touched && !any) return;
     int64_t ld = s.touched ? (int64_t)x.kv_heads * dim : x.kv_ld,
             at = s.touched ? blockIdx.z * plan.keys * ld : 0;
-#pragma unroll
-    for (int h = 0; h < 2; h++) {
-        if (key[h] >= end) continue;
-        int64_t to = at + key[h] * ld + kv * dim + lane % 4 * 2;
-#pragma unroll
-        for (int k = 0; k < K * 2; k++) {
-            *(float2 *)(s.dk + to + k * 8) = make_float2(dk[k][2 * h] * scale, dk[k][2 * h + 1] * scale);
-            *(float2 *)(s.dv + to + k * 8) = make_float2(dv[k][2 * h], dv[k][2 * h + 1]);
-        }
-    }
+    store_rows<K>(s.dk + at, ld, kv * dim, key, end, dk, scale);
+    store_rows<K>(s.dv + at, ld, kv * dim, key, end, dv, 1);
 }
 
 bool ag_cuda_attention_grad_bf16_fits(const ag_attention_grad_args *x)
