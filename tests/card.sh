@@ -28,6 +28,7 @@ step cards 150 "$build/device_test_cards"
 for test in session generate pass adamw; do step "model-$test" 90 "$build/model_test_$test" '*cuda*'; done
 step whole-runs 300 env AGRL="$build/agrl" AGRL_CUDA="$build/agrl" AGRL_CUDA_STEPS=50 AGRL_CUDA_UPDATES=20 AGRL_SOURCE_DIR="$here/.." "$here/e2e/test_cuda.sh"
 cards=$(nvidia-smi -L | wc -l)
+[ -z "${CUDA_VISIBLE_DEVICES:-}" ] || cards=$(echo "$CUDA_VISIBLE_DEVICES" | tr , '\n' | wc -l)
 if [ "$cards" -gt 1 ] && command -v mpirun > /dev/null; then
     step ranks 200 env AGRL="$build/agrl" AGRL_CARDS="$cards" AGRL_SOURCE_DIR="$here/.." "$here/e2e/test_ranks.sh"
 else
