@@ -15,24 +15,6 @@ static __device__ inline uint32_t pack_pair(const float *p, bool is)
     return ag_pack(x.x, x.y);
 }
 
-/* The largest, or the sum, over the four lanes that share a row. */
-static __device__ inline float row_max(float x)
-{
-    x = fmaxf(x, __shfl_xor_sync(~0u, x, 1));
-    return fmaxf(x, __shfl_xor_sync(~0u, x, 2));
-}
-static __device__ inline float row_sum(float x)
-{
-    x += __shfl_xor_sync(~0u, x, 1);
-    return x + __shfl_xor_sync(~0u, x, 2);
-}
-
-static __global__ void round_operands(rounded keys, rounded values)
-{
-    ag_after_previous();
-    round_rows(blockIdx.y ? values : keys);
-}
-
 /* Rounded keys and values, ld apart. */
 typedef struct operands {
     const __nv_bfloat16 *keys, *values;
@@ -426,7 +408,7 @@ static ag_status round_keys(ag_device *d, const ag_attention_args *x, operands *
         ag_cuda_scratch(d, AG_CUDA_OPERANDS, (size_t)(2 * n * width) * sizeof(__nv_bfloat16), &memory, err));
     rounded k = {(const float *)x->k, (__nv_bfloat16 *)memory, n, width, x->kv_ld},
             v = {(const float *)x->v, k.to + n * width, n, width, x->kv_ld};
-    AG_LAUNCH(round_operands, dim3(ag_cuda_grid(n * 32), 2), AG_CUDA_THREADS, 0, d, k, v);
+    launch_rounding(d, {{k, v}}, 2, n);
     *o = {k.to, v.to, width};
     return AG_LAUNCHED("attention");
 }

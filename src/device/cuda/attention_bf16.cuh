@@ -75,13 +75,37 @@ typedef struct rounded {
     int64_t rows, width, ld;
 } rounded;
 
-/* A warp a row; for blocks of AG_CUDA_THREADS, ag_cuda_grid(32 * rows) of them. */
-static __device__ inline void round_rows(const rounded &m)
+typedef struct rounding {
+    rounded matrix[4];
+} rounding;
+
+/* A warp a row, blockIdx.y a matrix. */
+static __global__ void round_rows(rounding all)
 {
+    ag_after_previous();
+    const rounded &m = all.matrix[blockIdx.y];
     int64_t first = blockIdx.x * (int64_t)AG_CUDA_WARPS + threadIdx.x / 32;
     for (int64_t i = first; i < m.rows; i += gridDim.x * (int64_t)AG_CUDA_WARPS)
         for (int j = threadIdx.x % 32 * 4; j < m.width; j += 128)
             ag_store_some(m.to, AG_BF16, i * m.width + j, ag_load_some<4>(m.from, AG_F32, i * m.ld + j));
+}
+
+/* Rounds the first `count` matrices, of at most `rows` rows. */
+static inline void launch_rounding(ag_device *d, const rounding &all, unsigned count, int64_t rows)
+{
+    AG_LAUNCH(round_rows, dim3(ag_cuda_grid(rows * 32), count), AG_CUDA_THREADS, 0, d, all);
+}
+
+/* The largest, or the sum, over the four lanes that share a row of a product. */
+static __device__ inline float row_max(float x)
+{
+    x = fmaxf(x, __shfl_xor_sync(~0u, x, 1));
+    return fmaxf(x, __shfl_xor_sync(~0u, x, 2));
+}
+static __device__ inline float row_sum(float x)
+{
+    x += __shfl_xor_sync(~0u, x, 1);
+    return x + __shfl_xor_sync(~0u, x, 2);
 }
 
 /* Columns [column, column + DIM) of rows [row, row + n) of bf16, ld apart, on their way into `count` rows of shared memory; zeros from n on. */

@@ -8,15 +8,6 @@ typedef struct operands {
     rounded query, dout, keys, values;
 } operands;
 
-static __global__ void round_operands(operands all)
-{
-    ag_after_previous();
-    round_rows(blockIdx.y == 0   ? all.query
-               : blockIdx.y == 1 ? all.dout
-               : blockIdx.y == 2 ? all.keys
-                                 : all.values);
-}
-
 /* The lane's share of rows [16, DIM] of sums, times scale, to columns from `column` on of rows before `end`. */
 template <int K>
 static __device__ void store_rows(float *to, int64_t ld, int64_t column, const int (&row)[2], int64_t end,
@@ -43,10 +34,7 @@ static __device__ void row_dots(float (&dot)[2], const uint32_t (&x)[K][4], cons
         for (int i = 0; i < 4; i++) /* a bf16 is the upper half of a float */
             dot[i % 2] += __uint_as_float(x[k][i] << 16) * __uint_as_float(y[k][i] << 16) +
                           __uint_as_float(x[k][i] & 0xffff0000u) * __uint_as_float(y[k][i] & 0xffff0000u);
-    for (int h = 0; h < 2; h++) {
-        dot[h] += __shfl_xor_sync(~0u, dot[h], 1);
-        dot[h] += __shfl_xor_sync(~0u, dot[h], 2);
-    }
+    for (int h = 0; h < 2; h++) dot[h] = row_sum(dot[h]);
 }
 
 /* p = softmax(s), s = scale q.k:  dp = do.v,  ds = p (dp - delta) scale,  dq = ds k. Leaves delta = do.o [heads, rows], where do is rounded as
@@ -191,30 +179,26 @@ static __global__ void __launch_bounds__(THREADS, K <= 4 ? 3 : 1)
             int n = now.r1 - now.q0 < CHUNK ? now.r1 - now.q0 : CHUNK;
             int ahead = keys_ahead(b);
             bool in[2] = {key[0] >= b.k0 && key[0] < b.k1, key[1] >= b.k0 && key[1] < b.k1};
-            auto tile = [&](int j,
-                            auto mask) { /* where no row is all is zero, but for p */
-                                         float p[2][4], ds[2][4];
-                                         product_by_column<K>(p[0], p[1], keys, query + j * PITCH);
-                                         product_by_column<K>(ds[0], ds[1], values, dout + j * PITCH);
+            /* where no row is all is zero, but for p */
+            auto tile = [&](int j, auto mask) {
+                float p[2][4], ds[2][4];
+                product_by_column<K>(p[0], p[1], keys, query + j * PITCH);
+                product_by_column<K>(ds[0], ds[1], values, dout + j * PITCH);
 #pragma unroll
-                                         for (int side = 0; side < 2; side++) {
-                                             int q = j + side * 8 + lane % 4 * 2;
-                                             float2 l = *(const float2 *)(lse[turn] + q),
-                                                    d = *(const float2 *)(delta[turn] + q);
+                for (int side = 0; side < 2; side++) {
+                    int q = j + side * 8 + lane % 4 * 2;
+                    float2 l = *(const float2 *)(lse[turn] + q), d = *(const float2 *)(delta[turn] + q);
 #pragma unroll
-                                             for (int i = 0; i < 4; i++) {
-                                                 p[side][i] = ag_exp2(
-                                                     fmaf(p[side][i], scale2, (i % 2 ? l.y : l.x) * -LOG2E));
-                                                 ds[side][i] = p[side][i] *
-                                                               (ds[side][i] - (i % 2 ? d.y : d.x));
-                                                 if (mask.IS &&
-                                                     (!in[i / 2] || key[i / 2] > now.q0 + q + i % 2 + ahead ||
-                                                      q + i % 2 >= n))
-                                                     p[side][i] = ds[side][i] = 0;
-                                             }
-                                         }
-                                         product_by_row<K>(dv, p[0], p[1], dout + j * PITCH);
-                                         product_by_row<K>(dk, ds[0], ds[1], query + j * PITCH);
+                    for (int i = 0; i < 4; i++) {
+                        p[side][i] = ag_exp2(fmaf(p[side][i], scale2, (i % 2 ? l.y : l.x) * -LOG2E));
+                        ds[side][i] = p[side][i] * (ds[side][i] - (i % 2 ? d.y : d.x));
+                        if (mask.IS &&
+                            (!in[i / 2] || key[i / 2] > now.q0 + q + i % 2 + ahead || q + i % 2 >= n))
+                            p[side][i] = ds[side][i] = 0;
+                    }
+                }
+                product_by_row<K>(dv, p[0], p[1], dout + j * PITCH);
+                product_by_row<K>(dk, ds[0], ds[1], query + j * PITCH);
             };
             for (int j = 0; j < n && own + 16 > b.k0 && own < b.k1; j += 16) {
                 int q0 = now.q0 + j;
@@ -264,8 +248,7 @@ static ag_status cut_operands(ag_device *d, const ag_attention_grad_args *x, ope
     o->dout = {(const float *)x->dout, to + rows * width, rows, width, x->dout_ld};
     o->keys = {(const float *)x->k, to + 2 * rows * width, keys, kv, x->kv_ld};
     o->values = {(const float *)x->v, to + 2 * rows * width + keys * kv, keys, kv, x->kv_ld};
-    dim3 grid(ag_cuda_grid((rows > keys ? rows : keys) * 32), 4);
-    AG_LAUNCH(round_operands, grid, AG_CUDA_THREADS, 0, d, *o);
+    launch_rounding(d, {{o->query, o->dout, o->keys, o->values}}, 4, rows > keys ? rows : keys);
     return AG_LAUNCHED("attention_grad");
 }
 

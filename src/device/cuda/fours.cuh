@@ -45,13 +45,15 @@ static inline bool ag_in_fours(const void *p, ag_dtype type, int64_t ld)
     return ld % 4 == 0 && (uintptr_t)p % (size_t)(4 * ag_cuda_size(type)) == 0;
 }
 
-/* The kernel of that name for n elements, four a thread or one. */
-#define AG_LAUNCH_FOURS(fours, kernel, n, d, ...)                                                            \
+/* The kernel of that name by fours on `wide` blocks, or one by one on `narrow` ones; and for n elements, four a thread or one. */
+#define AG_LAUNCH_EITHER(fours, kernel, wide, narrow, d, ...)                                                \
     do {                                                                                                     \
         if (fours)                                                                                           \
-            AG_LAUNCH(kernel<4>, ag_cuda_grid((n) / 4), AG_CUDA_THREADS, 0, d, __VA_ARGS__);                 \
+            AG_LAUNCH(kernel<4>, wide, AG_CUDA_THREADS, 0, d, __VA_ARGS__);                                  \
         else                                                                                                 \
-            AG_LAUNCH(kernel<1>, ag_cuda_grid(n), AG_CUDA_THREADS, 0, d, __VA_ARGS__);                       \
+            AG_LAUNCH(kernel<1>, narrow, AG_CUDA_THREADS, 0, d, __VA_ARGS__);                                \
     } while (0)
+#define AG_LAUNCH_FOURS(fours, kernel, n, d, ...)                                                            \
+    AG_LAUNCH_EITHER(fours, kernel, ag_cuda_grid((n) / 4), ag_cuda_grid(n), d, __VA_ARGS__)
 
 #endif

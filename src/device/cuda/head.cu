@@ -10,8 +10,8 @@
 enum {
     THREADS = AG_CUDA_THREADS,
     WARPS = AG_CUDA_WARPS,
-    BATCH = 4
-}; /* BATCH: pieces of a row that a thread has on their way */
+    BATCH = 4 /* pieces of a row that a thread has on their way */
+};
 
 static int64_t chunk_rows(const ag_head_args *x)
 {
@@ -109,14 +109,9 @@ template <int V> static __device__ float row_lse(const row &r, float *max_out, f
     return max + logf(sum);
 }
 
-/* The kernel of that name, four logits at a time where rows allow it. */
+/* The kernel of that name, a block for each of n rows, four logits at a time where rows allow it. */
 #define LAUNCH_ROWS(kernel, n, logits, vocab, d, ...)                                                        \
-    do {                                                                                                     \
-        if (ag_in_fours(logits, AG_F32, vocab))                                                              \
-            AG_LAUNCH(kernel<4>, (unsigned)(n), THREADS, 0, d, __VA_ARGS__);                                 \
-        else                                                                                                 \
-            AG_LAUNCH(kernel<1>, (unsigned)(n), THREADS, 0, d, __VA_ARGS__);                                 \
-    } while (0)
+    AG_LAUNCH_EITHER(ag_in_fours(logits, AG_F32, vocab), kernel, (unsigned)(n), (unsigned)(n), d, __VA_ARGS__)
 
 template <int V> static __global__ void logprob(ag_head_logprob_args x, float *logits, int64_t first)
 {

@@ -1,12 +1,8 @@
 /* What is said on stderr: lines, hostile text, quiet, progress to a file and to a terminal. */
-#include "unit/base/test_help.h"
+#include "unit/base/test_terminal.h"
 
-#include <fcntl.h>
 #include <math.h>
-#include <sys/ioctl.h>
-#include <termios.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/log.h"
 
@@ -128,18 +124,7 @@ static void test_progress_quiet(void **state)
 static void test_progress_terminal(void **state)
 {
     (void)state;
-    int master = posix_openpt(O_RDWR | O_NOCTTY);
-    if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0) skip();
-    int slave = open(ptsname(master), O_RDWR | O_NOCTTY);
-    if (slave < 0) skip();
-    struct termios raw;
-    struct winsize size = {.ws_row = 24, .ws_col = 60};
-    tcgetattr(slave, &raw);
-    cfmakeraw(&raw);
-    tcsetattr(slave, TCSANOW, &raw);
-    ioctl(slave, TIOCSWINSZ, &size);
-    setenv("TERM", "xterm", 1);
-    setenv("LC_ALL", "C", 1);
+    int master, slave = test_terminal(&master, 60);
     ag_progress p;
     listen_on(slave, master);
     ag_progress_begin(&p, "reading", 200, 0);

@@ -1,10 +1,5 @@
 /* test_step_line.c: what a terminal shows of a step: everything in 80 columns, more where there is room. */
-#include "unit/base/test_help.h"
-
-#include <fcntl.h>
-#include <sys/ioctl.h>
-#include <termios.h>
-#include <unistd.h>
+#include "unit/base/test_terminal.h"
 
 #include "base/log.h"
 #include "train/trainer.h"
@@ -13,18 +8,7 @@
 static void shown(char line[1024], int columns, const char *label, const char *method, double at,
                   double steps, double seconds_a_step)
 {
-    int master = posix_openpt(O_RDWR | O_NOCTTY);
-    if (master < 0 || grantpt(master) != 0 || unlockpt(master) != 0) skip();
-    int slave = open(ptsname(master), O_RDWR | O_NOCTTY), kept = dup(STDERR_FILENO);
-    if (slave < 0) skip();
-    struct winsize size = {.ws_row = 24, .ws_col = (unsigned short)columns};
-    struct termios raw;
-    tcgetattr(slave, &raw);
-    cfmakeraw(&raw);
-    tcsetattr(slave, TCSANOW, &raw);
-    ioctl(slave, TIOCSWINSZ, &size);
-    setenv("TERM", "xterm", 1);
-    setenv("LC_ALL", "C", 1);
+    int master, slave = test_terminal(&master, columns), kept = dup(STDERR_FILENO);
     fflush(stderr);
     dup2(slave, STDERR_FILENO);
     char note[AG_NOTE];
