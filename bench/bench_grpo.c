@@ -7,7 +7,8 @@
  * Where the time goes is told by operation of the device (op_clock.h), means over the steps that count.
  * grpo.sh runs this beside grpo_trl.py, the same step in TRL.
  *
- * usage: bench_grpo [-d cpu|cuda] [-n PROMPTS] [-w] [MODEL [threads [fp32|bf16 [steps]]]]
+ * usage: bench_grpo [-d cpu|cuda] [-n PROMPTS] [-m ROWS] [-w] [MODEL [threads [fp32|bf16 [steps]]]]
+ * -m: rows of a micro-batch of the update, for less memory (default: all rows of the step).
  * -w: wait for each operation, so that a card's are told apart (op_clock.h); the whole takes longer then.
  * MODEL: a folder, a GGUF file or a name of `agrl pull` (default smollm2-135m); `random`: SmolLM2-135M's shape with random weights.
  */
@@ -33,6 +34,7 @@ enum { ROLLOUT, UPDATE, OTHER }; /* phases of op_clock.h */
 enum { SESSION_ROWS = 1024 };
 
 static size_t PROMPTS = 2, ANSWERS; /* of a step */
+static int32_t MICRO_ROWS;          /* 0: all */
 
 /* Tokens of a step's forest, all answers in it. */
 static int32_t rows_of_step(void)
@@ -223,12 +225,12 @@ static void open_model(bench *b, const char *device, const char *name, int threa
     } else
         must(ag_model_open(&t->opened, name, t->device, &options, &err));
     t->model = t->opened.model;
-    int32_t rows = rows_of_step();
+    int32_t rows = rows_of_step(), at_once = MICRO_ROWS ? MICRO_ROWS : rows;
     must(ag_session_create(&b->session, t->model, rows, SESSION_ROWS, &err));
-    t->max_rows = t->max_targets = rows;
-    b->settings.micro_tokens = rows;
+    t->max_rows = t->max_targets = at_once;
+    b->settings.micro_tokens = at_once;
     t->settings = &b->settings;
-    must(ag_pass_create(&t->pass, t->model, &(ag_pass_options){rows, rows, true, false}, &err));
+    must(ag_pass_create(&t->pass, t->model, &(ag_pass_options){at_once, at_once, true, false}, &err));
     must(ag_optimizer_create(&t->optimizer, t->model, &err));
 }
 
@@ -283,18 +285,19 @@ int main(int argc, char **argv)
 {
     const char *device = "cpu";
     int option;
-    while ((option = getopt(argc, argv, "d:n:w")) != -1) {
+    while ((option = getopt(argc, argv, "d:n:m:w")) != -1) {
         if (option == 'd') device = optarg;
         if (option == 'n') PROMPTS = (size_t)atoi(optarg);
+        if (option == 'm') MICRO_ROWS = (int32_t)atoi(optarg);
         if (option == 'w') op_clock_waits = true;
         if (option == '?') PROMPTS = 0;
     }
     argc -= optind, argv += optind;
     const char *name = argc > 0 ? argv[0] : "smollm2-135m", *type = argc > 2 ? argv[2] : "auto";
     int threads = argc > 1 ? atoi(argv[1]) : 0, steps = argc > 3 ? atoi(argv[3]) : 3;
-    if (argc > 4 || threads < 0 || steps < 1 || PROMPTS < 1 || PROMPTS > MOST_PROMPTS) {
-        fprintf(stderr,
-                "usage: bench_grpo [-d DEVICE] [-n PROMPTS] [-w] [MODEL [THREADS [fp32|bf16 [STEPS]]]]\n");
+    if (argc > 4 || threads < 0 || steps < 1 || PROMPTS < 1 || PROMPTS > MOST_PROMPTS || MICRO_ROWS < 0) {
+        fprintf(stderr, "usage: bench_grpo [-d DEVICE] [-n PROMPTS] [-m ROWS] [-w] [MODEL [THREADS "
+                        "[fp32|bf16 [STEPS]]]]\n");
         return 2;
     }
     ANSWERS = PROMPTS * GROUP;

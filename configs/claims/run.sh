@@ -208,7 +208,7 @@ noise-*)
     for list in "$folder"/compare/agrl/seed-*/unsolved.jsonl; do
         seed=$(basename "$(dirname "$list")")
         awk -v all="$all" -v seed="$seed" '
-            { flipped = /"flipped":true/; n["listed"]++; hit["listed"] += flipped; if (!/"disputed":/) { n["unsolved"]++; hit["unsolved"] += flipped } }
+            { flipped = /"flipped":true/; n["listed"]++; hit["listed"] += flipped; if (/"unsolved":[1-9]/) { n["unsolved"]++; hit["unsolved"] += flipped } }
             END { for (i = 1; i <= 2; i++) { k = i == 1 ? "unsolved" : "listed"
                 printf "%s: %d %s, %d of %d flipped: precision %.2f, recall %.2f\n", seed, n[k], k, hit[k], all, n[k] ? hit[k] / n[k] : 0, all ? hit[k] / all : 0 } }' "$list"
     done

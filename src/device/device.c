@@ -92,14 +92,15 @@ ag_status ag_device_get(ag_device *d, double *host, const void *src, size_t n, a
     return status;
 }
 
-ag_status ag_device_product(ag_device *d, ag_dtype type, void *c, int64_t ldc, ag_operand a, ag_operand b,
-                            double alpha, bool accumulate, ag_error *err)
+ag_status ag_device_product(ag_device *d, ag_dtype type, void *c, ag_dtype c_type, int64_t ldc, ag_operand a,
+                            ag_operand b, double alpha, const void *plus, ag_error *err)
 {
     return d->matmul(d,
                      &(ag_matmul_args){.c = c,
                                        .a = a.values,
                                        .b = b.values,
                                        .type = type,
+                                       .c_type = c_type,
                                        .m = a.transposed ? a.cols : a.rows,
                                        .n = b.transposed ? b.rows : b.cols,
                                        .k = a.transposed ? a.rows : a.cols,
@@ -108,7 +109,7 @@ ag_status ag_device_product(ag_device *d, ag_dtype type, void *c, int64_t ldc, a
                                        .ldc = ldc,
                                        .transpose_a = a.transposed,
                                        .transpose_b = b.transposed,
-                                       .accumulate = accumulate,
+                                       .plus = plus,
                                        .alpha = alpha},
                      err);
 }

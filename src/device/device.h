@@ -40,14 +40,18 @@ static inline float ag_float_from_bf16(uint16_t b)
     return v.f;
 }
 
-/* C[m,n] = alpha * op(A)[m,k] op(B)[k,n] (+ C when accumulate). A and B are of `type` (BF16 or real), C is real.
+/* Where a field gives a type of what is read or written, BF16 is that and any other the backend's real; and but for products' operands,
+ * norms' results, tables and weights BF16 is only what ag_kept_type gives. */
+
+/* C[m,n] = alpha * op(A)[m,k] op(B)[k,n] + plus. A and B are of `type`, C and plus of c_type with ldc; plus NULL: nothing is added, C
+ * itself: it accumulates, another matrix: must not overlap C.
  * transpose_a: A is stored [k,m]; transpose_b: B is stored [n,k]. Products of BF16 inputs are summed in fp32. */
 typedef struct ag_matmul_args {
     void *c;
-    const void *a, *b;
-    ag_dtype type;
+    const void *plus, *a, *b;
+    ag_dtype type, c_type;
     int64_t m, n, k, lda, ldb, ldc;
-    bool transpose_a, transpose_b, accumulate;
+    bool transpose_a, transpose_b;
     double alpha;
 } ag_matmul_args;
 
@@ -78,23 +82,30 @@ typedef struct ag_rmsnorm_args {
     int64_t rows, heads, width, x_ld, out_ld;
     double eps;
 } ag_rmsnorm_args;
-/* dx (+)= gradient, dweight += gradient (NULL: not wanted). dy and dx real with their own ld; dx may be dy unless it
- * accumulates. */
+/* dx (+)= gradient, dweight += gradient (NULL: not wanted). dy and dx with their own types and ld; dx may be dy unless it
+ * accumulates. narrow: dx rounded to bf16 too, in rows without gaps, or NULL. */
 typedef struct ag_rmsnorm_grad_args {
-    void *dx, *dweight;
+    void *dx, *dweight, *narrow;
+    ag_dtype dx_type, dy_type;
     const void *dy, *x, *weight, *rstd;
     int64_t rows, heads, width, x_ld, dy_ld, dx_ld;
     bool accumulate;
 } ag_rmsnorm_grad_args;
 
 /* Rotary position embedding (Su et al. 2021), half-split pairs (i, i + head_dim/2), in place on `heads` groups of a row.
- * table [positions, head_dim]: cosines then sines of the head_dim/2 angles of each position. inverse: the backward. */
+ * table [positions, head_dim]: cosines then sines of the head_dim/2 angles of each position. inverse: the backward.
+ * store (or NULL), of x's type: groups [first_stored, first_stored + stored), of which those from `heads` on are not turned, are left as they
+ * are in x and go to row slots[i] of the store [slots, stored * head_dim]. Slots are distinct. */
 typedef struct ag_rope_args {
     void *x;
+    ag_dtype type; /* of x */
     const void *table;
     const int32_t *positions;
     int64_t rows, heads, head_dim, ld;
     bool inverse;
+    void *store;
+    const int32_t *slots;
+    int64_t first_stored, stored;
 } ag_rope_args;
 
 /* Which keys a query row attends. Block b lets rows q in [q0, q1) attend keys k in [k0, min(k1, k0 + diagonal + (q - q0) + 1)).
@@ -113,24 +124,23 @@ typedef struct ag_attention_plan {
 } ag_attention_plan;
 
 /* Softmax attention with grouped queries: head h reads key head h / (heads / kv_heads). q [rows, heads*head_dim], k and v
- * [keys, kv_heads*head_dim], real (k and v of kv_type BF16: of that), each with its ld; out of out_type. lse [heads, rows]: log of the softmax denominator
- * (may be NULL). A row that attends nothing gives zeros and lse 0. Where out is BF16 a backend may round q, k, v and softmax weights to
- * bf16 as they enter a product, and in the gradient dout and the scores' gradient, too; sums stay fp32. */
+ * [keys, kv_heads*head_dim] of in_type, each with its ld; out of out_type. lse [heads, rows]: log of the softmax denominator
+ * (may be NULL). A row that attends nothing gives zeros and lse 0. Where in_type is BF16 a backend may round softmax weights and, in the
+ * gradient, the scores' gradient to bf16 as they enter a product; sums stay fp32. */
 typedef struct ag_attention_args {
     void *out, *lse;
-    ag_dtype out_type, kv_type; /* kv_type BF16: only what store_type gives */
+    ag_dtype out_type, in_type;
     const void *q, *k, *v;
     int64_t q_ld, kv_ld, out_ld;
     int heads, kv_heads, head_dim;
     double scale;
     const ag_attention_plan *plan; /* host struct of device arrays */
 } ag_attention_args;
-/* dq, dk, dv are overwritten, with the lds of q and k. */
+/* dq, dk, dv are overwritten, with the lds of q and k; like q, k, v and dout of in_type. */
 typedef struct ag_attention_grad_args {
     void *dq, *dk, *dv;
-    const void *dout; /* real, out_ld */
-    const void *out, *lse;
-    ag_dtype out_type;
+    const void *dout, *out, *lse;
+    ag_dtype out_type, in_type;
     const void *q, *k, *v;
     int64_t q_ld, kv_ld, out_ld, dout_ld;
     int heads, kv_heads, head_dim;
@@ -138,23 +148,24 @@ typedef struct ag_attention_grad_args {
     const ag_attention_plan *plan;
 } ag_attention_grad_args;
 
-/* out[i,j] = silu(gate) * up; gate_up [rows, 2*width] holds gate then up. */
+/* out[i,j] = silu(gate) * up; gate_up [rows, 2*width] of in_type holds gate then up. */
 typedef struct ag_swiglu_args {
     void *out;
-    ag_dtype out_type;
+    ag_dtype out_type, in_type;
     const void *gate_up;
     int64_t rows, width;
 } ag_swiglu_args;
 typedef struct ag_swiglu_grad_args {
-    void *dgate_up; /* of type dtype */
-    ag_dtype type;
-    const void *dout, *gate_up;
+    void *dgate_up; /* of type */
+    ag_dtype type, in_type;
+    const void *dout, *gate_up; /* of in_type */
     int64_t rows, width;
 } ag_swiglu_grad_args;
 
 /* x[i,:] += bias. */
 typedef struct ag_bias_args {
     void *x;
+    ag_dtype type; /* of x */
     const void *bias;
     int64_t rows, width, ld;
 } ag_bias_args;
@@ -162,6 +173,7 @@ typedef struct ag_bias_args {
 typedef struct ag_bias_grad_args {
     void *dbias;
     const void *dx;
+    ag_dtype type; /* of dx */
     int64_t rows, width, ld;
 } ag_bias_grad_args;
 
@@ -283,7 +295,7 @@ struct ag_device {
     const char *name; /* "ref", "ref64", "far", "cpu", "cuda" */
     ag_dtype real;
     bool fast_bf16; /* has hardware products of bf16: the default type of weights */
-    ag_dtype (*store_type)(ag_dtype type, int head_dim); /* see ag_store_type; NULL: real */
+    ag_dtype (*kept_type)(ag_dtype type, int head_dim); /* see ag_kept_type; NULL: real */
     void *impl;
 
     /* Memory. `what` names the allocation in plans and errors; zeroed. */
@@ -351,14 +363,16 @@ static inline ag_operand ag_operand_transposed(ag_operand x)
     x.transposed = !x.transposed;
     return x;
 }
-/* matmul with its sizes taken from the operands: c = alpha a b, or c += alpha a b when accumulate. */
-ag_status ag_device_product(ag_device *d, ag_dtype type, void *c, int64_t ldc, ag_operand a, ag_operand b,
-                            double alpha, bool accumulate, ag_error *err);
+/* matmul with its sizes taken from the operands: c = alpha a b + plus. */
+ag_status ag_device_product(ag_device *d, ag_dtype type, void *c, ag_dtype c_type, int64_t ldc, ag_operand a,
+                            ag_operand b, double alpha, const void *plus, ag_error *err);
 
-/* Of what type sessions keep keys and values of a model whose products are of `type`. */
-static inline ag_dtype ag_store_type(const ag_device *d, ag_dtype type, int head_dim)
+/* Of what type a model whose products are of `type` keeps what they give to attention, SwiGLU and the norms' gradients: queries, keys and
+ * values (in a session's store, too), gate and up, and the gradients of all these. BF16 halves the bytes that such operations, which
+ * are bound by memory, move; the residual stream is real everywhere. */
+static inline ag_dtype ag_kept_type(const ag_device *d, ag_dtype type, int head_dim)
 {
-    return d->store_type ? d->store_type(type, head_dim) : d->real;
+    return d->kept_type ? d->kept_type(type, head_dim) : d->real;
 }
 
 /* Host reals to and from the device's type, through a temporary: for small arrays (targets, coefficients, tests). */

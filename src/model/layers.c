@@ -20,11 +20,18 @@ static ag_status cast(ag_device *d, void *dst, ag_dtype dst_type, const void *sr
     return d->cast(d, &(ag_cast_args){dst, src, dst_type, src_type, n}, err);
 }
 
-/* c = alpha a b, or c += alpha a b: operands of the model's type, c real. */
+/* c = alpha a b + plus: operands of the model's type, c real. */
 static ag_status product(const ag_model *m, void *c, int64_t ldc, ag_operand a, ag_operand b, double alpha,
-                         bool accumulate, ag_error *err)
+                         const void *plus, ag_error *err)
 {
-    return ag_device_product(m->device, m->type, c, ldc, a, b, alpha, accumulate, err);
+    return ag_device_product(m->device, m->type, c, m->device->real, ldc, a, b, alpha, plus, err);
+}
+
+/* The same into c of c_type. */
+static ag_status product_as(const ag_model *m, void *c, ag_dtype c_type, int64_t ldc, ag_operand a,
+                            ag_operand b, double alpha, const void *plus, ag_error *err)
+{
+    return ag_device_product(m->device, m->type, c, c_type, ldc, a, b, alpha, plus, err);
 }
 
 /* One piece's LoRA pair: A [rank, in] and B [out, rank]. */
@@ -40,35 +47,36 @@ static ag_operand lora_b(const ag_model *m, const ag_linear *l, int piece)
 
 /* u = x A^T, then y[:, piece] += scale * u B^T. */
 static ag_status lora_forward(const ag_model *m, const ag_linear *l, int piece, int64_t rows, const void *x,
-                              void *y, const ag_lora_scratch *s, ag_error *err)
+                              void *y, ag_dtype y_type, const ag_lora_scratch *s, ag_error *err)
 {
     ag_device *d = m->device;
     int64_t rank = m->lora_rank;
     AG_TRY(product(m, s->wide, rank, ag_operand_whole(x, rows, l->in),
-                   ag_operand_transposed(lora_a(m, l, piece)), 1, false, err));
+                   ag_operand_transposed(lora_a(m, l, piece)), 1, NULL, err));
     AG_TRY(cast(d, s->narrow, m->type, s->wide, d->real, rows * rank, err));
-    return product(m, at_mut(y, d->real, l->piece[piece].row), l->out,
-                   ag_operand_whole(s->narrow, rows, rank), ag_operand_transposed(lora_b(m, l, piece)),
-                   m->lora_alpha / (double)rank, true, err);
+    void *out = at_mut(y, y_type, l->piece[piece].row);
+    return product_as(m, out, y_type, l->out, ag_operand_whole(s->narrow, rows, rank),
+                      ag_operand_transposed(lora_b(m, l, piece)), m->lora_alpha / (double)rank, out, err);
 }
 
 ag_status ag_linear_forward(const ag_model *m, const ag_linear *l, int64_t rows, const void *x, void *y,
-                            bool accumulate, const ag_lora_scratch *lora, ag_error *err)
+                            ag_dtype y_type, const void *plus, const ag_lora_scratch *lora, ag_error *err)
 {
     ag_device *d = m->device;
     ag_operand weight = ag_operand_whole(ag_param_value(m, l->weight), l->out, l->in);
-    AG_TRY(product(m, y, l->out, ag_operand_whole(x, rows, l->in), ag_operand_transposed(weight), 1,
-                   accumulate, err));
+    AG_TRY(product_as(m, y, y_type, l->out, ag_operand_whole(x, rows, l->in), ag_operand_transposed(weight),
+                      1, plus, err));
     if (l->bias >= 0)
-        AG_TRY(d->bias(d, &(ag_bias_args){y, ag_param_value(m, l->bias), rows, l->out, l->out}, err));
+        AG_TRY(d->bias(d, &(ag_bias_args){y, y_type, ag_param_value(m, l->bias), rows, l->out, l->out}, err));
     for (int p = 0; m->lora_rank > 0 && p < l->pieces; p++)
-        AG_TRY(lora_forward(m, l, p, rows, x, y, lora, err));
+        AG_TRY(lora_forward(m, l, p, rows, x, y, y_type, lora, err));
     return AG_OK;
 }
 
 /* With u = x A^T and g = scale * dy[:, piece]:  dB += g^T u,  du = g B,  dA += du^T x,  dx += du A. */
 static ag_status lora_backward(const ag_model *m, const ag_linear *l, int piece, int64_t rows, const void *x,
-                               const void *dy, void *dx, const ag_lora_scratch *s, ag_error *err)
+                               const void *dy, void *dx, ag_dtype dx_type, const ag_lora_scratch *s,
+                               ag_error *err)
 {
     ag_device *d = m->device;
     int64_t rank = m->lora_rank;
@@ -76,30 +84,29 @@ static ag_status lora_backward(const ag_model *m, const ag_linear *l, int piece,
     ag_operand a = lora_a(m, l, piece), b = lora_b(m, l, piece), in = ag_operand_whole(x, rows, l->in),
                u = ag_operand_whole(s->narrow, rows, rank), du = ag_operand_whole(s->grad_narrow, rows, rank);
     ag_operand g = {at(dy, m->type, l->piece[piece].row), rows, l->piece[piece].rows, l->out, false};
-    AG_TRY(product(m, s->wide, rank, in, ag_operand_transposed(a), 1, false, err));
+    void *db = ag_param_grad(m, l->lora_b[piece]), *da = ag_param_grad(m, l->lora_a[piece]);
+    AG_TRY(product(m, s->wide, rank, in, ag_operand_transposed(a), 1, NULL, err));
     AG_TRY(cast(d, s->narrow, m->type, s->wide, d->real, rows * rank, err));
-    AG_TRY(
-        product(m, ag_param_grad(m, l->lora_b[piece]), rank, ag_operand_transposed(g), u, scale, true, err));
-    AG_TRY(product(m, s->grad_wide, rank, g, b, scale, false, err));
+    AG_TRY(product(m, db, rank, ag_operand_transposed(g), u, scale, db, err));
+    AG_TRY(product(m, s->grad_wide, rank, g, b, scale, NULL, err));
     AG_TRY(cast(d, s->grad_narrow, m->type, s->grad_wide, d->real, rows * rank, err));
-    AG_TRY(
-        product(m, ag_param_grad(m, l->lora_a[piece]), l->in, ag_operand_transposed(du), in, 1, true, err));
-    return dx ? product(m, dx, l->in, du, a, 1, true, err) : AG_OK;
+    AG_TRY(product(m, da, l->in, ag_operand_transposed(du), in, 1, da, err));
+    return dx ? product_as(m, dx, dx_type, l->in, du, a, 1, dx, err) : AG_OK;
 }
 
 ag_status ag_linear_backward(const ag_model *m, const ag_linear *l, int64_t rows, const void *x,
-                             const void *dy, void *dx, const ag_lora_scratch *lora, ag_error *err)
+                             const void *dy, void *dx, ag_dtype dx_type, const ag_lora_scratch *lora,
+                             ag_error *err)
 {
     void *dw = ag_param_grad(m, l->weight);
     ag_operand g = ag_operand_whole(dy, rows, l->out);
     if (dw)
-        AG_TRY(
-            product(m, dw, l->in, ag_operand_transposed(g), ag_operand_whole(x, rows, l->in), 1, true, err));
+        AG_TRY(product(m, dw, l->in, ag_operand_transposed(g), ag_operand_whole(x, rows, l->in), 1, dw, err));
     if (dx)
-        AG_TRY(product(m, dx, l->in, g, ag_operand_whole(ag_param_value(m, l->weight), l->out, l->in), 1,
-                       false, err));
+        AG_TRY(product_as(m, dx, dx_type, l->in, g,
+                          ag_operand_whole(ag_param_value(m, l->weight), l->out, l->in), 1, NULL, err));
     for (int p = 0; m->lora_rank > 0 && p < l->pieces; p++)
-        AG_TRY(lora_backward(m, l, p, rows, x, dy, dx, lora, err));
+        AG_TRY(lora_backward(m, l, p, rows, x, dy, dx, dx_type, lora, err));
     return AG_OK;
 }
 
@@ -108,13 +115,14 @@ static ag_status head_norms(const ag_model *m, const ag_layer *layer, int64_t ro
                             ag_error *err)
 {
     ag_device *d = m->device;
+    ag_dtype kept = ag_model_kept_type(m);
     const ag_config *c = &m->config;
     int64_t q_width = (int64_t)c->heads * c->head_dim,
             width = q_width + 2 * (int64_t)c->kv_heads * c->head_dim;
-    AG_TRY(d->copy(d, b->qkv, b->qkv_raw, (size_t)(rows * width) * ag_dtype_size(d->real), err));
+    AG_TRY(cast(d, b->qkv, kept, b->qkv_raw, d->real, rows * width, err));
     AG_TRY(d->rmsnorm(d,
                       &(ag_rmsnorm_args){.out = b->qkv,
-                                         .out_type = d->real,
+                                         .out_type = kept,
                                          .x = b->qkv_raw,
                                          .weight = ag_param_value(m, layer->q_norm),
                                          .rstd = b->rstd_q,
@@ -126,8 +134,8 @@ static ag_status head_norms(const ag_model *m, const ag_layer *layer, int64_t ro
                                          .eps = c->norm_eps},
                       err));
     return d->rmsnorm(d,
-                      &(ag_rmsnorm_args){.out = at_mut(b->qkv, d->real, q_width),
-                                         .out_type = d->real,
+                      &(ag_rmsnorm_args){.out = at_mut(b->qkv, kept, q_width),
+                                         .out_type = kept,
                                          .x = at(b->qkv_raw, d->real, q_width),
                                          .weight = ag_param_value(m, layer->k_norm),
                                          .rstd = b->rstd_k,
@@ -146,46 +154,38 @@ static ag_status attention_part(const ag_model *m, const ag_layer *layer, int64_
 {
     ag_device *d = m->device;
     const ag_config *c = &m->config;
+    ag_dtype kept = ag_model_kept_type(m);
     int64_t q_width = (int64_t)c->heads * c->head_dim, kv_width = (int64_t)c->kv_heads * c->head_dim,
             width = q_width + 2 * kv_width;
-    AG_TRY(ag_linear_forward(m, &layer->qkv, rows, b->norm1, c->qk_norm ? b->qkv_raw : b->qkv, false, lora,
-                             err));
+    AG_TRY(ag_linear_forward(m, &layer->qkv, rows, b->norm1, c->qk_norm ? b->qkv_raw : b->qkv,
+                             c->qk_norm ? d->real : kept, NULL, lora, err));
     if (c->qk_norm) AG_TRY(head_norms(m, layer, rows, b, err));
-    AG_TRY(d->rope(
-        d,
-        &(ag_rope_args){b->qkv, m->rope, positions, rows, c->heads + c->kv_heads, c->head_dim, width, false},
-        err));
-    const char *k = at(b->qkv, d->real, q_width), *v = at(b->qkv, d->real, q_width + kv_width);
-    int64_t kv_ld = width;
-    ag_dtype kv_type = d->real;
-    if (keys && keys->store) {
-        kv_type = ag_store_type(d, m->type, c->head_dim);
-        AG_TRY(d->rows(d,
-                       &(ag_rows_args){.kind = AG_ROWS_SCATTER,
-                                       .dst = keys->store,
-                                       .src = k,
-                                       .dst_type = kv_type,
-                                       .src_type = d->real,
-                                       .index = keys->slots,
-                                       .rows = rows,
-                                       .width = 2 * kv_width,
-                                       .dst_ld = 2 * kv_width,
-                                       .src_ld = width},
-                       err));
-        k = keys->store;
-        v = at(keys->store, kv_type, kv_width);
-        kv_ld = 2 * kv_width;
-    }
+    bool stored = keys && keys->store;
+    AG_TRY(d->rope(d,
+                   &(ag_rope_args){.x = b->qkv,
+                                   .type = kept,
+                                   .table = m->rope,
+                                   .positions = positions,
+                                   .rows = rows,
+                                   .heads = c->heads + c->kv_heads,
+                                   .head_dim = c->head_dim,
+                                   .ld = width,
+                                   .store = stored ? keys->store : NULL,
+                                   .slots = stored ? keys->slots : NULL,
+                                   .first_stored = c->heads,
+                                   .stored = 2 * c->kv_heads},
+                   err));
+    const char *k = stored ? keys->store : at(b->qkv, kept, q_width);
     return d->attention(d,
                         &(ag_attention_args){.out = b->attention,
                                              .lse = b->lse,
                                              .out_type = m->type,
-                                             .kv_type = kv_type,
+                                             .in_type = kept,
                                              .q = b->qkv,
                                              .k = k,
-                                             .v = v,
+                                             .v = at(k, kept, kv_width),
                                              .q_ld = width,
-                                             .kv_ld = kv_ld,
+                                             .kv_ld = stored ? 2 * kv_width : width,
                                              .out_ld = q_width,
                                              .heads = c->heads,
                                              .kv_heads = c->kv_heads,
@@ -221,16 +221,14 @@ ag_status ag_layer_forward(const ag_model *m, const ag_layer *layer, int64_t row
                            ag_error *err)
 {
     ag_device *d = m->device;
-    size_t bytes = (size_t)(rows * m->config.width) * ag_dtype_size(d->real);
+    ag_dtype kept = ag_model_kept_type(m);
     AG_TRY(norm(m, layer->norm1, rows, x_in, b->norm1, b->rstd1, err));
     AG_TRY(attention_part(m, layer, rows, positions, plan, keys, b, lora, err));
-    if (b->mid != x_in) AG_TRY(d->copy(d, b->mid, x_in, bytes, err));
-    AG_TRY(ag_linear_forward(m, &layer->out, rows, b->attention, b->mid, true, lora, err));
+    AG_TRY(ag_linear_forward(m, &layer->out, rows, b->attention, b->mid, d->real, x_in, lora, err));
     AG_TRY(norm(m, layer->norm2, rows, b->mid, b->norm2, b->rstd2, err));
-    AG_TRY(ag_linear_forward(m, &layer->gate_up, rows, b->norm2, b->gate_up, false, lora, err));
-    AG_TRY(d->swiglu(d, &(ag_swiglu_args){b->hidden, m->type, b->gate_up, rows, m->config.ff}, err));
-    if (x_out != b->mid) AG_TRY(d->copy(d, x_out, b->mid, bytes, err));
-    return ag_linear_forward(m, &layer->down, rows, b->hidden, x_out, true, lora, err);
+    AG_TRY(ag_linear_forward(m, &layer->gate_up, rows, b->norm2, b->gate_up, kept, NULL, lora, err));
+    AG_TRY(d->swiglu(d, &(ag_swiglu_args){b->hidden, m->type, kept, b->gate_up, rows, m->config.ff}, err));
+    return ag_linear_forward(m, &layer->down, rows, b->hidden, x_out, d->real, b->mid, lora, err);
 }
 
 /* --- buffers: one row of a table each ------------------------------------------------------------------------ */
@@ -256,7 +254,7 @@ ag_status ag_layer_buffers_alloc(ag_layer_buffers *b, const ag_model *m, int64_t
                                  ag_error *err)
 {
     const ag_config *c = &m->config;
-    ag_dtype real = m->device->real;
+    ag_dtype real = m->device->real, kept = ag_model_kept_type(m);
     int64_t qkv = (int64_t)(c->heads + 2 * c->kv_heads) * c->head_dim;
     const buffer_row table[] = {
         {&b->mid, c->width, real, "activations (residual)"},
@@ -265,12 +263,12 @@ ag_status ag_layer_buffers_alloc(ag_layer_buffers *b, const ag_model *m, int64_t
         {&b->rstd1, train, real, "activations (norm)"},
         {&b->rstd2, train, real, "activations (norm)"},
         {&b->qkv_raw, c->qk_norm ? qkv : 0, real, "activations (qkv)"},
-        {&b->qkv, qkv, real, "activations (qkv)"},
+        {&b->qkv, qkv, kept, "activations (qkv)"},
         {&b->rstd_q, c->qk_norm ? c->heads : 0, real, "activations (norm)"},
         {&b->rstd_k, c->qk_norm ? c->kv_heads : 0, real, "activations (norm)"},
         {&b->attention, (int64_t)c->heads * c->head_dim, m->type, "activations (attention)"},
         {&b->lse, train ? c->heads : 0, real, "activations (attention)"},
-        {&b->gate_up, 2 * (int64_t)c->ff, real, "activations (feed-forward)"},
+        {&b->gate_up, 2 * (int64_t)c->ff, kept, "activations (feed-forward)"},
         {&b->hidden, c->ff, m->type, "activations (feed-forward)"},
     };
     return alloc_rows(m->device, table, sizeof table / sizeof *table, rows, err);

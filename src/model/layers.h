@@ -4,23 +4,24 @@
 
 #include "model/model.h"
 
-/* Device buffers of one layer for up to max_rows tokens. Those that backward reads are kept per layer when training. */
+/* Device buffers of one layer for up to max_rows tokens. Those that backward reads are kept per layer when training. Of the model's type
+ * ("type"), its ag_kept_type ("kept") or real. */
 typedef struct ag_layer_buffers {
     void *mid;           /* real [rows, width]: residual stream between attention and the feed-forward part */
     void *norm1, *norm2; /* type [rows, width] */
     void *rstd1, *rstd2; /* real [rows] */
     void *qkv_raw;       /* real: before q/k norms; NULL without them (then qkv is normed nowhere) */
-    void *qkv;           /* real [rows, (heads + 2 kv_heads) * head_dim] after norms and RoPE */
+    void *qkv;           /* kept [rows, (heads + 2 kv_heads) * head_dim] after norms and RoPE */
     void *rstd_q, *rstd_k;
     void *attention; /* type [rows, heads * head_dim] */
     void *lse;       /* real [heads, rows] */
-    void *gate_up;   /* real [rows, 2 ff] */
+    void *gate_up;   /* kept [rows, 2 ff] */
     void *hidden;    /* type [rows, ff] */
 } ag_layer_buffers;
 
 /* Where a layer's keys and values are read: the rows themselves (store NULL) or a store to which they are written first. */
 typedef struct ag_keys {
-    void *store;          /* [slots, 2 * kv_heads * head_dim] of the store's type: k then v */
+    void *store;          /* kept [slots, 2 * kv_heads * head_dim]: k then v */
     const int32_t *slots; /* device: slot of each row */
 } ag_keys;
 
@@ -38,12 +39,15 @@ ag_status ag_layer_forward(const ag_model *model, const ag_layer *layer, int64_t
                            const ag_keys *keys, const ag_layer_buffers *b, const ag_lora_scratch *lora,
                            ag_error *err);
 
-/* y (+)= x W^T (+ bias + LoRA); x of the model's type, y real. */
+/* y = x W^T (+ bias + LoRA) + plus (NULL: nothing; else of y's type and shape, or y itself); x of the model's type, y of y_type (real or
+ * kept). */
 ag_status ag_linear_forward(const ag_model *model, const ag_linear *linear, int64_t rows, const void *x,
-                            void *y, bool accumulate, const ag_lora_scratch *lora, ag_error *err);
-/* dx (overwritten, real) and gradients of the weights; dy of the model's type. dx may be NULL. */
+                            void *y, ag_dtype y_type, const void *plus, const ag_lora_scratch *lora,
+                            ag_error *err);
+/* dx (overwritten, of dx_type) and gradients of the weights; dy of the model's type. dx may be NULL. */
 ag_status ag_linear_backward(const ag_model *model, const ag_linear *linear, int64_t rows, const void *x,
-                             const void *dy, void *dx, const ag_lora_scratch *lora, ag_error *err);
+                             const void *dy, void *dx, ag_dtype dx_type, const ag_lora_scratch *lora,
+                             ag_error *err);
 ag_status ag_lora_scratch_alloc(ag_lora_scratch *s, const ag_model *model, int64_t rows, bool train,
                                 ag_error *err);
 void ag_lora_scratch_release(ag_lora_scratch *s, ag_device *d);

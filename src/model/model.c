@@ -290,9 +290,11 @@ ag_status ag_model_randomize_lora(ag_model *m, uint64_t seed, ag_error *err)
 
 /* Mirrors add_params, ag_layer_buffers_alloc and ag_pass_create; a test holds it to what they ask for. */
 ag_memory_need ag_model_memory(const ag_config *c, const ag_model_options *o, const ag_pass_options *pass,
-                               ag_dtype real)
+                               const ag_device *d)
 {
-    double type = (double)ag_dtype_size(o->type), full = (double)ag_dtype_size(real), rank = o->lora_rank;
+    ag_dtype kept_type = ag_kept_type(d, o->type, c->head_dim);
+    double type = (double)ag_dtype_size(o->type), kept = (double)ag_dtype_size(kept_type),
+           full = (double)ag_dtype_size(d->real), rank = o->lora_rank;
     double width = c->width, ff = c->ff, q = (double)c->heads * c->head_dim,
            qkv = q + 2.0 * c->kv_heads * c->head_dim;
     double layer = width * qkv + q * width + 3 * width * ff,
@@ -303,16 +305,16 @@ ag_memory_need ag_model_memory(const ag_config *c, const ag_model_options *o, co
     double trained = rank > 0 ? c->layers * lora : matrices + vectors;
     bool train = pass && pass->train;
     double rows = pass ? pass->max_rows : 0, targets = pass ? pass->max_targets : 0;
-    double kept = full * (width + qkv * (c->qk_norm ? 2 : 1) + 2 * ff) + type * (2 * width + q + ff);
-    if (c->qk_norm) kept += full * (c->heads + c->kv_heads);
-    if (train) kept += full * (c->heads + 2);
+    double buffers = full * width + kept * (qkv + 2 * ff) + type * (2 * width + q + ff);
+    if (c->qk_norm) buffers += full * (qkv + c->heads + c->kv_heads);
+    if (train) buffers += full * (c->heads + 2);
     double inputs = full * width * (train ? c->layers + 1 : 1) + (train ? 2 : 1) * rank * (full + type);
-    double backward = full * (2 * width + qkv + q + ff) +
-                      type * (width + (o->type == real ? 0 : qkv) + 2 * ff);
+    double backward = full * width + kept * (width + qkv + q + ff) +
+                      type * ((o->type == d->real ? 0 : width) + (o->type == kept_type ? 0 : qkv) + 2 * ff);
     return (ag_memory_need){
         .weights = (size_t)(matrices * type + vectors * full),
         .gradients = o->train ? (size_t)(trained * full) : 0,
-        .activations = (size_t)(rows * (kept * (train && !pass->recompute ? c->layers : 1) + inputs +
+        .activations = (size_t)(rows * (buffers * (train && !pass->recompute ? c->layers : 1) + inputs +
                                         (train ? backward : 0) + 8)),
         .head = (size_t)(targets * (width * (full * (train ? 3 : 1) + type) + 5 * full + 16) + 4 +
                          64.0 * c->vocab * 6),

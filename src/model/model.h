@@ -110,7 +110,13 @@ typedef struct ag_memory_need {
     size_t weights, gradients, activations, head, other;
 } ag_memory_need;
 ag_memory_need ag_model_memory(const ag_config *config, const ag_model_options *model,
-                               const ag_pass_options *pass, ag_dtype real);
+                               const ag_pass_options *pass, const ag_device *device);
+
+/* ag_kept_type (device.h) of the model's activations, and of what sessions store. */
+static inline ag_dtype ag_model_kept_type(const ag_model *m)
+{
+    return ag_kept_type(m->device, m->type, m->config.head_dim);
+}
 
 /* A pass over forests: forward, log-probabilities of targets, backward. Not thread safe. */
 typedef struct ag_pass ag_pass;

@@ -24,7 +24,9 @@ struct ag_pass {
     void *logprob, *lse, *entropy, *dlogprob;
     ag_mask_store masks;
     /* backward */
-    void *dx, *dtmp, *dnarrow, *dqkv, *dqkv_narrow, *dattention, *dhidden, *dgate_up;
+    void *dx, *dtmp, *dnarrow, *dqkv, *dqkv_narrow, *dattention, *dhidden,
+        *dgate_up; /* dx real, what ends in narrow and dgate_up of the
+                                                                                         model's type, the others kept */
     /* of the last forward */
     int64_t rows, target_rows, targets;
     double temperature;
@@ -67,17 +69,20 @@ static ag_status alloc_backward(ag_pass *p, ag_error *err)
 {
     const ag_model *m = p->model;
     const ag_config *c = &m->config;
-    size_t real = ag_dtype_size(m->device->real), type = ag_dtype_size(m->type);
+    ag_dtype kept_type = ag_model_kept_type(m);
+    size_t real = ag_dtype_size(m->device->real), type = ag_dtype_size(m->type),
+           kept = ag_dtype_size(kept_type);
     int64_t n = p->options.max_rows, q = (int64_t)c->heads * c->head_dim,
             qkv = q + 2 * (int64_t)c->kv_heads * c->head_dim;
     AG_TRY(own(p, &p->dx, n * c->width, real, "gradients of activations", err));
-    AG_TRY(own(p, &p->dtmp, n * c->width, real, "gradients of activations", err));
-    AG_TRY(own(p, &p->dnarrow, n * c->width, type, "gradients of activations", err));
-    AG_TRY(own(p, &p->dqkv, n * qkv, real, "gradients of activations", err));
-    AG_TRY(own(p, &p->dqkv_narrow, m->type == m->device->real ? 0 : n * qkv, type, "gradients of activations",
-               err));
-    AG_TRY(own(p, &p->dattention, n * q, real, "gradients of activations", err));
-    AG_TRY(own(p, &p->dhidden, n * c->ff, real, "gradients of activations", err));
+    AG_TRY(own(p, &p->dtmp, n * c->width, kept, "gradients of activations", err));
+    AG_TRY(own(p, &p->dnarrow, m->type == m->device->real ? 0 : n * c->width, type,
+               "gradients of activations", err));
+    AG_TRY(own(p, &p->dqkv, n * qkv, kept, "gradients of activations", err));
+    AG_TRY(
+        own(p, &p->dqkv_narrow, m->type == kept_type ? 0 : n * qkv, type, "gradients of activations", err));
+    AG_TRY(own(p, &p->dattention, n * q, kept, "gradients of activations", err));
+    AG_TRY(own(p, &p->dhidden, n * c->ff, kept, "gradients of activations", err));
     return own(p, &p->dgate_up, n * 2 * c->ff, type, "gradients of activations", err);
 }
 
@@ -282,14 +287,20 @@ ag_status ag_pass_logprob(ag_pass *p, double temperature, const ag_masks *masks,
     return status;
 }
 
+/* residual: dx is that of the residual stream, which it is added to. */
 static ag_status norm_backward(const ag_pass *p, int weight, int64_t rows, void *dx, const void *dy,
-                               const void *x, const void *rstd, bool accumulate, ag_error *err)
+                               ag_dtype dy_type, const void *x, const void *rstd, bool residual,
+                               ag_error *err)
 {
     const ag_model *m = p->model;
     int64_t width = m->config.width;
+    bool narrow = residual && m->type != m->device->real;
     return m->device->rmsnorm_grad(m->device,
                                    &(ag_rmsnorm_grad_args){.dx = dx,
                                                            .dweight = ag_param_grad(m, weight),
+                                                           .narrow = narrow ? p->dnarrow : NULL,
+                                                           .dx_type = m->device->real,
+                                                           .dy_type = dy_type,
                                                            .dy = dy,
                                                            .x = x,
                                                            .weight = ag_param_value(m, weight),
@@ -300,19 +311,14 @@ static ag_status norm_backward(const ag_pass *p, int weight, int64_t rows, void 
                                                            .x_ld = width,
                                                            .dy_ld = width,
                                                            .dx_ld = width,
-                                                           .accumulate = accumulate},
+                                                           .accumulate = residual},
                                    err);
 }
 
-/* x in the type that products read: x itself, or a rounded copy. */
-static ag_status narrowed(const ag_pass *p, const void *x, void *copy, int64_t n, const void **out,
-                          ag_error *err)
+/* The gradient of the residual stream as products read it: whoever changes dx leaves its rounding in dnarrow. */
+static const void *residual_gradient(const ag_pass *p)
 {
-    ag_device *d = p->model->device;
-    *out = x;
-    if (p->model->type == d->real) return AG_OK;
-    *out = copy;
-    return d->cast(d, &(ag_cast_args){copy, x, p->model->type, d->real, n}, err);
+    return p->model->type == p->model->device->real ? p->dx : p->dnarrow;
 }
 
 static ag_status feed_forward_backward(ag_pass *p, const ag_layer *layer, const ag_layer_buffers *b,
@@ -320,13 +326,15 @@ static ag_status feed_forward_backward(ag_pass *p, const ag_layer *layer, const 
 {
     const ag_model *m = p->model;
     ag_device *d = m->device;
-    const void *dy;
-    AG_TRY(narrowed(p, p->dx, p->dnarrow, p->rows * m->config.width, &dy, err));
-    AG_TRY(ag_linear_backward(m, &layer->down, p->rows, b->hidden, dy, p->dhidden, &p->lora, err));
+    ag_dtype kept = ag_model_kept_type(m);
+    AG_TRY(ag_linear_backward(m, &layer->down, p->rows, b->hidden, residual_gradient(p), p->dhidden, kept,
+                              &p->lora, err));
     AG_TRY(d->swiglu_grad(
-        d, &(ag_swiglu_grad_args){p->dgate_up, m->type, p->dhidden, b->gate_up, p->rows, m->config.ff}, err));
-    AG_TRY(ag_linear_backward(m, &layer->gate_up, p->rows, b->norm2, p->dgate_up, p->dtmp, &p->lora, err));
-    return norm_backward(p, layer->norm2, p->rows, p->dx, p->dtmp, b->mid, b->rstd2, true, err);
+        d, &(ag_swiglu_grad_args){p->dgate_up, m->type, kept, p->dhidden, b->gate_up, p->rows, m->config.ff},
+        err));
+    AG_TRY(
+        ag_linear_backward(m, &layer->gate_up, p->rows, b->norm2, p->dgate_up, p->dtmp, kept, &p->lora, err));
+    return norm_backward(p, layer->norm2, p->rows, p->dx, p->dtmp, kept, b->mid, b->rstd2, true, err);
 }
 
 /* Through the norms of q and k, in place on dqkv. */
@@ -336,6 +344,7 @@ static ag_status head_norms_backward(ag_pass *p, const ag_layer *layer, const ag
     const ag_model *m = p->model;
     const ag_config *c = &m->config;
     ag_device *d = m->device;
+    ag_dtype kept = ag_model_kept_type(m);
     int64_t q = (int64_t)c->heads * c->head_dim, width = q + 2 * (int64_t)c->kv_heads * c->head_dim;
     const struct {
         int weight;
@@ -344,22 +353,24 @@ static ag_status head_norms_backward(ag_pass *p, const ag_layer *layer, const ag
         const void *rstd;
     } parts[] = {{layer->q_norm, 0, c->heads, b->rstd_q}, {layer->k_norm, q, c->kv_heads, b->rstd_k}};
     for (int i = 0; i < 2; i++) {
-        size_t shift = (size_t)parts[i].at * ag_dtype_size(d->real);
-        char *grad = (char *)p->dqkv + shift;
-        AG_TRY(d->rmsnorm_grad(d,
-                               &(ag_rmsnorm_grad_args){.dx = grad,
-                                                       .dweight = ag_param_grad(m, parts[i].weight),
-                                                       .dy = grad,
-                                                       .x = (char *)b->qkv_raw + shift,
-                                                       .weight = ag_param_value(m, parts[i].weight),
-                                                       .rstd = parts[i].rstd,
-                                                       .rows = p->rows,
-                                                       .heads = parts[i].heads,
-                                                       .width = c->head_dim,
-                                                       .x_ld = width,
-                                                       .dy_ld = width,
-                                                       .dx_ld = width},
-                               err));
+        char *grad = (char *)p->dqkv + (size_t)parts[i].at * ag_dtype_size(kept);
+        AG_TRY(d->rmsnorm_grad(
+            d,
+            &(ag_rmsnorm_grad_args){.dx = grad,
+                                    .dweight = ag_param_grad(m, parts[i].weight),
+                                    .dx_type = kept,
+                                    .dy_type = kept,
+                                    .dy = grad,
+                                    .x = (char *)b->qkv_raw + (size_t)parts[i].at * ag_dtype_size(d->real),
+                                    .weight = ag_param_value(m, parts[i].weight),
+                                    .rstd = parts[i].rstd,
+                                    .rows = p->rows,
+                                    .heads = parts[i].heads,
+                                    .width = c->head_dim,
+                                    .x_ld = width,
+                                    .dy_ld = width,
+                                    .dx_ld = width},
+            err));
     }
     return AG_OK;
 }
@@ -370,24 +381,26 @@ static ag_status attention_backward(ag_pass *p, const ag_layer *layer, const ag_
     const ag_model *m = p->model;
     const ag_config *c = &m->config;
     ag_device *d = m->device;
-    size_t real = ag_dtype_size(d->real);
+    ag_dtype kept = ag_model_kept_type(m);
+    size_t size = ag_dtype_size(kept);
     int64_t q = (int64_t)c->heads * c->head_dim, kv = (int64_t)c->kv_heads * c->head_dim, width = q + 2 * kv;
     const char *qkv = b->qkv;
     char *dqkv = p->dqkv;
-    const void *dy;
-    AG_TRY(narrowed(p, p->dx, p->dnarrow, p->rows * c->width, &dy, err));
-    AG_TRY(ag_linear_backward(m, &layer->out, p->rows, b->attention, dy, p->dattention, &p->lora, err));
+    const void *dy = dqkv;
+    AG_TRY(ag_linear_backward(m, &layer->out, p->rows, b->attention, residual_gradient(p), p->dattention,
+                              kept, &p->lora, err));
     AG_TRY(d->attention_grad(d,
                              &(ag_attention_grad_args){.dq = dqkv,
-                                                       .dk = dqkv + (size_t)q * real,
-                                                       .dv = dqkv + (size_t)(q + kv) * real,
+                                                       .dk = dqkv + (size_t)q * size,
+                                                       .dv = dqkv + (size_t)(q + kv) * size,
                                                        .dout = p->dattention,
                                                        .out = b->attention,
                                                        .lse = b->lse,
                                                        .out_type = m->type,
+                                                       .in_type = kept,
                                                        .q = qkv,
-                                                       .k = qkv + (size_t)q * real,
-                                                       .v = qkv + (size_t)(q + kv) * real,
+                                                       .k = qkv + (size_t)q * size,
+                                                       .v = qkv + (size_t)(q + kv) * size,
                                                        .q_ld = width,
                                                        .kv_ld = width,
                                                        .out_ld = q,
@@ -399,16 +412,27 @@ static ag_status attention_backward(ag_pass *p, const ag_layer *layer, const ag_
                                                        .plan = &p->plan.view},
                              err));
     AG_TRY(d->rope(d,
-                   &(ag_rope_args){dqkv, m->rope, p->positions, p->rows, c->heads + c->kv_heads, c->head_dim,
-                                   width, true},
+                   &(ag_rope_args){.x = dqkv,
+                                   .type = kept,
+                                   .table = m->rope,
+                                   .positions = p->positions,
+                                   .rows = p->rows,
+                                   .heads = c->heads + c->kv_heads,
+                                   .head_dim = c->head_dim,
+                                   .ld = width,
+                                   .inverse = true},
                    err));
     if (c->qk_norm) AG_TRY(head_norms_backward(p, layer, b, err));
     if (layer->qkv.bias >= 0 && ag_param_grad(m, layer->qkv.bias))
         AG_TRY(d->bias_grad(
-            d, &(ag_bias_grad_args){ag_param_grad(m, layer->qkv.bias), dqkv, p->rows, width, width}, err));
-    AG_TRY(narrowed(p, dqkv, p->dqkv_narrow, p->rows * width, &dy, err));
-    AG_TRY(ag_linear_backward(m, &layer->qkv, p->rows, b->norm1, dy, p->dtmp, &p->lora, err));
-    return norm_backward(p, layer->norm1, p->rows, p->dx, p->dtmp, x_in, b->rstd1, true, err);
+            d, &(ag_bias_grad_args){ag_param_grad(m, layer->qkv.bias), dqkv, kept, p->rows, width, width},
+            err));
+    if (m->type != kept) {
+        dy = p->dqkv_narrow;
+        AG_TRY(d->cast(d, &(ag_cast_args){p->dqkv_narrow, dqkv, m->type, kept, p->rows * width}, err));
+    }
+    AG_TRY(ag_linear_backward(m, &layer->qkv, p->rows, b->norm1, dy, p->dtmp, kept, &p->lora, err));
+    return norm_backward(p, layer->norm1, p->rows, p->dx, p->dtmp, kept, x_in, b->rstd1, true, err);
 }
 
 static ag_status head_backward(ag_pass *p, const double *dlogprob, ag_error *err)
@@ -419,10 +443,12 @@ static ag_status head_backward(ag_pass *p, const double *dlogprob, ag_error *err
     AG_TRY(ag_device_put(d, p->dlogprob, dlogprob, (size_t)p->targets, err));
     AG_TRY(d->head_grad(
         d, &(ag_head_grad_args){head_args(p), p->lse, p->dlogprob, p->dh, ag_param_grad(m, m->head)}, err));
-    AG_TRY(
-        norm_backward(p, m->final_norm, p->target_rows, p->dx_rows, p->dh, p->x_rows, p->rstd, false, err));
+    AG_TRY(norm_backward(p, m->final_norm, p->target_rows, p->dx_rows, p->dh, d->real, p->x_rows, p->rstd,
+                         false, err));
     AG_TRY(d->zero(d, p->dx, (size_t)(p->rows * width) * ag_dtype_size(d->real), err));
-    return move_target_rows(p, AG_ROWS_SCATTER, p->dx, p->dx_rows, err);
+    AG_TRY(move_target_rows(p, AG_ROWS_SCATTER, p->dx, p->dx_rows, err));
+    if (m->type == d->real) return AG_OK;
+    return d->cast(d, &(ag_cast_args){p->dnarrow, p->dx, m->type, d->real, p->rows * width}, err);
 }
 
 ag_status ag_pass_backward(ag_pass *p, const double *dlogprob, ag_error *err)

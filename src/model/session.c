@@ -27,7 +27,7 @@ struct ag_session {
     uint64_t computed;
     node *nodes;
     size_t node_count, node_cap;
-    void **store; /* per layer: device [slots, 2 kv_width] of the device's store_type */
+    void **store; /* per layer: device [slots, 2 kv_width] of the model's kept type (layers.h) */
     ag_layer_buffers buffers;
     ag_lora_scratch lora;
     ag_plan plan;
@@ -42,10 +42,10 @@ struct ag_session {
     size_t path_cap, path_row_cap;
 };
 
-size_t ag_session_bytes(const ag_config *c, int32_t slots, ag_dtype store_type)
+size_t ag_session_bytes(const ag_config *c, int32_t slots, ag_dtype kept_type)
 {
     return (size_t)slots * 2 * (size_t)c->kv_heads * (size_t)c->head_dim * (size_t)c->layers *
-           ag_dtype_size(store_type);
+           ag_dtype_size(kept_type);
 }
 
 static ag_status alloc_kept(ag_session *s, int32_t rows, ag_error *err);
@@ -60,7 +60,7 @@ static ag_status session_alloc(ag_session *s, ag_error *err)
     s->pieces = ag_calloc(rows, sizeof *s->pieces);
     if (!s->store || !s->host || !s->pieces) return ag_fail_memory(err, "session");
     size_t slot = 2 * (size_t)m->config.kv_heads * (size_t)m->config.head_dim *
-                  ag_dtype_size(ag_store_type(d, m->type, m->config.head_dim));
+                  ag_dtype_size(ag_model_kept_type(m));
     for (int i = 0; i < m->config.layers; i++)
         AG_TRY(d->alloc(d, &s->store[i], ((size_t)s->slots + (d->graph_begin ? STEP_ROWS : 0)) * slot,
                         "keys and values", err));

@@ -16,7 +16,7 @@ ag_status ag_session_create(ag_session **session, ag_model *model, int32_t slots
                             ag_error *err);
 void ag_session_free(ag_session *session);
 int ag_session_vocab(const ag_session *session);
-size_t ag_session_bytes(const ag_config *config, int32_t slots, ag_dtype store_type);
+size_t ag_session_bytes(const ag_config *config, int32_t slots, ag_dtype kept_type);
 
 /* A node with room for `capacity` tokens below `parent` (-1: a root). Fails with AG_ERR_MEMORY when the store is full. */
 ag_status ag_session_node(ag_session *session, int32_t parent, int32_t capacity, int32_t *node,

@@ -367,10 +367,9 @@ static ag_status plan_memory(const ag_trainer *t, ag_error *err)
     ag_model_options mo = model_options(t, t->model->type);
     ag_pass_options po = {t->max_rows, t->max_targets, true, ag_streq(s->recompute, "layer")};
     mo.lora_rank = t->model->lora_rank;
-    ag_memory_need n = ag_model_memory(&t->model->config, &mo, &po, t->device->real);
+    ag_memory_need n = ag_model_memory(&t->model->config, &mo, &po, t->device);
     double mb = 1.0 / (1 << 20), kv = (double)ag_session_bytes(&t->model->config, (int32_t)s->kv_slots,
-                                                               ag_store_type(t->device, t->model->type,
-                                                                             t->model->config.head_dim)) *
+                                                               ag_model_kept_type(t->model)) *
                                       mb;
     double optimizer = 3.0 * (double)t->model->train_count * (double)ag_dtype_size(t->device->real) * mb;
     for (int i = 0; i < s->stage_count; i++)

@@ -145,10 +145,11 @@ static ag_status orthogonalise(ag_device *d, void **x, void **y, void *p, void *
         void *from = *y, *to = *x;
         ag_operand z = ag_operand_whole(from, rows, cols), zt = ag_operand_transposed(z),
                    square = ag_operand_whole(p, s, s), sum = ag_operand_whole(q, s, s);
-        AG_TRY(ag_device_product(d, d->real, p, s, wide ? z : zt, wide ? zt : z, 1, false, err));
-        AG_TRY(ag_device_product(d, d->real, q, s, square, square, c, false, err));
+        AG_TRY(ag_device_product(d, d->real, p, d->real, s, wide ? z : zt, wide ? zt : z, 1, NULL, err));
+        AG_TRY(ag_device_product(d, d->real, q, d->real, s, square, square, c, NULL, err));
         AG_TRY(d->axpy(d, &(ag_axpy_args){q, p, b, s * s}, err));
-        AG_TRY(ag_device_product(d, d->real, to, cols, wide ? sum : z, wide ? z : sum, 1, false, err));
+        AG_TRY(
+            ag_device_product(d, d->real, to, d->real, cols, wide ? sum : z, wide ? z : sum, 1, NULL, err));
         AG_TRY(d->axpy(d, &(ag_axpy_args){to, from, a, rows * cols}, err));
         *x = from;
         *y = to;

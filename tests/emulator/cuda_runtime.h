@@ -73,7 +73,8 @@ static inline uint2 make_uint2(unsigned x, unsigned y)
 
 extern dim3 threadIdx, blockIdx, blockDim, gridDim;
 void *emulator_shared(void); /* of the block */
-void emulator_launch(dim3 grid, dim3 block, size_t shared, const std::function<void()> &kernel);
+void emulator_launch(const void *name, dim3 grid, dim3 block, size_t shared,
+                     const std::function<void()> &kernel);
 template <typename F, typename... A>
 static inline std::function<void()> emulator_bind(F kernel, A... arguments)
 {
@@ -81,7 +82,7 @@ static inline std::function<void()> emulator_bind(F kernel, A... arguments)
 }
 #define AG_EMULATED
 #define AG_LAUNCH(kernel, grid, block, shared, d, ...)                                                       \
-    (void)(d), emulator_launch(grid, block, shared, emulator_bind(kernel, __VA_ARGS__))
+    (void)(d), emulator_launch((const void *)kernel, grid, block, shared, emulator_bind(kernel, __VA_ARGS__))
 /* Blocks that never waited for the kernel before theirs are refused: on a card they would run beside it. */
 void cudaGridDependencySynchronize(void);
 static inline void cudaTriggerProgrammaticLaunchCompletion(void) {}
@@ -289,9 +290,6 @@ cudaError_t cudaGraphInstantiate(cudaGraphExec_t *launch, cudaGraph_t graph, uns
 cudaError_t cudaGraphLaunch(cudaGraphExec_t launch, cudaStream_t stream);
 cudaError_t cudaGraphDestroy(cudaGraph_t graph);
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t launch);
-template <typename F> static inline cudaError_t cudaFuncSetAttribute(F, cudaFuncAttribute, int)
-{
-    return cudaSuccess;
-}
+cudaError_t cudaFuncSetAttribute(const void *kernel, cudaFuncAttribute which, int bytes);
 
 #endif

@@ -1,6 +1,7 @@
 /* emulator.cpp: fibers, barriers and shuffles; memory; matrix products. One host thread. */
 #include "cublasLt.h"
 
+#include <map>
 #include <vector>
 
 #if defined(__has_feature)
@@ -331,9 +332,24 @@ void cudaGridDependencySynchronize(void)
     awaited = true;
 }
 
-void emulator_launch(dim3 grid, dim3 block, size_t shared, const std::function<void()> &kernel)
+/* Dynamic shared memory that kernels may have. A block has 48 KiB without asking, of which what a kernel declares takes some. */
+static std::map<const void *, size_t> allowed;
+enum { UNASKED = 48 << 10, DECLARED = 16 << 10 };
+
+cudaError_t cudaFuncSetAttribute(const void *kernel, cudaFuncAttribute, int bytes)
 {
-    if (emulator_record([=] { emulator_launch(grid, block, shared, kernel); })) return;
+    int most;
+    cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0);
+    if (bytes > most) return cudaErrorMemoryAllocation;
+    allowed[kernel] = (size_t)bytes;
+    return cudaSuccess;
+}
+
+void emulator_launch(const void *name, dim3 grid, dim3 block, size_t shared, const std::function<void()> &kernel)
+{
+    if (emulator_record([=] { emulator_launch(name, grid, block, shared, kernel); })) return;
+    if (shared > UNASKED - DECLARED && (!allowed.count(name) || shared > allowed[name]))
+        stop("more dynamic shared memory than the kernel was allowed (cudaFuncSetAttribute)");
     const char *order = getenv("AGRL_EMULATOR_ORDER");
     threads = block.x * block.y * block.z;
     if (block.y != 1 || block.z != 1 || threads % WARP || threads > MAX_THREADS) stop("blocks of whole warps in one row only");
@@ -365,7 +381,8 @@ static float element(const void *x, cudaDataType type, size_t at)
 }
 
 static void product(cublasOperation_t ta, cublasOperation_t tb, int m, int n, int k, float alpha, const void *a,
-                    cudaDataType a_type, int lda, const void *b, cudaDataType b_type, int ldb, float beta, void *c, int ldc)
+                    cudaDataType a_type, int lda, const void *b, cudaDataType b_type, int ldb, float beta, const void *c,
+                    void *d, cudaDataType d_type, int ldd)
 {
     std::vector<float> left((size_t)m * k); /* by rows of op(a) */
     for (int i = 0; i < m; i++)
@@ -375,7 +392,6 @@ static void product(cublasOperation_t ta, cublasOperation_t tb, int m, int n, in
     for (int j = 0; j < n; j++) {
         for (int p = 0; p < k; p++)
             column[p] = element(b, b_type, tb == CUBLAS_OP_T ? (size_t)p * ldb + j : (size_t)j * ldb + p);
-        float *to = (float *)c + (size_t)j * ldc;
         for (int i = 0; i < m; i++) {
             float sum[8] = {};
             const float *row = &left[(size_t)i * k];
@@ -384,7 +400,12 @@ static void product(cublasOperation_t ta, cublasOperation_t tb, int m, int n, in
                 for (int l = 0; l < 8; l++) sum[l] += row[p + l] * column[p + l];
             for (; p < k; p++) sum[0] += row[p] * column[p];
             float all = ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
-            to[i] = alpha * all + (beta != 0 ? beta * to[i] : 0);
+            size_t to = (size_t)j * ldd + i;
+            float value = alpha * all + (beta != 0 ? beta * element(c, d_type, to) : 0);
+            if (d_type == CUDA_R_16BF)
+                ((__nv_bfloat16 *)d)[to] = __float2bfloat16_rn(value);
+            else
+                ((float *)d)[to] = value;
         }
     }
 }
@@ -457,14 +478,13 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t operation, 
     for (int i = 0; i < 4; i++)
         if ((uintptr_t)at[i] % algorithm->aligned[i]) stop("an algorithm for better aligned matrices");
     if (algorithm->m != dl->rows || algorithm->n != dl->cols) stop("an algorithm of another shape");
-    if (c != d) return CUBLAS_STATUS_NOT_SUPPORTED;
     float by = *(const float *)alpha, keep = *(const float *)beta;
     cublasLtMatmulDescOpaque_t o = *operation;
     cublasLtMatrixLayoutOpaque_t x = *al, y = *bl, z = *dl;
     int k = (int)(o.left == CUBLAS_OP_T ? x.rows : x.cols);
     auto work = [=] {
-        product(o.left, o.right, (int)z.rows, (int)z.cols, k, by, a, x.type, (int)x.ld, b, y.type, (int)y.ld, keep, d,
-                (int)z.ld);
+        product(o.left, o.right, (int)z.rows, (int)z.cols, k, by, a, x.type, (int)x.ld, b, y.type, (int)y.ld, keep, c, d,
+                z.type, (int)z.ld);
     };
     if (!emulator_record(work)) work();
     return CUBLAS_STATUS_SUCCESS;

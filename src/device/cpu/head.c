@@ -119,7 +119,7 @@ ag_status ag_cpu_head_grad(ag_device *d, const ag_head_grad_args *x, ag_error *e
                                  .ldb = width,
                                  .ldc = width,
                                  .transpose_a = true,
-                                 .accumulate = true,
+                                 .plus = x->dw,
                                  .alpha = 1};
         status = ag_cpu_matmul(d, &weight, err);
     }

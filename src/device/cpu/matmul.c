@@ -7,6 +7,7 @@
 #include "device/cpu/cpu.h"
 
 #include <omp.h>
+#include <string.h>
 
 #include "device/cpu/onednn.h"
 
@@ -151,9 +152,17 @@ static ag_status products_of_few_rows(ag_device *d, const ag_matmul_args *x, ag_
             b = own;
         }
         cpu->k->dots((int)x->m, (int)rows, (int)x->k, a, lda, b, ldb, (float *)x->c + j, x->ldc,
-                     x->accumulate);
+                     x->plus != NULL);
     }
     return AG_OK;
+}
+
+/* plus into C, which then accumulates. */
+static void copy_rows(const ag_cpu *cpu, const ag_matmul_args *x)
+{
+#pragma omp parallel for schedule(static) num_threads(cpu->threads)
+    for (int64_t i = 0; i < x->m; i++)
+        memcpy((float *)x->c + i * x->ldc, (const float *)x->plus + i * x->ldc, (size_t)x->n * sizeof(float));
 }
 
 ag_status ag_cpu_matmul(ag_device *d, const ag_matmul_args *x, ag_error *err)
@@ -161,6 +170,11 @@ ag_status ag_cpu_matmul(ag_device *d, const ag_matmul_args *x, ag_error *err)
     ag_matmul_args wide = *x;
     ag_status status = AG_OK;
     if (x->m == 0 || x->n == 0) return AG_OK;
+    if (x->plus && x->plus != x->c) {
+        copy_rows(ag_cpu_of(d), x);
+        wide.plus = x->c;
+        return ag_cpu_matmul(d, &wide, err);
+    }
     tiling t = cut_tiles(x->m, x->n);
     if (x->type == AG_BF16 && d->fast_bf16 && x->alpha == 1 && x->k > 0) return products_bf16(d, x, &t, err);
     if (is_few_rows(x)) return products_of_few_rows(d, x, err);

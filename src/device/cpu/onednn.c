@@ -54,7 +54,7 @@ ag_status ag_onednn_f32(const ag_matmul_args *x, ag_error *err)
 {
     dnnl_status_t status = dnnl_sgemm(x->transpose_a ? 'T' : 'N', x->transpose_b ? 'T' : 'N', x->m, x->n,
                                       x->k, (float)x->alpha, x->a, x->lda, x->b, x->ldb,
-                                      x->accumulate ? 1.0f : 0.0f, x->c, x->ldc);
+                                      x->plus ? 1.0f : 0.0f, x->c, x->ldc);
     return status == dnnl_success ? AG_OK : failed(x, status, err);
 }
 
@@ -67,7 +67,7 @@ static dnnl_status_t make(ag_onednn_product *p, const ag_matmul_args *x, size_t 
     dnnl_status_t status = dnnl_primitive_attr_create(&attributes);
     if (status == dnnl_success)
         status = dnnl_primitive_attr_set_scratchpad_mode(attributes, dnnl_scratchpad_mode_user);
-    if (status == dnnl_success && x->accumulate) status = dnnl_post_ops_create(&after);
+    if (status == dnnl_success && x->plus) status = dnnl_post_ops_create(&after);
 #if DNNL_VERSION_MAJOR >= 3
     if (status == dnnl_success && after) status = dnnl_post_ops_append_sum(after, 1, 0, dnnl_data_type_undef);
     if (status == dnnl_success && after) status = dnnl_primitive_attr_set_post_ops(attributes, after);

@@ -93,10 +93,12 @@ ag_status ag_cpu_rmsnorm_grad(ag_device *d, const ag_rmsnorm_grad_args *x, ag_er
     for (int part = 0; part < PARTS; part++) {
         for (int64_t g = ag_part_begin(n, PARTS, part); g < ag_part_begin(n, PARTS, part + 1); g++) {
             int64_t i = g / x->heads, at = g % x->heads * x->width;
-            cpu->k->norm_grad_row(
-                (float *)x->dx + i * x->dx_ld + at, partial ? partial + part * x->width : NULL,
-                (const float *)x->dy + i * x->dy_ld + at, (const float *)x->x + i * x->x_ld + at, x->weight,
-                x->width, ((const float *)x->rstd)[g], x->accumulate);
+            float *dx = (float *)x->dx + i * x->dx_ld + at;
+            cpu->k->norm_grad_row(dx, partial ? partial + part * x->width : NULL,
+                                  (const float *)x->dy + i * x->dy_ld + at,
+                                  (const float *)x->x + i * x->x_ld + at, x->weight, x->width,
+                                  ((const float *)x->rstd)[g], x->accumulate);
+            if (x->narrow) cpu->k->to_bf16((uint16_t *)x->narrow + g * x->width, dx, x->width);
         }
     }
     for (int part = 0; partial && part < PARTS; part++)
@@ -108,12 +110,18 @@ ag_status ag_cpu_rope(ag_device *d, const ag_rope_args *x, ag_error *err)
 {
     (void)err;
     ag_cpu *cpu = ag_cpu_of(d);
-    int64_t half = x->head_dim / 2;
+    int64_t half = x->head_dim / 2, width = x->stored * x->head_dim;
     PARALLEL(cpu)
     for (int64_t i = 0; i < x->rows; i++) {
         const float *table = (const float *)x->table + x->positions[i] * x->head_dim;
+        float *row = (float *)x->x + i * x->ld, *kept = NULL;
+        if (x->store) {
+            kept = (float *)x->store + x->slots[i] * width;
+            memcpy(kept, row + x->first_stored * x->head_dim, (size_t)width * sizeof *kept);
+        }
         for (int64_t h = 0; h < x->heads; h++) {
-            float *v = (float *)x->x + i * x->ld + h * x->head_dim;
+            bool stored = kept && h >= x->first_stored;
+            float *v = stored ? kept + (h - x->first_stored) * x->head_dim : row + h * x->head_dim;
             cpu->k->rope_row(v, v + half, table, table + half, half, x->inverse ? -1.0f : 1.0f);
         }
     }

@@ -239,7 +239,6 @@ static __global__ void __launch_bounds__(ROW_WARPS * 32)
 
 ag_status ag_cuda_allow_shared(const void *kernel, size_t bytes, ag_error *err)
 {
-    if (bytes <= 48 << 10) return AG_OK;
     return ag_cuda_check(
         cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes),
         "attention: heads too large for the card's shared memory", err);
@@ -269,9 +268,7 @@ template <int C> static ag_status forward(ag_device *d, const ag_attention_args 
 ag_status ag_cuda_attention(ag_device *d, const ag_attention_args *x, ag_error *err)
 {
     if (x->plan->rows == 0) return AG_OK;
-    if (ag_cuda_attention_bf16_fits(x)) return ag_cuda_attention_bf16(d, x, err);
-    if (x->kv_type == AG_BF16)
-        return ag_fail(err, AG_ERR_INTERNAL, "attention: keys of bf16 where they cannot be read");
+    if (x->in_type == AG_BF16) return ag_cuda_attention_bf16(d, x, err);
     AG_TRY(check_heads(x->head_dim, err));
     if (x->head_dim <= 32) return forward<1>(d, x, err);
     if (x->head_dim <= 64) return forward<2>(d, x, err);
@@ -417,8 +414,8 @@ static __global__ void __launch_bounds__(THREADS)
         for (int c = 0; c < C; c++) {
             int64_t key = first + mine + e;
             if (key >= end || c * 32 + lane >= dim) continue;
-            s.dk[at + key * ld + kv * dim + c * 32 + lane] = dk[e][c];
-            s.dv[at + key * ld + kv * dim + c * 32 + lane] = dv[e][c];
+            ((float *)s.dk)[at + key * ld + kv * dim + c * 32 + lane] = dk[e][c];
+            ((float *)s.dv)[at + key * ld + kv * dim + c * 32 + lane] = dv[e][c];
         }
     }
 }
@@ -437,11 +434,11 @@ static __global__ void add_slices(ag_attention_grad_args x, int64_t keys, ag_sli
         float dk = 0, dv = 0;
         for (int i = 0; i < s.count; i++)
             if (touched >> i & 1) {
-                dk += s.dk[(i * keys + key) * width + j];
-                dv += s.dv[(i * keys + key) * width + j];
+                dk += ((const float *)s.dk)[(i * keys + key) * width + j];
+                dv += ((const float *)s.dv)[(i * keys + key) * width + j];
             }
-        ((float *)x.dk)[key * x.kv_ld + j] = dk;
-        ((float *)x.dv)[key * x.kv_ld + j] = dv;
+        ag_store(x.dk, x.in_type, key * x.kv_ld + j, dk);
+        ag_store(x.dv, x.in_type, key * x.kv_ld + j, dv);
     }
 }
 
@@ -488,9 +485,10 @@ ag_status ag_cuda_cut_slices(ag_device *d, const ag_attention_grad_args *x, int 
         ag_cuda_slices_bytes(plan->rows, plan->keys, x->heads, x->kv_heads, x->head_dim, tile), &memory,
         err));
     *deltas = (float *)memory;
-    s->dk = sums ? *deltas + rows : (float *)x->dk;
-    s->dv = sums ? s->dk + sums : (float *)x->dv;
-    s->touched = sums ? (uint8_t *)(s->dv + sums) : NULL;
+    s->type = sums ? AG_F32 : x->in_type;
+    s->dk = sums ? *deltas + rows : x->dk;
+    s->dv = sums ? *deltas + rows + sums : x->dv;
+    s->touched = sums ? (uint8_t *)(*deltas + rows + 2 * sums) : NULL;
     return AG_OK;
 }
 
@@ -522,7 +520,7 @@ template <int C> static ag_status backward(ag_device *d, const ag_attention_grad
 ag_status ag_cuda_attention_grad(ag_device *d, const ag_attention_grad_args *x, ag_error *err)
 {
     if (x->plan->rows == 0 || x->plan->keys == 0) return AG_OK;
-    if (ag_cuda_attention_grad_bf16_fits(x)) return ag_cuda_attention_grad_bf16(d, x, err);
+    if (x->in_type == AG_BF16) return ag_cuda_attention_grad_bf16(d, x, err);
     AG_TRY(check_heads(x->head_dim, err));
     if (x->head_dim <= 32) return backward<1>(d, x, err);
     if (x->head_dim <= 64) return backward<2>(d, x, err);

@@ -47,12 +47,13 @@ static __device__ inline int ag_collect(ag_attention_block *list, const ag_atten
     return total;
 }
 
-/* Where the sums of slices lie: [slices, keys, kv_heads * dim] of dk, then of dv; touched [slices, key tiles, kv_heads] says
+/* Where the sums of slices lie: reals [slices, keys, kv_heads * dim] of dk, then of dv; touched [slices, key tiles, kv_heads] says
  * which were written. One slice writes to dk and dv themselves. */
 typedef struct ag_slices {
     int count, tile; /* tile: keys of a key tile */
     int64_t rows;    /* of a slice */
-    float *dk, *dv;
+    void *dk, *dv;
+    ag_dtype type; /* of dk and dv */
     uint8_t *touched;
 } ag_slices;
 
@@ -64,20 +65,14 @@ size_t ag_cuda_slices_bytes(int64_t rows, int64_t keys, int heads, int kv_heads,
 ag_status ag_cuda_add_slices(ag_device *d, const ag_attention_grad_args *x, const ag_slices *s,
                              ag_error *err);
 
-/* Lets a kernel have so much dynamic shared memory. */
+/* Lets a kernel have so much dynamic shared memory, besides what it declares. */
 ag_status ag_cuda_allow_shared(const void *kernel, size_t bytes, ag_error *err);
 
-/* Of attention_bf16_grad.cu's rounded operands. */
-size_t ag_cuda_operands_bytes(int64_t rows, int64_t keys, int heads, int kv_heads, int head_dim);
+/* BF16 where the tensor cores' kernels take heads of that size: 16, 32, 64, 96, 128. */
+ag_dtype ag_cuda_kept_type(ag_dtype type, int head_dim);
 
-/* Of what type keys and values are kept between calls: bf16 where the tensor cores' kernels will read them. */
-ag_dtype ag_cuda_store_type(ag_dtype type, int head_dim);
-
-/* Heads and layout that the tensor cores' kernels take: bf16 out (which says that products are of bf16), head sizes 16, 32, 64, 96, 128,
- * rows that begin at 16 bytes. */
-bool ag_cuda_attention_bf16_fits(const ag_attention_args *x);
+/* On tensor cores: everything of bf16 but lse, in rows that begin at 16 bytes. */
 ag_status ag_cuda_attention_bf16(ag_device *d, const ag_attention_args *x, ag_error *err);
-bool ag_cuda_attention_grad_bf16_fits(const ag_attention_grad_args *x);
 ag_status ag_cuda_attention_grad_bf16(ag_device *d, const ag_attention_grad_args *x, ag_error *err);
 
 #endif

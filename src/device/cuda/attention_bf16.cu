@@ -1,5 +1,5 @@
-/* attention_bf16.cu: forest attention on tensor cores: q, k, v and softmax weights are rounded to bf16 as they enter a product; sums, softmax and
- * everything else are fp32. Keys and values come rounded from a store, or are rounded first.
+/* attention_bf16.cu: forest attention on tensor cores: q, k, v and out are bf16, and softmax weights become it as they enter a product; sums, softmax
+ * and everything else are fp32.
  *
  * Decode, where nearly every row has blocks of its own, is bound by reading keys and values: a block has eight rows, which mostly share a
  * prompt, and the heads that share a key head, as the rows of its products; its warps take turns at chunks of keys, each with buffers of
@@ -7,23 +7,8 @@
  */
 #include "device/cuda/attention_bf16.cuh"
 
-/* Two reals at p, rounded; zeros where there are none. */
-static __device__ inline uint32_t pack_pair(const float *p, bool is)
-{
-    float2 x = make_float2(0, 0);
-    if (is) x = *(const float2 *)p;
-    return ag_pack(x.x, x.y);
-}
-
-/* Rounded keys and values, ld apart. */
-typedef struct operands {
-    const __nv_bfloat16 *keys, *values;
-    int64_t ld;
-} operands;
-
 template <int K>
-static __global__ void __launch_bounds__(THREADS)
-    forward(ag_attention_args x, ag_attention_plan plan, operands o)
+static __global__ void __launch_bounds__(THREADS) forward(ag_attention_args x, ag_attention_plan plan)
 {
     ag_after_previous();
     enum { CHUNK = shape<K>::CHUNK, PITCH = shape<K>::PITCH, MATRIX = buffers<K>::MATRIX };
@@ -35,16 +20,11 @@ static __global__ void __launch_bounds__(THREADS)
     int row[2] = {(int)first + warp * 16 + lane / 4, (int)first + warp * 16 + lane / 4 + 8};
     float max[2] = {-INFINITY, -INFINITY}, total[2] = {}, out[K * 2][4] = {}, scale = (float)x.scale * LOG2E;
     uint32_t query[K][4];
-#pragma unroll
-    for (int k = 0; k < K; k++)
-#pragma unroll
-        for (int e = 0; e < 4; e++)
-            query[k][e] = pack_pair((const float *)x.q + row[e % 2] * x.q_ld + head * dim + k * 16 +
-                                        e / 2 * 8 + lane % 4 * 2,
-                                    row[e % 2] < end);
+    const __nv_bfloat16 *all_keys = (const __nv_bfloat16 *)x.k, *all_values = (const __nv_bfloat16 *)x.v;
+    fetch_left<K>(query, memory, (const __nv_bfloat16 *)x.q, x.q_ld, first, head * dim, (int)(end - first));
     auto send = [&](int k0, int n, __nv_bfloat16 *to) {
-        fetch<K, CHUNK>(to, o.keys, o.ld, k0, kv, n);
-        fetch<K, CHUNK>(to + MATRIX, o.values, o.ld, k0, kv, n);
+        fetch<K, CHUNK>(to, all_keys, x.kv_ld, k0, kv, n);
+        fetch<K, CHUNK>(to + MATRIX, all_values, x.kv_ld, k0, kv, n);
         ag_copies_close();
     };
     auto work = [&](const ag_attention_block &b, int k0, int n, const __nv_bfloat16 *keys,
@@ -91,6 +71,7 @@ static __global__ void __launch_bounds__(THREADS)
         else if (__ballot_sync(~0u, seen[0] || seen[1]))
             chunk(masked());
     };
+    __syncthreads(); /* the rows have been taken */
     each_chunk<K>(plan, {first, end}, list, memory, send, work);
 #pragma unroll
     for (int h = 0; h < 2; h++) {
@@ -234,7 +215,7 @@ template <int K, int T>
 static __device__ void begin_heads(sums<K, T> &s, uint32_t (&query)[T][K][4], const ag_attention_args &x,
                                    int64_t row, int64_t end, int h0, int h1)
 {
-    const float *q = (const float *)x.q + row * x.q_ld + threadIdx.x % 4 * 2;
+    const __nv_bfloat16 *q = (const __nv_bfloat16 *)x.q + row * x.q_ld + threadIdx.x % 4 * 2;
 #pragma unroll
     for (int i = 0; i < T; i++) {
         s.max[2 * i] = s.max[2 * i + 1] = -INFINITY, s.total[2 * i] = s.total[2 * i + 1] = 0;
@@ -245,8 +226,9 @@ static __device__ void begin_heads(sums<K, T> &s, uint32_t (&query)[T][K][4], co
 #pragma unroll
             for (int e = 0; e < 4; e++) {
                 int head = h0 + i * 2 + e % 2;
-                query[i][k][e] = pack_pair(q + head * x.head_dim + k * 16 + e / 2 * 8,
-                                           row < end && head < h1);
+                query[i][k][e] = 0;
+                if (row < end && head < h1)
+                    query[i][k][e] = *(const uint32_t *)(q + head * x.head_dim + k * 16 + e / 2 * 8);
             }
     }
 }
@@ -275,7 +257,7 @@ static __device__ void store_heads(const ag_attention_args &x, int64_t rows, int
 /* Heads of a key head come `each` to a block. */
 template <int K, int T, bool SMALL>
 static __global__ void __launch_bounds__(decode_shape<K, SMALL>::THREADS)
-    decode(ag_attention_args x, ag_attention_plan plan, operands o, int each)
+    decode(ag_attention_args x, ag_attention_plan plan, int each)
 {
     ag_after_previous();
     typedef decode_shape<K, SMALL> form;
@@ -293,7 +275,8 @@ static __global__ void __launch_bounds__(decode_shape<K, SMALL>::THREADS)
     if (h1 > (kv + 1) * group) h1 = (kv + 1) * group;
     int64_t first = blockIdx.x * (int64_t)DECODE_ROWS,
             end = first + DECODE_ROWS < plan.rows ? first + DECODE_ROWS : plan.rows, row = first + lane / 4;
-    const __nv_bfloat16 *keys = o.keys + kv * dim, *values = o.values + kv * dim;
+    const __nv_bfloat16 *keys = (const __nv_bfloat16 *)x.k + kv * dim,
+                        *values = (const __nv_bfloat16 *)x.v + kv * dim;
     __nv_bfloat16 *mine = memory + warp * 4 * MATRIX;
     uint32_t query[T][K][4];
     sums<K, T> s;
@@ -305,7 +288,7 @@ static __global__ void __launch_bounds__(decode_shape<K, SMALL>::THREADS)
 #pragma unroll 4
         for (int at = lane; at < KEYS * K * 2; at += 32) {
             int i = at / (K * 2), j = at % (K * 2) * 8;
-            int64_t from = (w.k0 + i) * o.ld + j;
+            int64_t from = (w.k0 + i) * x.kv_ld + j;
             ag_copy_later<16>(to + i * PITCH + j, keys + from, i < n);
             ag_copy_later<16>(to + MATRIX + i * PITCH + j, values + from, i < n);
         }
@@ -360,24 +343,15 @@ static __global__ void __launch_bounds__(decode_shape<K, SMALL>::THREADS)
     if (warp == 0 && row < end) store_heads<K, T>(x, plan.rows, row, h0, h1, s);
 }
 
-/* --- which calls come here ------------------------------------------------------------------------------------------- */
+/* --- launches -------------------------------------------------------------------------------------------------------- */
 
-ag_dtype ag_cuda_store_type(ag_dtype type, int head_dim)
+ag_dtype ag_cuda_kept_type(ag_dtype type, int head_dim)
 {
     return type == AG_BF16 && known_head(head_dim) ? AG_BF16 : AG_F32;
 }
 
-bool ag_cuda_attention_bf16_fits(const ag_attention_args *x)
-{
-    int bytes = x->kv_type == AG_BF16 ? 2 : 4;
-    return x->out_type == AG_BF16 && known_head(x->head_dim) && whole_pieces(x->q, x->q_ld, 4) &&
-           whole_pieces(x->k, x->kv_ld, bytes) && whole_pieces(x->v, x->kv_ld, bytes) &&
-           whole_pieces(x->out, x->out_ld, 2);
-}
-
 template <int K, int T, bool SMALL>
-static ag_status run_decode(ag_device *d, const ag_attention_args *x, const operands &o, int each,
-                            ag_error *err)
+static ag_status run_decode(ag_device *d, const ag_attention_args *x, int each, ag_error *err)
 {
     typedef decode_shape<K, SMALL> form;
     const ag_attention_plan *plan = x->plan;
@@ -387,48 +361,35 @@ static ag_status run_decode(ag_device *d, const ag_attention_args *x, const oper
     dim3 grid((unsigned)((plan->rows + DECODE_ROWS - 1) / DECODE_ROWS),
               (unsigned)(x->kv_heads * ((group + each - 1) / each)));
     AG_TRY(ag_cuda_allow_shared((const void *)decode<K, T, SMALL>, shared, err));
-    AG_LAUNCH((decode<K, T, SMALL>), grid, form::THREADS, shared, d, *x, *plan, o, each);
+    AG_LAUNCH((decode<K, T, SMALL>), grid, form::THREADS, shared, d, *x, *plan, each);
     return AG_LAUNCHED("attention");
 }
 
 template <int K, int T>
-static ag_status choose_decode(ag_device *d, const ag_attention_args *x, const operands &o, int each,
-                               ag_error *err)
+static ag_status choose_decode(ag_device *d, const ag_attention_args *x, int each, ag_error *err)
 {
     enum { WHOLE = decode_shape<K, false>::BYTES };
-    return ag_cuda_of(d)->shared_most >= WHOLE ? run_decode<K, T, false>(d, x, o, each, err)
-                                               : run_decode<K, T, true>(d, x, o, each, err);
-}
-
-static ag_status round_keys(ag_device *d, const ag_attention_args *x, operands *o, ag_error *err)
-{
-    int64_t n = x->plan->keys, width = (int64_t)x->kv_heads * x->head_dim;
-    void *memory;
-    AG_TRY(
-        ag_cuda_scratch(d, AG_CUDA_OPERANDS, (size_t)(2 * n * width) * sizeof(__nv_bfloat16), &memory, err));
-    rounded k = {(const float *)x->k, (__nv_bfloat16 *)memory, n, width, x->kv_ld},
-            v = {(const float *)x->v, k.to + n * width, n, width, x->kv_ld};
-    launch_rounding(d, {{k, v}}, 2, n);
-    *o = {k.to, v.to, width};
-    return AG_LAUNCHED("attention");
+    return ag_cuda_of(d)->shared_most >= WHOLE ? run_decode<K, T, false>(d, x, each, err)
+                                               : run_decode<K, T, true>(d, x, each, err);
 }
 
 template <int K> static ag_status run_forward(ag_device *d, const ag_attention_args *x, ag_error *err)
 {
     const ag_attention_plan *plan = x->plan;
     int group = x->heads / x->kv_heads;
-    operands o = {(const __nv_bfloat16 *)x->k, (const __nv_bfloat16 *)x->v, x->kv_ld};
-    if (x->kv_type != AG_BF16) AG_TRY(round_keys(d, x, &o, err));
     if ((int64_t)plan->block_count * 4 > plan->rows) /* a row has blocks of its own */
-        return group > 2 ? choose_decode<K, 2>(d, x, o, group < DECODE_HEADS ? group : DECODE_HEADS, err)
-                         : choose_decode<K, 1>(d, x, o, group, err);
+        return group > 2 ? choose_decode<K, 2>(d, x, group < DECODE_HEADS ? group : DECODE_HEADS, err)
+                         : choose_decode<K, 1>(d, x, group, err);
     dim3 grid((unsigned)((plan->rows + ROWS - 1) / ROWS), (unsigned)x->heads);
     AG_TRY(ag_cuda_allow_shared((const void *)forward<K>, buffers<K>::BYTES, err));
-    AG_LAUNCH(forward<K>, grid, THREADS, buffers<K>::BYTES, d, *x, *plan, o);
+    AG_LAUNCH(forward<K>, grid, THREADS, buffers<K>::BYTES, d, *x, *plan);
     return AG_LAUNCHED("attention");
 }
 
 ag_status ag_cuda_attention_bf16(ag_device *d, const ag_attention_args *x, ag_error *err)
 {
+    if (!whole_pieces(x->q, x->q_ld) || !whole_pieces(x->k, x->kv_ld) || !whole_pieces(x->v, x->kv_ld) ||
+        !whole_pieces(x->out, x->out_ld))
+        return refuse_layout(err);
     return BY_HEAD(run_forward, d, x, err);
 }

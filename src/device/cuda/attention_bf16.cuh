@@ -10,7 +10,7 @@
 #define AG_DEVICE_CUDA_ATTENTION_BF16_CUH
 
 #include "device/cuda/attention.cuh"
-#include "device/cuda/fours.cuh"
+#include "device/cuda/mma.cuh"
 
 enum { WARPS = 4, THREADS = WARPS * 32, ROWS = WARPS * 16 };
 static_assert((int)ROWS == (int)AG_ATTENTION_TILE, "a block has a tile of the plan");
@@ -66,34 +66,6 @@ static __device__ void product_by_row(float (&sum)[K * 2][4], const float (&low)
         ag_mma(sum[2 * k], left, right[0], right[1]);
         ag_mma(sum[2 * k + 1], left, right[2], right[3]);
     }
-}
-
-/* What passes by is rounded once, for all blocks that read it: [rows, width] without gaps. */
-typedef struct rounded {
-    const float *from;
-    __nv_bfloat16 *to;
-    int64_t rows, width, ld;
-} rounded;
-
-typedef struct rounding {
-    rounded matrix[4];
-} rounding;
-
-/* A warp a row, blockIdx.y a matrix. */
-static __global__ void round_rows(rounding all)
-{
-    ag_after_previous();
-    const rounded &m = all.matrix[blockIdx.y];
-    int64_t first = blockIdx.x * (int64_t)AG_CUDA_WARPS + threadIdx.x / 32;
-    for (int64_t i = first; i < m.rows; i += gridDim.x * (int64_t)AG_CUDA_WARPS)
-        for (int j = threadIdx.x % 32 * 4; j < m.width; j += 128)
-            ag_store_some(m.to, AG_BF16, i * m.width + j, ag_load_some<4>(m.from, AG_F32, i * m.ld + j));
-}
-
-/* Rounds the first `count` matrices, of at most `rows` rows. */
-static inline void launch_rounding(ag_device *d, const rounding &all, unsigned count, int64_t rows)
-{
-    AG_LAUNCH(round_rows, dim3(ag_cuda_grid(rows * 32), count), AG_CUDA_THREADS, 0, d, all);
 }
 
 /* The largest, or the sum, over the four lanes that share a row of a product. */
@@ -211,9 +183,16 @@ static inline bool known_head(int dim)
     return dim == 16 || dim == 32 || dim == 64 || dim == 96 || dim == 128;
 }
 
-static inline bool whole_pieces(const void *p, int64_t ld, int bytes)
+/* Do rows of bf16 begin where 16 bytes can be moved at once? */
+static inline bool whole_pieces(const void *p, int64_t ld)
 {
-    return (uintptr_t)p % 16 == 0 && ld * bytes % 16 == 0;
+    return (uintptr_t)p % 16 == 0 && ld % 8 == 0;
+}
+
+static inline ag_status refuse_layout(ag_error *err)
+{
+    return ag_fail(err, AG_ERR_INTERNAL,
+                   "device 'cuda': attention of bf16 in rows that do not begin at 16 bytes");
 }
 
 #define BY_HEAD(run, d, x, err)                                                                              \

@@ -1,25 +1,30 @@
-/* attention_bf16_grad.cu: forest attention's backward pass on tensor cores. q, k, v and dout are rounded to bf16 once, softmax weights and their
- * gradients (before scale) as they enter a product; sums and everything else are fp32. One pass over the keys gives dq, one over the rows
+/* attention_bf16_grad.cu: forest attention's backward pass on tensor cores. q, k, v, dout and their gradients are bf16, and softmax weights and
+ * their gradients (before scale) become it as they enter a product; sums and everything else are fp32. One pass over the keys gives dq, one over the rows
  * dk and dv.
  */
 #include "device/cuda/attention_bf16.cuh"
 
-typedef struct operands {
-    rounded query, dout, keys, values;
-} operands;
+static __device__ inline void store_pair(float *to, float first, float second)
+{
+    *(float2 *)to = make_float2(first, second);
+}
+static __device__ inline void store_pair(__nv_bfloat16 *to, float first, float second)
+{
+    *(uint32_t *)to = ag_pack(first, second);
+}
 
 /* The lane's share of rows [16, DIM] of sums, times scale, to columns from `column` on of rows before `end`. */
-template <int K>
-static __device__ void store_rows(float *to, int64_t ld, int64_t column, const int (&row)[2], int64_t end,
+template <int K, typename Real>
+static __device__ void store_rows(Real *to, int64_t ld, int64_t column, const int (&row)[2], int64_t end,
                                   const float (&sum)[K * 2][4], float scale)
 {
 #pragma unroll
     for (int h = 0; h < 2; h++) {
         if (row[h] >= end) continue;
-        float2 *at = (float2 *)(to + row[h] * ld + column) + threadIdx.x % 4;
+        Real *at = to + row[h] * ld + column + threadIdx.x % 4 * 2;
 #pragma unroll
         for (int k = 0; k < K * 2; k++)
-            at[k * 4] = make_float2(sum[k][2 * h] * scale, sum[k][2 * h + 1] * scale);
+            store_pair(at + k * 8, sum[k][2 * h] * scale, sum[k][2 * h + 1] * scale);
     }
 }
 
@@ -41,7 +46,7 @@ static __device__ void row_dots(float (&dot)[2], const uint32_t (&x)[K][4], cons
  * in the products, so that what cancels there cancels here. */
 template <int K>
 static __global__ void __launch_bounds__(THREADS)
-    backward_queries(ag_attention_grad_args x, ag_attention_plan plan, operands o, float *deltas)
+    backward_queries(ag_attention_grad_args x, ag_attention_plan plan, float *deltas)
 {
     ag_after_previous();
     enum { CHUNK = shape<K>::CHUNK, PITCH = shape<K>::PITCH, MATRIX = buffers<K>::MATRIX };
@@ -53,19 +58,21 @@ static __global__ void __launch_bounds__(THREADS)
     int row[2] = {(int)first + warp * 16 + lane / 4, (int)first + warp * 16 + lane / 4 + 8};
     float scale = (float)x.scale, scale2 = scale * LOG2E, dq[K * 2][4] = {}, lse[2], delta[2];
     uint32_t query[K][4], dout[K][4];
-    fetch_left<K>(query, memory, (const __nv_bfloat16 *)x.out, x.out_ld, first, head * dim,
-                  (int)(end - first));
-    fetch_left<K>(dout, memory, o.dout.to, o.dout.width, first, head * dim, (int)(end - first));
+    auto take = [&](uint32_t(&left)[K][4], const void *from, int64_t ld) {
+        fetch_left<K>(left, memory, (const __nv_bfloat16 *)from, ld, first, head * dim, (int)(end - first));
+    };
+    take(query, x.out, x.out_ld);
+    take(dout, x.dout, x.dout_ld);
     row_dots<K>(delta, query, dout);
-    fetch_left<K>(query, memory, o.query.to, o.query.width, first, head * dim, (int)(end - first));
+    take(query, x.q, x.q_ld);
     for (int h = 0; h < 2; h++) {
         int64_t at = head * (int64_t)plan.rows + row[h];
         lse[h] = row[h] < end ? ((const float *)x.lse)[at] * LOG2E : 0;
         if (row[h] < end && lane % 4 == 0) deltas[at] = delta[h];
     }
     auto send = [&](int k0, int n, __nv_bfloat16 *to) {
-        fetch<K, CHUNK>(to, o.keys.to, o.keys.width, k0, kv, n);
-        fetch<K, CHUNK>(to + MATRIX, o.values.to, o.values.width, k0, kv, n);
+        fetch<K, CHUNK>(to, (const __nv_bfloat16 *)x.k, x.kv_ld, k0, kv, n);
+        fetch<K, CHUNK>(to + MATRIX, (const __nv_bfloat16 *)x.v, x.kv_ld, k0, kv, n);
         ag_copies_close();
     };
     auto work = [&](const ag_attention_block &b, int k0, int n, const __nv_bfloat16 *keys,
@@ -95,7 +102,7 @@ static __global__ void __launch_bounds__(THREADS)
     };
     __syncthreads(); /* the rows have been taken */
     each_chunk<K>(plan, {first, end}, list, memory, send, work);
-    store_rows<K>((float *)x.dq, x.q_ld, head * dim, row, end, dq, scale);
+    store_rows<K>((__nv_bfloat16 *)x.dq, x.q_ld, head * dim, row, end, dq, scale);
 }
 
 /* Where a block of backward_keys is: rows [q0, r1) of a head by block `at` of its list of `count`. */
@@ -121,8 +128,7 @@ static __device__ bool open_block(row_walk &w, const ag_attention_block *list, i
 /* dv = p do,  dk = ds q  over the query rows of a slice and the heads that share the key head; rows of a product are keys here. */
 template <int K>
 static __global__ void __launch_bounds__(THREADS, K <= 4 ? 3 : 1)
-    backward_keys(ag_attention_grad_args x, ag_attention_plan plan, operands o, const float *deltas,
-                  ag_slices s)
+    backward_keys(ag_attention_grad_args x, ag_attention_plan plan, const float *deltas, ag_slices s)
 {
     ag_after_previous();
     enum { CHUNK = shape<K>::CHUNK, PITCH = shape<K>::PITCH, MATRIX = buffers<K>::MATRIX };
@@ -142,8 +148,8 @@ static __global__ void __launch_bounds__(THREADS, K <= 4 ? 3 : 1)
     auto send = [&](const row_walk &w, int turn) {
         int n = w.r1 - w.q0 < CHUNK ? w.r1 - w.q0 : CHUNK;
         __nv_bfloat16 *to = memory + turn * 2 * MATRIX;
-        fetch<K, CHUNK>(to, o.query.to, o.query.width, w.q0, w.head * dim, n);
-        fetch<K, CHUNK>(to + MATRIX, o.dout.to, o.dout.width, w.q0, w.head * dim, n);
+        fetch<K, CHUNK>(to, (const __nv_bfloat16 *)x.q, x.q_ld, w.q0, w.head * dim, n);
+        fetch<K, CHUNK>(to + MATRIX, (const __nv_bfloat16 *)x.dout, x.dout_ld, w.q0, w.head * dim, n);
         if (threadIdx.x < CHUNK) {
             bool is = threadIdx.x < n;
             int64_t at = w.head * (int64_t)plan.rows + w.q0 + (is ? threadIdx.x : 0);
@@ -157,8 +163,10 @@ static __global__ void __launch_bounds__(THREADS, K <= 4 ? 3 : 1)
         row_walk now = {0, kv * group, 0, 0};
         bool more = open_block(now, list, count, rows, first);
         if (more && !any) {
-            fetch_left<K>(keys, memory, o.keys.to, o.keys.width, first, kv * dim, (int)(end - first));
-            fetch_left<K>(values, memory, o.values.to, o.values.width, first, kv * dim, (int)(end - first));
+            fetch_left<K>(keys, memory, (const __nv_bfloat16 *)x.k, x.kv_ld, first, kv * dim,
+                          (int)(end - first));
+            fetch_left<K>(values, memory, (const __nv_bfloat16 *)x.v, x.kv_ld, first, kv * dim,
+                          (int)(end - first));
             any = true;
             __syncthreads();
         }
@@ -216,40 +224,13 @@ static __global__ void __launch_bounds__(THREADS, K <= 4 ? 3 : 1)
     if (s.touched && !any) return;
     int64_t ld = s.touched ? (int64_t)x.kv_heads * dim : x.kv_ld,
             at = s.touched ? blockIdx.z * plan.keys * ld : 0;
-    store_rows<K>(s.dk + at, ld, kv * dim, key, end, dk, scale);
-    store_rows<K>(s.dv + at, ld, kv * dim, key, end, dv, 1);
-}
-
-bool ag_cuda_attention_grad_bf16_fits(const ag_attention_grad_args *x)
-{
-    return x->out_type == AG_BF16 && known_head(x->head_dim) && whole_pieces(x->q, x->q_ld, 4) &&
-           whole_pieces(x->k, x->kv_ld, 4) && whole_pieces(x->v, x->kv_ld, 4) &&
-           whole_pieces(x->dout, x->dout_ld, 4) && whole_pieces(x->out, x->out_ld, 2) &&
-           whole_pieces(x->dq, x->q_ld, 4) && whole_pieces(x->dk, x->kv_ld, 4) &&
-           whole_pieces(x->dv, x->kv_ld, 4);
-}
-
-size_t ag_cuda_operands_bytes(int64_t rows, int64_t keys, int heads, int kv_heads, int head_dim)
-{
-    return (size_t)(2 * rows * heads + 2 * keys * kv_heads) * (size_t)head_dim * sizeof(__nv_bfloat16);
-}
-
-/* Shares scratch out among the rounded operands, and fills them. */
-static ag_status cut_operands(ag_device *d, const ag_attention_grad_args *x, operands *o, ag_error *err)
-{
-    int64_t rows = x->plan->rows, keys = x->plan->keys, width = (int64_t)x->heads * x->head_dim,
-            kv = (int64_t)x->kv_heads * x->head_dim;
-    void *memory;
-    AG_TRY(ag_cuda_scratch(d, AG_CUDA_OPERANDS,
-                           ag_cuda_operands_bytes(rows, keys, x->heads, x->kv_heads, x->head_dim), &memory,
-                           err));
-    __nv_bfloat16 *to = (__nv_bfloat16 *)memory;
-    o->query = {(const float *)x->q, to, rows, width, x->q_ld};
-    o->dout = {(const float *)x->dout, to + rows * width, rows, width, x->dout_ld};
-    o->keys = {(const float *)x->k, to + 2 * rows * width, keys, kv, x->kv_ld};
-    o->values = {(const float *)x->v, to + 2 * rows * width + keys * kv, keys, kv, x->kv_ld};
-    launch_rounding(d, {{o->query, o->dout, o->keys, o->values}}, 4, rows > keys ? rows : keys);
-    return AG_LAUNCHED("attention_grad");
+    if (s.type == AG_BF16) {
+        store_rows<K>((__nv_bfloat16 *)s.dk, ld, kv * dim, key, end, dk, scale);
+        store_rows<K>((__nv_bfloat16 *)s.dv, ld, kv * dim, key, end, dv, 1);
+    } else {
+        store_rows<K>((float *)s.dk + at, ld, kv * dim, key, end, dk, scale);
+        store_rows<K>((float *)s.dv + at, ld, kv * dim, key, end, dv, 1);
+    }
 }
 
 template <int K> static ag_status run_backward(ag_device *d, const ag_attention_grad_args *x, ag_error *err)
@@ -258,20 +239,22 @@ template <int K> static ag_status run_backward(ag_device *d, const ag_attention_
     size_t shared = buffers<K>::BYTES;
     float *deltas;
     ag_slices s;
-    operands o;
     AG_TRY(ag_cuda_allow_shared((const void *)backward_queries<K>, shared, err));
     AG_TRY(ag_cuda_allow_shared((const void *)backward_keys<K>, shared, err));
     AG_TRY(ag_cuda_cut_slices(d, x, ROWS, &deltas, &s, err));
-    AG_TRY(cut_operands(d, x, &o, err));
     dim3 query_grid((unsigned)((plan->rows + ROWS - 1) / ROWS), (unsigned)x->heads);
     dim3 key_grid((unsigned)((plan->keys + ROWS - 1) / ROWS), (unsigned)x->kv_heads, (unsigned)s.count);
-    AG_LAUNCH(backward_queries<K>, query_grid, THREADS, shared, d, *x, *plan, o, deltas);
-    AG_LAUNCH(backward_keys<K>, key_grid, THREADS, shared, d, *x, *plan, o, deltas, s);
+    AG_LAUNCH(backward_queries<K>, query_grid, THREADS, shared, d, *x, *plan, deltas);
+    AG_LAUNCH(backward_keys<K>, key_grid, THREADS, shared, d, *x, *plan, deltas, s);
     AG_TRY(AG_LAUNCHED("attention_grad"));
     return ag_cuda_add_slices(d, x, &s, err);
 }
 
 ag_status ag_cuda_attention_grad_bf16(ag_device *d, const ag_attention_grad_args *x, ag_error *err)
 {
+    if (!whole_pieces(x->q, x->q_ld) || !whole_pieces(x->k, x->kv_ld) || !whole_pieces(x->v, x->kv_ld) ||
+        !whole_pieces(x->dout, x->dout_ld) || !whole_pieces(x->out, x->out_ld) ||
+        !whole_pieces(x->dq, x->q_ld) || !whole_pieces(x->dk, x->kv_ld) || !whole_pieces(x->dv, x->kv_ld))
+        return refuse_layout(err);
     return BY_HEAD(run_backward, d, x, err);
 }

@@ -150,8 +150,7 @@ static size_t cuda_scratch(ag_device *d, const ag_scratch_shape *s)
 {
     (void)d;
     return AG_CUDA_WORKSPACE + ag_cuda_head_bytes(s->rows, s->vocab) +
-           ag_cuda_slices_bytes(s->rows, s->rows, s->heads, s->kv_heads, s->head_dim, 1) +
-           ag_cuda_operands_bytes(s->rows, s->rows, s->heads, s->kv_heads, s->head_dim);
+           ag_cuda_slices_bytes(s->rows, s->rows, s->heads, s->kv_heads, s->head_dim, 1);
 }
 
 static ag_status cuda_sync(ag_device *d, ag_error *err)
@@ -246,7 +245,7 @@ extern "C" ag_status ag_device_cuda_open(ag_device **device, size_t table_bytes,
     d->impl = c;
     d->name = "cuda";
     d->real = AG_F32;
-    d->store_type = ag_cuda_store_type;
+    d->kept_type = ag_cuda_kept_type;
     d->fast_bf16 = true;
     d->alloc = cuda_alloc;
     d->release = cuda_release;

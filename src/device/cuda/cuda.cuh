@@ -21,7 +21,6 @@ typedef enum ag_cuda_slot {
     AG_CUDA_LOGITS,
     AG_CUDA_DLOGITS,
     AG_CUDA_PARTIAL,
-    AG_CUDA_OPERANDS,
     AG_CUDA_PRODUCTS,
     AG_CUDA_SLOTS
 } ag_cuda_slot;
@@ -161,6 +160,24 @@ static __device__ inline void ag_cuda_place(int64_t at, int64_t width, int64_t *
 static __device__ inline float ag_load(const void *p, ag_dtype type, int64_t i)
 {
     return type == AG_BF16 ? __bfloat162float(((const __nv_bfloat16 *)p)[i]) : ((const float *)p)[i];
+}
+
+/* Where the type is known when it is compiled. */
+static __device__ inline float ag_real(float x)
+{
+    return x;
+}
+static __device__ inline float ag_real(__nv_bfloat16 x)
+{
+    return __bfloat162float(x);
+}
+static __device__ inline void ag_set(float *p, float x)
+{
+    *p = x;
+}
+static __device__ inline void ag_set(__nv_bfloat16 *p, float x)
+{
+    *p = __float2bfloat16_rn(x);
 }
 
 static __device__ inline void ag_store(void *p, ag_dtype type, int64_t i, float x)

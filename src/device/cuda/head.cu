@@ -201,7 +201,7 @@ static ag_status grad_products(ag_device *d, const ag_head_grad_args *x, const v
     product.c = x->dw;
     product.b = (const char *)head->h + at * head->width * ag_cuda_size(head->type);
     product.m = head->vocab, product.k = n;
-    product.transpose_a = product.accumulate = true;
+    product.transpose_a = true, product.plus = product.c;
     return ag_cuda_matmul(d, &product, err);
 }
 

@@ -11,7 +11,7 @@ enum { MOST_ALIGNED = 256 };
 /* A product's shape, and what its operands' addresses are multiples of. */
 typedef struct shape {
     int64_t m, n, k, lda, ldb, ldc;
-    int32_t type, transpose_a, transpose_b, align_a, align_b, align_c;
+    int32_t type, c_type, transpose_a, transpose_b, align_a, align_b, align_c, align_plus;
 } shape;
 
 /* cuBLAS counts columns first: row-major C = A B is column-major C' = B' A'. So `left` is B. */
@@ -67,8 +67,9 @@ static shape shape_of(const ag_matmul_args *x)
     shape s;
     memset(&s, 0, sizeof s); /* it is compared as bytes */
     s.m = x->m, s.n = x->n, s.k = x->k, s.lda = x->lda, s.ldb = x->ldb, s.ldc = x->ldc;
-    s.type = x->type, s.transpose_a = x->transpose_a, s.transpose_b = x->transpose_b;
+    s.type = x->type, s.c_type = x->c_type, s.transpose_a = x->transpose_a, s.transpose_b = x->transpose_b;
     s.align_a = alignment(x->a), s.align_b = alignment(x->b), s.align_c = alignment(x->c);
+    s.align_plus = alignment(x->plus ? x->plus : x->c);
     return s;
 }
 
@@ -86,7 +87,8 @@ static cublasStatus_t describe(product *p)
     const shape *s = &p->of;
     cublasOperation_t left = s->transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N,
                       right = s->transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
-    cudaDataType type = s->type == AG_BF16 ? CUDA_R_16BF : CUDA_R_32F;
+    cudaDataType type = s->type == AG_BF16 ? CUDA_R_16BF : CUDA_R_32F,
+                 sum = s->c_type == AG_BF16 ? CUDA_R_16BF : CUDA_R_32F;
     uint64_t n = (uint64_t)s->n, m = (uint64_t)s->m, k = (uint64_t)s->k;
     cublasStatus_t status = cublasLtMatmulDescInit(&p->operation, CUBLAS_COMPUTE_32F, CUDA_R_32F);
     if (status == CUBLAS_STATUS_SUCCESS)
@@ -101,7 +103,7 @@ static cublasStatus_t describe(product *p)
     if (status == CUBLAS_STATUS_SUCCESS)
         status = cublasLtMatrixLayoutInit(&p->right, type, s->transpose_a ? m : k, s->transpose_a ? k : m,
                                           s->lda);
-    if (status == CUBLAS_STATUS_SUCCESS) status = cublasLtMatrixLayoutInit(&p->sum, CUDA_R_32F, n, m, s->ldc);
+    if (status == CUBLAS_STATUS_SUCCESS) status = cublasLtMatrixLayoutInit(&p->sum, sum, n, m, s->ldc);
     return status;
 }
 
@@ -112,7 +114,7 @@ static cublasStatus_t choose(struct ag_cuda_products *all, product *p)
         uint32_t value;
     } aligned[] = {{CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, (uint32_t)p->of.align_b},
                    {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, (uint32_t)p->of.align_a},
-                   {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, (uint32_t)p->of.align_c},
+                   {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, (uint32_t)p->of.align_plus},
                    {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, (uint32_t)p->of.align_c}};
     cublasLtMatmulPreferenceOpaque_t wishes;
     cublasLtMatmulHeuristicResult_t best;
@@ -140,7 +142,8 @@ ag_status ag_cuda_matmul(ag_device *d, const ag_matmul_args *x, ag_error *err)
     if (x->m == 0 || x->n == 0) return AG_OK;
     const shape s = shape_of(x);
     product *p = place_of(c->products, &s);
-    float alpha = (float)x->alpha, beta = x->accumulate ? 1 : 0;
+    float alpha = (float)x->alpha, beta = x->plus ? 1 : 0;
+    const void *plus = x->plus ? x->plus : x->c;
     cublasStatus_t status = CUBLAS_STATUS_SUCCESS;
     if (!p->known || memcmp(&p->of, &s, sizeof s) != 0) {
         p->of = s;
@@ -150,7 +153,7 @@ ag_status ag_cuda_matmul(ag_device *d, const ag_matmul_args *x, ag_error *err)
     }
     if (status == CUBLAS_STATUS_SUCCESS)
         status = cublasLtMatmul(c->products->handle, &p->operation, &alpha, x->b, &p->left, x->a, &p->right,
-                                &beta, x->c, &p->sum, x->c, &p->sum, &p->algorithm, c->products->workspace,
+                                &beta, plus, &p->sum, x->c, &p->sum, &p->algorithm, c->products->workspace,
                                 AG_CUDA_WORKSPACE, c->stream);
     if (status == CUBLAS_STATUS_SUCCESS) return AG_OK;
     return ag_fail(err, AG_ERR_INTERNAL, "device 'cuda': matrix product %ldx%ldx%ld: %s", (long)x->m,

@@ -109,35 +109,50 @@ ag_status ag_cuda_rows(ag_device *d, const ag_rows_args *x, ag_error *err)
     return AG_LAUNCHED("rows");
 }
 
+/* Of a row, turned or stored. */
+static __host__ __device__ int64_t rope_groups(const ag_rope_args &x)
+{
+    int64_t end = x.store ? x.first_stored + x.stored : 0;
+    return end > x.heads ? end : x.heads;
+}
+
 template <int V> static __global__ void rope(ag_rope_args x)
 {
     ag_after_previous();
-    int64_t half = x.head_dim / 2;
-    AG_CUDA_EACH(at, x.rows * x.heads * half / V)
+    int64_t half = x.head_dim / 2, groups = rope_groups(x);
+    AG_CUDA_EACH(at, x.rows * groups * half / V)
     {
         int64_t i, h, j, pair;
         ag_cuda_place(at, half / V, &pair, &j);
-        ag_cuda_place(pair, x.heads, &i, &h);
+        ag_cuda_place(pair, groups, &i, &h);
         int64_t turn = x.positions[i] * x.head_dim + j * V, to = i * x.ld + h * x.head_dim + j * V;
-        ag_some<V> a = ag_load_some<V>(x.x, AG_F32, to), b = ag_load_some<V>(x.x, AG_F32, to + half),
-                   cosine = ag_load_some<V>(x.table, AG_F32, turn),
-                   sine = ag_load_some<V>(x.table, AG_F32, turn + half), low, high;
-        for (int e = 0; e < V; e++) {
-            float s = x.inverse ? -sine.x[e] : sine.x[e];
-            low.x[e] = a.x[e] * cosine.x[e] - b.x[e] * s;
-            high.x[e] = b.x[e] * cosine.x[e] + a.x[e] * s;
+        ag_some<V> a = ag_load_some<V>(x.x, x.type, to), b = ag_load_some<V>(x.x, x.type, to + half), low = a,
+                   high = b;
+        void *out = x.x;
+        if (x.store && h >= x.first_stored) {
+            out = x.store;
+            to = (x.slots[i] * x.stored + h - x.first_stored) * x.head_dim + j * V;
         }
-        ag_store_some(x.x, AG_F32, to, low);
-        ag_store_some(x.x, AG_F32, to + half, high);
+        if (h < x.heads) {
+            ag_some<V> cosine = ag_load_some<V>(x.table, AG_F32, turn),
+                       sine = ag_load_some<V>(x.table, AG_F32, turn + half);
+            for (int e = 0; e < V; e++) {
+                float s = x.inverse ? -sine.x[e] : sine.x[e];
+                low.x[e] = a.x[e] * cosine.x[e] - b.x[e] * s;
+                high.x[e] = b.x[e] * cosine.x[e] + a.x[e] * s;
+            }
+        }
+        ag_store_some(out, x.type, to, low);
+        ag_store_some(out, x.type, to + half, high);
     }
 }
 
 ag_status ag_cuda_rope(ag_device *d, const ag_rope_args *x, ag_error *err)
 {
-    int64_t n = x->rows * x->heads * (x->head_dim / 2);
+    int64_t n = x->rows * rope_groups(*x) * (x->head_dim / 2);
     if (n == 0) return AG_OK;
-    AG_LAUNCH_FOURS(x->head_dim % 8 == 0 && ag_in_fours(x->x, AG_F32, x->ld) &&
-                        ag_in_fours(x->table, AG_F32, 4),
+    AG_LAUNCH_FOURS(x->head_dim % 8 == 0 && ag_in_fours(x->x, x->type, x->ld) &&
+                        ag_in_fours(x->table, AG_F32, 4) && (!x->store || ag_in_fours(x->store, x->type, 4)),
                     rope, n, d, *x);
     return AG_LAUNCHED("rope");
 }
@@ -150,8 +165,8 @@ template <int V> static __global__ void swiglu(ag_swiglu_args x)
         int64_t i, j;
         ag_cuda_place(at, x.width / V, &i, &j);
         int64_t from = i * 2 * x.width + j * V;
-        ag_some<V> gate = ag_load_some<V>(x.gate_up, AG_F32, from),
-                   up = ag_load_some<V>(x.gate_up, AG_F32, from + x.width);
+        ag_some<V> gate = ag_load_some<V>(x.gate_up, x.in_type, from),
+                   up = ag_load_some<V>(x.gate_up, x.in_type, from + x.width);
         for (int e = 0; e < V; e++) up.x[e] *= gate.x[e] / (1 + expf(-gate.x[e]));
         ag_store_some(x.out, x.out_type, at * V, up);
     }
@@ -160,7 +175,7 @@ template <int V> static __global__ void swiglu(ag_swiglu_args x)
 ag_status ag_cuda_swiglu(ag_device *d, const ag_swiglu_args *x, ag_error *err)
 {
     if (x->rows * x->width == 0) return AG_OK;
-    bool fours = ag_in_fours(x->gate_up, AG_F32, x->width) && ag_in_fours(x->out, x->out_type, x->width);
+    bool fours = ag_in_fours(x->gate_up, x->in_type, x->width) && ag_in_fours(x->out, x->out_type, x->width);
     AG_LAUNCH_FOURS(fours, swiglu, x->rows * x->width, d, *x);
     return AG_LAUNCHED("swiglu");
 }
@@ -173,9 +188,9 @@ template <int V> static __global__ void swiglu_grad(ag_swiglu_grad_args x)
         int64_t i, j;
         ag_cuda_place(at, x.width / V, &i, &j);
         int64_t to = i * 2 * x.width + j * V;
-        ag_some<V> gate = ag_load_some<V>(x.gate_up, AG_F32, to),
-                   up = ag_load_some<V>(x.gate_up, AG_F32, to + x.width),
-                   dy = ag_load_some<V>(x.dout, AG_F32, at * V);
+        ag_some<V> gate = ag_load_some<V>(x.gate_up, x.in_type, to),
+                   up = ag_load_some<V>(x.gate_up, x.in_type, to + x.width),
+                   dy = ag_load_some<V>(x.dout, x.in_type, at * V);
         for (int e = 0; e < V; e++) {
             float s = 1 / (1 + expf(-gate.x[e])), dgate = dy.x[e] * up.x[e] * s * (1 + gate.x[e] * (1 - s));
             up.x[e] = dy.x[e] * gate.x[e] * s;
@@ -189,8 +204,8 @@ template <int V> static __global__ void swiglu_grad(ag_swiglu_grad_args x)
 ag_status ag_cuda_swiglu_grad(ag_device *d, const ag_swiglu_grad_args *x, ag_error *err)
 {
     if (x->rows * x->width == 0) return AG_OK;
-    bool fours = ag_in_fours(x->gate_up, AG_F32, x->width) && ag_in_fours(x->dout, AG_F32, x->width) &&
-                 ag_in_fours(x->dgate_up, x->type, x->width);
+    bool fours = ag_in_fours(x->gate_up, x->in_type, x->width) &&
+                 ag_in_fours(x->dout, x->in_type, x->width) && ag_in_fours(x->dgate_up, x->type, x->width);
     AG_LAUNCH_FOURS(fours, swiglu_grad, x->rows * x->width, d, *x);
     return AG_LAUNCHED("swiglu_grad");
 }
@@ -202,7 +217,8 @@ static __global__ void bias(ag_bias_args x)
     {
         int64_t i, j;
         ag_cuda_place(at, x.width, &i, &j);
-        ((float *)x.x)[i * x.ld + j] += ((const float *)x.bias)[j];
+        int64_t to = i * x.ld + j;
+        ag_store(x.x, x.type, to, ag_load(x.x, x.type, to) + ((const float *)x.bias)[j]);
     }
 }
 
@@ -220,7 +236,7 @@ static __global__ void bias_grad(ag_bias_grad_args x, float *partial)
     for (int64_t j = threadIdx.x; j < x.width; j += THREADS) {
         float sum = 0;
 #pragma unroll 8
-        for (int64_t i = begin; i < end; i++) sum += ((const float *)x.dx)[i * x.ld + j];
+        for (int64_t i = begin; i < end; i++) sum += ag_load(x.dx, x.type, i * x.ld + j);
         partial[blockIdx.x * x.width + j] = sum;
     }
 }

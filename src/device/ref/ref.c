@@ -41,15 +41,15 @@ static void store(void *p, ag_dtype type, int64_t i, ag_real x)
 static ag_status ref_matmul(ag_device *d, const ag_matmul_args *x, ag_error *err)
 {
     (void)d, (void)err;
-    ag_real *c = x->c;
     for (int64_t i = 0; i < x->m; i++) {
         for (int64_t j = 0; j < x->n; j++) {
             double sum = 0;
             for (int64_t k = 0; k < x->k; k++)
                 sum += (double)load(x->a, x->type, x->transpose_a ? k * x->lda + i : i * x->lda + k) *
                        (double)load(x->b, x->type, x->transpose_b ? j * x->ldb + k : k * x->ldb + j);
-            ag_real *out = &c[i * x->ldc + j];
-            *out = (ag_real)(x->alpha * sum + (x->accumulate ? (double)*out : 0));
+            int64_t at = i * x->ldc + j;
+            double was = x->plus ? (double)load(x->plus, x->c_type, at) : 0;
+            store(x->c, x->c_type, at, (ag_real)(x->alpha * sum + was));
         }
     }
     return AG_OK;
@@ -102,17 +102,19 @@ static ag_status ref_rmsnorm_grad(ag_device *d, const ag_rmsnorm_grad_args *x, a
     for (int64_t i = 0; i < x->rows; i++) {
         for (int64_t h = 0; h < x->heads; h++) {
             const ag_real *row = (const ag_real *)x->x + i * x->x_ld + h * x->width;
-            const ag_real *dy = (const ag_real *)x->dy + i * x->dy_ld + h * x->width;
-            ag_real *dx = (ag_real *)x->dx + i * x->dx_ld + h * x->width;
+            int64_t dy_at = i * x->dy_ld + h * x->width, dx_at = i * x->dx_ld + h * x->width;
             ag_real r = ((const ag_real *)x->rstd)[i * x->heads + h];
             double dot = 0;
-            for (int64_t j = 0; j < x->width; j++) dot += (double)dy[j] * weight[j] * row[j];
+            for (int64_t j = 0; j < x->width; j++)
+                dot += (double)load(x->dy, x->dy_type, dy_at + j) * weight[j] * row[j];
             ag_real mean = (ag_real)(dot / x->width);
             for (int64_t j = 0; j < x->width; j++) {
-                ag_real dyj = dy[j];
+                ag_real dyj = load(x->dy, x->dy_type, dy_at + j);
                 if (x->dweight) ((ag_real *)x->dweight)[j] += dyj * row[j] * r;
                 ag_real g = r * (weight[j] * dyj - row[j] * r * r * mean);
-                dx[j] = x->accumulate ? dx[j] + g : g;
+                if (x->accumulate) g += load(x->dx, x->dx_type, dx_at + j);
+                store(x->dx, x->dx_type, dx_at + j, g);
+                if (x->narrow) store(x->narrow, AG_BF16, (i * x->heads + h) * x->width + j, g);
             }
         }
     }
@@ -122,16 +124,23 @@ static ag_status ref_rmsnorm_grad(ag_device *d, const ag_rmsnorm_grad_args *x, a
 static ag_status ref_rope(ag_device *d, const ag_rope_args *x, ag_error *err)
 {
     (void)d, (void)err;
-    int64_t half = x->head_dim / 2;
+    int64_t half = x->head_dim / 2, width = x->stored * x->head_dim;
     for (int64_t i = 0; i < x->rows; i++) {
         const ag_real *cosine = (const ag_real *)x->table + x->positions[i] * x->head_dim,
                       *sine = cosine + half;
+        for (int64_t j = 0; x->store && j < width; j++)
+            store(x->store, x->type, x->slots[i] * width + j,
+                  load(x->x, x->type, i * x->ld + x->first_stored * x->head_dim + j));
         for (int64_t h = 0; h < x->heads; h++) {
-            ag_real *v = (ag_real *)x->x + i * x->ld + h * x->head_dim;
-            for (int64_t j = 0; j < half; j++) {
-                ag_real a = v[j], b = v[j + half], s = x->inverse ? -sine[j] : sine[j];
-                v[j] = a * cosine[j] - b * s;
-                v[j + half] = b * cosine[j] + a * s;
+            bool stored = x->store && h >= x->first_stored;
+            void *to = stored ? x->store : x->x;
+            int64_t at = stored ? x->slots[i] * width + (h - x->first_stored) * x->head_dim
+                                : i * x->ld + h * x->head_dim;
+            for (int64_t low = at; low < at + half; low++) {
+                ag_real a = load(to, x->type, low), b = load(to, x->type, low + half), c = cosine[low - at],
+                        s = x->inverse ? -sine[low - at] : sine[low - at];
+                store(to, x->type, low, a * c - b * s);
+                store(to, x->type, low + half, b * c + a * s);
             }
         }
     }
@@ -151,102 +160,138 @@ static int64_t key_end(const ag_attention_block *block, int64_t q)
     return end < block->k1 ? end : block->k1;
 }
 
-static double dot(const ag_real *a, const ag_real *b, int n)
+static double dot(const double *a, const double *b, int n)
 {
     double sum = 0;
-    for (int i = 0; i < n; i++) sum += (double)a[i] * b[i];
+    for (int i = 0; i < n; i++) sum += a[i] * b[i];
     return sum;
 }
 
-static double key_dot(const ag_attention_args *x, const ag_real *query, int64_t key, int column)
+/* Attention reads a matrix [rows, width] often, and sums its gradient over many terms: both as doubles without gaps. NULL: no memory. */
+static double *widen(const void *p, ag_dtype type, int64_t rows, int64_t width, int64_t ld)
 {
-    double sum = 0;
-    for (int j = 0; j < x->head_dim; j++)
-        sum += (double)query[j] * load(x->k, x->kv_type, key * x->kv_ld + column + j);
-    return sum;
+    double *wide = ag_calloc((size_t)(rows * width), sizeof *wide);
+    for (int64_t i = 0; wide && i < rows; i++)
+        for (int64_t j = 0; j < width; j++) wide[i * width + j] = (double)load(p, type, i * ld + j);
+    return wide;
+}
+
+static void narrow(void *p, ag_dtype type, int64_t rows, int64_t width, int64_t ld, const double *wide)
+{
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < width; j++) store(p, type, i * ld + j, (ag_real)wide[i * width + j]);
+}
+
+static void attend(const ag_attention_args *x, const double *q, const double *k, const double *v, double *sum)
+{
+    int dim = x->head_dim, group = x->heads / x->kv_heads;
+    int64_t width = (int64_t)x->heads * dim, kv_width = (int64_t)x->kv_heads * dim;
+    for (int64_t row = 0; row < x->plan->rows; row++) {
+        for (int h = 0; h < x->heads; h++) {
+            const double *query = q + row * width + h * dim;
+            int64_t at = h / group * dim;
+            double max = -INFINITY, total = 0;
+            FOR_EACH_KEY(x->plan, row, key)
+            max = fmax(max, x->scale * dot(query, k + key * kv_width + at, dim));
+            for (int j = 0; j < dim; j++) sum[j] = 0;
+            FOR_EACH_KEY(x->plan, row, key)
+            {
+                double p = exp(x->scale * dot(query, k + key * kv_width + at, dim) - max);
+                total += p;
+                for (int j = 0; j < dim; j++) sum[j] += p * v[key * kv_width + at + j];
+            }
+            for (int j = 0; j < dim; j++)
+                store(x->out, x->out_type, row * x->out_ld + h * dim + j,
+                      (ag_real)(total > 0 ? sum[j] / total : 0));
+            if (x->lse)
+                ((ag_real *)x->lse)[h * (int64_t)x->plan->rows + row] = (ag_real)(total > 0 ? max + log(total)
+                                                                                            : 0);
+        }
+    }
 }
 
 static ag_status ref_attention(ag_device *d, const ag_attention_args *x, ag_error *err)
 {
     (void)d;
-    int dim = x->head_dim, group = x->heads / x->kv_heads;
-    double *sum = ag_calloc((size_t)dim, sizeof *sum);
-    if (!sum) return ag_fail_memory(err, "attention row");
-    for (int64_t q = 0; q < x->plan->rows; q++) {
-        for (int h = 0; h < x->heads; h++) {
-            const ag_real *query = (const ag_real *)x->q + q * x->q_ld + h * dim;
-            double max = -INFINITY, total = 0;
-            FOR_EACH_KEY(x->plan, q, key) max = fmax(max, x->scale * key_dot(x, query, key, h / group * dim));
-            for (int j = 0; j < dim; j++) sum[j] = 0;
-            FOR_EACH_KEY(x->plan, q, key)
-            {
-                double p = exp(x->scale * key_dot(x, query, key, h / group * dim) - max);
-                total += p;
-                for (int j = 0; j < dim; j++)
-                    sum[j] += p * load(x->v, x->kv_type, key * x->kv_ld + h / group * dim + j);
-            }
-            for (int j = 0; j < dim; j++)
-                store(x->out, x->out_type, q * x->out_ld + h * dim + j,
-                      (ag_real)(total > 0 ? sum[j] / total : 0));
-            if (x->lse)
-                ((ag_real *)x->lse)[h * (int64_t)x->plan->rows + q] = (ag_real)(total > 0 ? max + log(total)
-                                                                                          : 0);
-        }
-    }
+    int64_t width = (int64_t)x->heads * x->head_dim, kv_width = (int64_t)x->kv_heads * x->head_dim;
+    double *q = widen(x->q, x->in_type, x->plan->rows, width, x->q_ld),
+           *k = widen(x->k, x->in_type, x->plan->keys, kv_width, x->kv_ld),
+           *v = widen(x->v, x->in_type, x->plan->keys, kv_width, x->kv_ld),
+           *sum = ag_calloc((size_t)x->head_dim, sizeof *sum);
+    bool held = q && k && v && sum;
+    if (held) attend(x, q, k, v, sum);
+    ag_free(q);
+    ag_free(k);
+    ag_free(v);
     ag_free(sum);
-    return AG_OK;
+    return held ? AG_OK : ag_fail_memory(err, "attention");
 }
 
-static void clear_rows(ag_real *x, int64_t rows, int64_t width, int64_t ld)
-{
-    for (int64_t i = 0; i < rows; i++)
-        for (int64_t j = 0; j < width; j++) x[i * ld + j] = 0;
-}
+typedef struct gradients {
+    double *q, *k, *v, *dout, *dq, *dk, *dv;
+} gradients;
 
 /* p = softmax(s), s = scale q.k:  dv += p do,  dp = do.v,  ds = p (dp - do.o),  dq += scale ds k,  dk += scale ds q. */
-static ag_status ref_attention_grad(ag_device *d, const ag_attention_grad_args *x, ag_error *err)
+static void attend_backward(const ag_attention_grad_args *x, const gradients *g)
 {
-    (void)d, (void)err;
     int dim = x->head_dim, group = x->heads / x->kv_heads;
-    clear_rows(x->dq, x->plan->rows, (int64_t)x->heads * dim, x->q_ld);
-    clear_rows(x->dk, x->plan->keys, (int64_t)x->kv_heads * dim, x->kv_ld);
-    clear_rows(x->dv, x->plan->keys, (int64_t)x->kv_heads * dim, x->kv_ld);
-    for (int64_t q = 0; q < x->plan->rows; q++) {
+    int64_t width = (int64_t)x->heads * dim, kv_width = (int64_t)x->kv_heads * dim;
+    for (int64_t row = 0; row < x->plan->rows; row++) {
         for (int h = 0; h < x->heads; h++) {
-            int64_t at = q * x->q_ld + h * dim, kv = h / group * dim;
-            const ag_real *query = (const ag_real *)x->q + at,
-                          *dout = (const ag_real *)x->dout + q * x->dout_ld + h * dim;
-            ag_real *dq = (ag_real *)x->dq + at;
-            double lse = ((const ag_real *)x->lse)[h * (int64_t)x->plan->rows + q], delta = 0;
+            int64_t at = row * width + h * dim;
+            const double *query = g->q + at, *dout = g->dout + at;
+            double lse = (double)((const ag_real *)x->lse)[h * (int64_t)x->plan->rows + row], delta = 0;
             for (int j = 0; j < dim; j++)
-                delta += (double)dout[j] * load(x->out, x->out_type, q * x->out_ld + h * dim + j);
-            FOR_EACH_KEY(x->plan, q, key)
+                delta += dout[j] * (double)load(x->out, x->out_type, row * x->out_ld + h * dim + j);
+            FOR_EACH_KEY(x->plan, row, key)
             {
-                const ag_real *k = (const ag_real *)x->k + key * x->kv_ld + kv,
-                              *v = (const ag_real *)x->v + key * x->kv_ld + kv;
-                ag_real *dk = (ag_real *)x->dk + key * x->kv_ld + kv,
-                        *dv = (ag_real *)x->dv + key * x->kv_ld + kv;
-                double p = exp(x->scale * dot(query, k, dim) - lse);
-                double ds = p * (dot(dout, v, dim) - delta) * x->scale;
+                int64_t kv = key * kv_width + h / group * dim;
+                double p = exp(x->scale * dot(query, g->k + kv, dim) - lse),
+                       ds = p * (dot(dout, g->v + kv, dim) - delta) * x->scale;
                 for (int j = 0; j < dim; j++) {
-                    dv[j] += (ag_real)(p * dout[j]);
-                    dq[j] += (ag_real)(ds * k[j]);
-                    dk[j] += (ag_real)(ds * query[j]);
+                    g->dv[kv + j] += p * dout[j];
+                    g->dq[at + j] += ds * g->k[kv + j];
+                    g->dk[kv + j] += ds * query[j];
                 }
             }
         }
     }
-    return AG_OK;
+}
+
+static ag_status ref_attention_grad(ag_device *d, const ag_attention_grad_args *x, ag_error *err)
+{
+    (void)d;
+    int64_t rows = x->plan->rows, keys = x->plan->keys, width = (int64_t)x->heads * x->head_dim,
+            kv_width = (int64_t)x->kv_heads * x->head_dim;
+    gradients g = {widen(x->q, x->in_type, rows, width, x->q_ld),
+                   widen(x->k, x->in_type, keys, kv_width, x->kv_ld),
+                   widen(x->v, x->in_type, keys, kv_width, x->kv_ld),
+                   widen(x->dout, x->in_type, rows, width, x->dout_ld),
+                   ag_calloc((size_t)(rows * width), sizeof(double)),
+                   ag_calloc((size_t)(keys * kv_width), sizeof(double)),
+                   ag_calloc((size_t)(keys * kv_width), sizeof(double))};
+    double *all[] = {g.q, g.k, g.v, g.dout, g.dq, g.dk, g.dv};
+    bool held = true;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) held = held && all[i];
+    if (held) {
+        attend_backward(x, &g);
+        narrow(x->dq, x->in_type, rows, width, x->q_ld, g.dq);
+        narrow(x->dk, x->in_type, keys, kv_width, x->kv_ld, g.dk);
+        narrow(x->dv, x->in_type, keys, kv_width, x->kv_ld, g.dv);
+    }
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) ag_free(all[i]);
+    return held ? AG_OK : ag_fail_memory(err, "attention");
 }
 
 static ag_status ref_swiglu(ag_device *d, const ag_swiglu_args *x, ag_error *err)
 {
     (void)d, (void)err;
     for (int64_t i = 0; i < x->rows; i++) {
-        const ag_real *gate = (const ag_real *)x->gate_up + i * 2 * x->width, *up = gate + x->width;
-        for (int64_t j = 0; j < x->width; j++)
-            store(x->out, x->out_type, i * x->width + j,
-                  (ag_real)(gate[j] / (1 + exp(-(double)gate[j])) * up[j]));
+        for (int64_t j = 0; j < x->width; j++) {
+            double gate = load(x->gate_up, x->in_type, i * 2 * x->width + j),
+                   up = load(x->gate_up, x->in_type, (i * 2 + 1) * x->width + j);
+            store(x->out, x->out_type, i * x->width + j, (ag_real)(gate / (1 + exp(-gate)) * up));
+        }
     }
     return AG_OK;
 }
@@ -255,12 +300,12 @@ static ag_status ref_swiglu_grad(ag_device *d, const ag_swiglu_grad_args *x, ag_
 {
     (void)d, (void)err;
     for (int64_t i = 0; i < x->rows; i++) {
-        const ag_real *gate = (const ag_real *)x->gate_up + i * 2 * x->width, *up = gate + x->width;
         for (int64_t j = 0; j < x->width; j++) {
-            double s = 1 / (1 + exp(-(double)gate[j])), dy = ((const ag_real *)x->dout)[i * x->width + j];
-            store(x->dgate_up, x->type, i * 2 * x->width + j,
-                  (ag_real)(dy * up[j] * s * (1 + gate[j] * (1 - s))));
-            store(x->dgate_up, x->type, (i * 2 + 1) * x->width + j, (ag_real)(dy * gate[j] * s));
+            int64_t at = i * 2 * x->width + j;
+            double gate = load(x->gate_up, x->in_type, at), up = load(x->gate_up, x->in_type, at + x->width),
+                   s = 1 / (1 + exp(-gate)), dy = load(x->dout, x->in_type, i * x->width + j);
+            store(x->dgate_up, x->type, at, (ag_real)(dy * up * s * (1 + gate * (1 - s))));
+            store(x->dgate_up, x->type, at + x->width, (ag_real)(dy * gate * s));
         }
     }
     return AG_OK;
@@ -271,7 +316,8 @@ static ag_status ref_bias(ag_device *d, const ag_bias_args *x, ag_error *err)
     (void)d, (void)err;
     for (int64_t i = 0; i < x->rows; i++)
         for (int64_t j = 0; j < x->width; j++)
-            ((ag_real *)x->x)[i * x->ld + j] += ((const ag_real *)x->bias)[j];
+            store(x->x, x->type, i * x->ld + j,
+                  load(x->x, x->type, i * x->ld + j) + ((const ag_real *)x->bias)[j]);
     return AG_OK;
 }
 
@@ -280,7 +326,7 @@ static ag_status ref_bias_grad(ag_device *d, const ag_bias_grad_args *x, ag_erro
     (void)d, (void)err;
     for (int64_t j = 0; j < x->width; j++) {
         double sum = 0;
-        for (int64_t i = 0; i < x->rows; i++) sum += ((const ag_real *)x->dx)[i * x->ld + j];
+        for (int64_t i = 0; i < x->rows; i++) sum += load(x->dx, x->type, i * x->ld + j);
         ((ag_real *)x->dbias)[j] += (ag_real)sum;
     }
     return AG_OK;
@@ -340,7 +386,7 @@ static ag_status ref_head_grad(ag_device *d, const ag_head_grad_args *x, ag_erro
     double *logits = ag_calloc((size_t)head->vocab, sizeof *logits);
     if (!logits) return ag_fail_memory(err, "logits");
     const ag_real *coefficient = x->dlogprob, *lse = x->lse;
-    clear_rows(x->dh, head->rows, head->width, head->width);
+    memset(x->dh, 0, (size_t)(head->rows * head->width) * sizeof(ag_real));
     for (int64_t i = 0; i < head->rows; i++) {
         row_logits(head, i, logits);
         double total = 0;

@@ -115,7 +115,7 @@ typedef struct attention_case {
     int64_t q_ld, kv_ld, out_ld;
     buffer q, kv, out, lse;
     size_t v_at; /* bytes from k to v */
-    ag_dtype out_type, kv_type;
+    ag_dtype out_type, in_type;
 } attention_case;
 
 /* q apart, k and v in one store as sessions keep them; keys that no block names are NaN. */
@@ -152,7 +152,7 @@ static bool left_out(int which, int shape)
     return which == PLAN_COUNT - 1 && shape > 1 && shape != WIDE_SHAPE;
 }
 
-/* kept: keys and values are of the type that a store on the device on trial has. */
+/* kept: what goes in is of the type that the device on trial keeps. */
 static void make_attention(rig *r, attention_case *c, const char *op, int which, int shape, bool kept)
 {
     static const int shapes[SHAPE_COUNT][3] = {/* heads, kv_heads, dim */ {1, 1, 8},
@@ -169,26 +169,26 @@ static void make_attention(rig *r, attention_case *c, const char *op, int which,
     ag_dtype type = shape == 2 || wide ? AG_BF16 : AG_F32;
     c->heads = shapes[shape][0], c->kv_heads = shapes[shape][1], c->dim = shapes[shape][2];
     c->out_type = type;
-    c->kv_type = kept ? ag_store_type(r->d[1], type, c->dim) : AG_F32;
+    c->in_type = kept ? ag_kept_type(r->d[1], type, c->dim) : AG_F32;
     make_plan(r, &c->host, which);
     LABEL(r, "%s plan %d (%d rows, %d keys, %d blocks), %d heads of %d on %d, %s%s", op, which, c->host.rows,
           c->host.keys, c->host.count, c->heads, c->dim, c->kv_heads, type == AG_BF16 ? "bf16" : "fp32",
-          c->kv_type == AG_BF16 ? ", keys of bf16" : "");
+          c->in_type == AG_BF16 ? ", of bf16" : "");
     c->plan = put_plan(r, &c->host);
     int64_t width = (int64_t)c->heads * c->dim, kv_width = (int64_t)c->kv_heads * c->dim;
-    c->q_ld = width + (wide ? 4 : shape & 1 ? 5 : 0);
+    c->q_ld = width + (wide ? 8 : shape & 1 ? 5 : 0);
     c->kv_ld = 2 * kv_width + (wide ? 8 : shape & 1 ? 0 : 3);
     c->out_ld = width + (wide ? 8 : shape & 2 ? 4 : 0);
-    c->v_at = (size_t)kv_width * ag_dtype_size(c->kv_type);
+    c->v_at = (size_t)kv_width * ag_dtype_size(c->in_type);
     float *kv = ag_calloc((size_t)(c->host.keys * c->kv_ld), sizeof *kv);
     for (int64_t i = 0; i < c->host.keys * c->kv_ld; i++) kv[i] = (float)ag_rng_normal(&r->rng);
     poison_unread_keys(c, kv);
     uint16_t *narrow = ag_calloc((size_t)(c->host.keys * c->kv_ld), sizeof *narrow);
     for (int64_t i = 0; i < c->host.keys * c->kv_ld; i++) narrow[i] = ag_bf16_from_float(kv[i]);
-    c->kv = rig_buffer(r, c->kv_type, c->host.keys * c->kv_ld, c->kv_type == AG_BF16 ? (void *)narrow : kv);
+    c->kv = rig_buffer(r, c->in_type, c->host.keys * c->kv_ld, c->in_type == AG_BF16 ? (void *)narrow : kv);
     ag_free(narrow);
     ag_free(kv);
-    c->q = normals(r, AG_F32, c->host.rows * c->q_ld, 2);
+    c->q = normals(r, c->in_type, c->host.rows * c->q_ld, 2);
     c->out = poison(r, type, c->host.rows * c->out_ld);
     c->lse = poison(r, AG_F32, (int64_t)c->heads * c->host.rows);
 }
@@ -196,7 +196,7 @@ static void make_attention(rig *r, attention_case *c, const char *op, int which,
 static void run_attention(rig *r, attention_case *c, bool lse)
 {
     BOTH(r, attention, .out = c->out.at[s], .lse = lse ? c->lse.at[s] : NULL, .out_type = c->out_type,
-         .kv_type = c->kv_type, .q = c->q.at[s], .k = c->kv.at[s], .v = (char *)c->kv.at[s] + c->v_at,
+         .in_type = c->in_type, .q = c->q.at[s], .k = c->kv.at[s], .v = (char *)c->kv.at[s] + c->v_at,
          .q_ld = c->q_ld, .kv_ld = c->kv_ld, .out_ld = c->out_ld, .heads = c->heads, .kv_heads = c->kv_heads,
          .head_dim = c->dim, .scale = 1 / sqrt((double)c->dim), .plan = &c->plan.side[s]);
 }
@@ -226,22 +226,24 @@ static void attention_grad_cases(rig *r)
 {
     attention_case *c = ag_calloc(1, sizeof *c);
     for (int which = 0; which < PLAN_COUNT; which++) {
-        for (int shape = 0; shape < SHAPE_COUNT; shape++) {
-            if (left_out(which, shape)) continue;
-            make_attention(r, c, "attention_grad", which, shape, false);
+        for (int at = 0; at < 2 * SHAPE_COUNT; at++) {
+            int shape = at % SHAPE_COUNT;
+            bool kept = at >= SHAPE_COUNT;
+            if (left_out(which, shape) || (kept && shape < WIDE_SHAPE)) continue;
+            make_attention(r, c, "attention_grad", which, shape, kept);
             run_attention(r, c, true);
             share(r, c->out);
             share(r, c->lse);
             int64_t rows = c->host.rows, keys = c->host.keys, width = (int64_t)c->heads * c->dim,
-                    kv_width = (int64_t)c->kv_heads * c->dim, dout_ld = width + (shape >= WIDE_SHAPE ? 4 : 1);
-            buffer dq = poison(r, AG_F32, rows * c->q_ld), dkv = poison(r, AG_F32, keys * c->kv_ld),
-                   dout = normals(r, AG_F32, rows * dout_ld, 1);
+                    kv_width = (int64_t)c->kv_heads * c->dim, dout_ld = width + (shape >= WIDE_SHAPE ? 8 : 1);
+            buffer dq = poison(r, c->in_type, rows * c->q_ld), dkv = poison(r, c->in_type, keys * c->kv_ld),
+                   dout = normals(r, c->in_type, rows * dout_ld, 1);
             BOTH(r, attention_grad, .dq = dq.at[s], .dk = dkv.at[s], .dv = (char *)dkv.at[s] + c->v_at,
                  .dout = dout.at[s], .out = c->out.at[s], .lse = c->lse.at[s], .out_type = c->out_type,
-                 .q = c->q.at[s], .k = c->kv.at[s], .v = (char *)c->kv.at[s] + c->v_at, .q_ld = c->q_ld,
-                 .kv_ld = c->kv_ld, .out_ld = c->out_ld, .dout_ld = dout_ld, .heads = c->heads,
-                 .kv_heads = c->kv_heads, .head_dim = c->dim, .scale = 1 / sqrt((double)c->dim),
-                 .plan = &c->plan.side[s]);
+                 .in_type = c->in_type, .q = c->q.at[s], .k = c->kv.at[s], .v = (char *)c->kv.at[s] + c->v_at,
+                 .q_ld = c->q_ld, .kv_ld = c->kv_ld, .out_ld = c->out_ld, .dout_ld = dout_ld,
+                 .heads = c->heads, .kv_heads = c->kv_heads, .head_dim = c->dim,
+                 .scale = 1 / sqrt((double)c->dim), .plan = &c->plan.side[s]);
             double cancels = fmax(attention_floor(shape), CANCELS);
             check_rows(r, "dq", dq, rows, width, c->q_ld, attention_bound(shape), cancels);
             check_rows(r, "dk and dv", dkv, keys, 2 * kv_width, c->kv_ld, attention_bound(shape), cancels);

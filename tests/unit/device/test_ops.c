@@ -16,17 +16,26 @@ extern const ag_cpu_kernels ag_cpu_kernels_wide;
 static const ag_dtype TYPES[] = {AG_F32, AG_BF16};
 static const char *const TYPE_NAMES[] = {"fp32", "bf16"};
 
+/* What the device on trial keeps of activations, of types where it makes a difference. */
+static ag_dtype kept_type(const rig *r, int type)
+{
+    return ag_kept_type(r->d[1], TYPES[type], 64);
+}
+
 static void matmul_case(rig *r, int64_t m, int64_t n, int64_t k, int flags, int type)
 {
-    bool ta = flags & 1, tb = flags & 2, accumulate = flags & 4;
+    bool ta = flags & 1, tb = flags & 2, adds = flags & 4,
+         apart = adds && flags & 2; /* apart: what is added is another matrix */
     int64_t pad = flags & 16 ? 5 : 0, lda = (ta ? m : k) + pad, ldb = (tb ? k : n) + 2 * pad, ldc = n + pad;
     LABEL(r, "matmul %ldx%ldx%ld flags %d %s", (long)m, (long)n, (long)k, flags, TYPE_NAMES[type]);
     buffer a = normals(r, TYPES[type], (ta ? k : m) * lda, 1),
            b = normals(r, TYPES[type], (tb ? n : k) * ldb, 1);
-    buffer c = accumulate ? normals(r, AG_F32, m * ldc, 1) : poison(r, AG_F32, m * ldc);
-    BOTH(r, matmul, .c = c.at[s], .a = a.at[s], .b = b.at[s], .type = TYPES[type], .m = m, .n = n, .k = k,
-         .lda = lda, .ldb = ldb, .ldc = ldc, .transpose_a = ta, .transpose_b = tb, .accumulate = accumulate,
-         .alpha = flags & 8 ? 0.37 : 1);
+    ag_dtype c_type = flags & 32 ? AG_BF16 : AG_F32;
+    buffer plus = adds ? normals(r, c_type, m * ldc, 1) : poison(r, c_type, m * ldc),
+           c = apart ? poison(r, c_type, m * ldc) : plus;
+    BOTH(r, matmul, .c = c.at[s], .plus = adds ? plus.at[s] : NULL, .a = a.at[s], .b = b.at[s],
+         .type = TYPES[type], .c_type = c_type, .m = m, .n = n, .k = k, .lda = lda, .ldb = ldb, .ldc = ldc,
+         .transpose_a = ta, .transpose_b = tb, .alpha = flags & 8 ? 0.37 : 1);
     check_rows(r, "c", c, m, n, ldc, FP32_BOUND, 0);
     rig_clear(r);
 }
@@ -40,7 +49,8 @@ static void matmul_cases(rig *r)
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (int flags = r->exact || shapes[i][0] * shapes[i][1] > 20000 ? 11 : 0; flags < 32; flags++)
             for (int type = 0; type < 2; type++)
-                matmul_case(r, shapes[i][0], shapes[i][1], shapes[i][2], flags, type);
+                for (int kept = 0; kept <= (type && kept_type(r, type) == AG_BF16); kept++)
+                    matmul_case(r, shapes[i][0], shapes[i][1], shapes[i][2], flags + 32 * kept, type);
 }
 
 static void embed_cases(rig *r)
@@ -115,48 +125,70 @@ static void rmsnorm_cases(rig *r)
 static void rmsnorm_grad_cases(rig *r)
 {
     for (size_t i = 0; i < sizeof NORMS / sizeof *NORMS; i++) {
-        for (int variant = 0; variant < 6;
-             variant++) { /* bit 0: accumulates; bit 1: no dweight; 4 and 5: dx is dy */
+        for (int at = 0; at < (kept_type(r, 1) == AG_BF16 ? 12 : 6); at++) {
+            /* bit 0: accumulates; bit 1: no dweight; 4 and 5: dx is dy; from 6 on the same with dy of bf16, and where it is dx that too */
+            int variant = at % 6;
             int64_t rows = NORMS[i][0], heads = NORMS[i][1], width = NORMS[i][2], n = heads * width;
-            bool in_place = variant >= 4, accumulate = variant & 1 && !in_place, weights = !(variant & 2);
-            LABEL(r, "rmsnorm_grad %ldx%ldx%ld variant %d", (long)rows, (long)heads, (long)width, variant);
+            bool in_place = variant >= 4, accumulate = variant & 1 && !in_place, weights = !(variant & 2),
+                 narrows = variant & 1;
+            ag_dtype dy_type = at < 6 ? AG_F32 : AG_BF16, dx_type = in_place ? dy_type : AG_F32;
+            LABEL(r, "rmsnorm_grad %ldx%ldx%ld variant %d", (long)rows, (long)heads, (long)width, at);
             buffer x = normals(r, AG_F32, rows * (n + 3), 2), weight = normals(r, AG_F32, width, 1),
-                   dy = normals(r, AG_F32, rows * (n + 1), 1);
+                   dy = normals(r, dy_type, rows * (n + 1), 1);
             buffer rstd = poison(r, AG_F32, rows * heads), out = poison(r, AG_F32, rows * n),
                    dweight = normals(r, AG_F32, width, 1);
             buffer dx = in_place     ? dy
                         : accumulate ? normals(r, AG_F32, rows * (n + 2), 1)
                                      : poison(r, AG_F32, rows * (n + 2));
+            buffer narrow = poison(r, AG_BF16, rows * n);
             int64_t dx_ld = in_place ? n + 1 : n + 2;
             BOTH(r, rmsnorm, .out = out.at[s], .out_type = AG_F32, .x = x.at[s], .weight = weight.at[s],
                  .rstd = rstd.at[s], .rows = rows, .heads = heads, .width = width, .x_ld = n + 3, .out_ld = n,
                  .eps = 1e-5);
             share(r, rstd);
-            BOTH(r, rmsnorm_grad, .dx = dx.at[s], .dweight = weights ? dweight.at[s] : NULL, .dy = dy.at[s],
-                 .x = x.at[s], .weight = weight.at[s], .rstd = rstd.at[s], .rows = rows, .heads = heads,
-                 .width = width, .x_ld = n + 3, .dy_ld = n + 1, .dx_ld = dx_ld, .accumulate = accumulate);
+            BOTH(r, rmsnorm_grad, .dx = dx.at[s], .dweight = weights ? dweight.at[s] : NULL,
+                 .narrow = narrows ? narrow.at[s] : NULL, .dx_type = dx_type, .dy_type = dy_type,
+                 .dy = dy.at[s], .x = x.at[s], .weight = weight.at[s], .rstd = rstd.at[s], .rows = rows,
+                 .heads = heads, .width = width, .x_ld = n + 3, .dy_ld = n + 1, .dx_ld = dx_ld,
+                 .accumulate = accumulate);
             check_rows(r, "dx", dx, rows, n, dx_ld, FP32_BOUND, CANCELS);
             check(r, "dweight", dweight);
+            if (narrows) check_rows(r, "narrow", narrow, rows, n, n, FP32_BOUND, CANCELS);
             rig_clear(r);
         }
     }
 }
 
+/* which: bit 0: the backward; bit 1: bf16; from 4 on, the last third of the groups and as many behind them go to a store. */
+static void rope_case(rig *r, const int64_t *size, int which)
+{
+    bool inverse = which & 1, stores = which & 4;
+    ag_dtype type = TYPES[which >> 1 & 1];
+    int64_t rows = size[0], heads = size[1], dim = size[2], stored = 2 * ((heads + 2) / 3),
+            first = heads - stored / 2, groups = stores ? first + stored : heads,
+            ld = groups * dim + (inverse ? 0 : 11), slots = rows + 3;
+    LABEL(r, "rope %ldx%ldx%ld variant %d", (long)rows, (long)heads, (long)dim, which);
+    int32_t slot[200];
+    for (int64_t i = 0; i < rows; i++) slot[i] = (int32_t)((i * 7 + 2) % slots);
+    if (slots % 7 == 0)
+        for (int64_t i = 0; i < rows; i++) slot[i] = (int32_t)(slots - 1 - i);
+    buffer x = normals(r, type, rows * ld, 1), table = normals(r, AG_F32, 50 * dim, 1),
+           positions = random_ints(r, rows, 50), at = ints(r, slot, rows),
+           store = normals(r, type, slots * stored * dim, 1);
+    BOTH(r, rope, .x = x.at[s], .type = type, .table = table.at[s], .positions = positions.at[s],
+         .rows = rows, .heads = heads, .head_dim = dim, .ld = ld, .inverse = inverse,
+         .store = stores ? store.at[s] : NULL, .slots = at.at[s], .first_stored = first, .stored = stored);
+    check_rows(r, "x", x, rows, groups * dim, ld, FP32_BOUND, 0);
+    check_rows(r, "store", store, slots, stored * dim, stored * dim, FP32_BOUND, 0);
+    rig_clear(r);
+}
+
 static void rope_cases(rig *r)
 {
     static const int64_t sizes[][3] = {{1, 1, 2}, {3, 2, 8}, {65, 5, 16}, {130, 3, 64}, {7, 4, 6}, {0, 1, 4}};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        for (int inverse = 0; inverse < 2; inverse++) {
-            int64_t rows = sizes[i][0], heads = sizes[i][1], dim = sizes[i][2],
-                    ld = heads * dim + (inverse ? 0 : 11);
-            LABEL(r, "rope %ldx%ldx%ld inverse %d", (long)rows, (long)heads, (long)dim, inverse);
-            buffer x = normals(r, AG_F32, rows * ld, 1), table = normals(r, AG_F32, 50 * dim, 1),
-                   positions = random_ints(r, rows, 50);
-            BOTH(r, rope, x.at[s], table.at[s], positions.at[s], rows, heads, dim, ld, inverse);
-            check_rows(r, "x", x, rows, heads * dim, ld, FP32_BOUND, 0);
-            rig_clear(r);
-        }
-    }
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        for (int which = 0; which < 8; which++)
+            if (!(which & 2) || kept_type(r, 1) == AG_BF16) rope_case(r, sizes[i], which);
 }
 
 static const int64_t PLANES[][2] = {/* rows, width */ {0, 5},
@@ -169,15 +201,22 @@ static const int64_t PLANES[][2] = {/* rows, width */ {0, 5},
                                     {18, 96}};
 enum { PLANE_COUNT = sizeof PLANES / sizeof *PLANES };
 
+/* The types of what goes in and comes out, of those that the device on trial has. */
+static int plane_types(const rig *r)
+{
+    return kept_type(r, 1) == AG_BF16 ? 3 : 2;
+}
+
 static void swiglu_cases(rig *r)
 {
     for (int i = 0; i < PLANE_COUNT; i++) {
-        for (int type = 0; type < 2; type++) {
+        for (int which = 0; which < plane_types(r); which++) {
             int64_t rows = PLANES[i][0], width = PLANES[i][1];
-            LABEL(r, "swiglu %ldx%ld %s", (long)rows, (long)width, TYPE_NAMES[type]);
-            buffer x = normals(r, AG_F32, rows * 2 * width, i % 2 ? 3 : 60),
-                   out = poison(r, TYPES[type], rows * width);
-            BOTH(r, swiglu, out.at[s], TYPES[type], x.at[s], rows, width);
+            ag_dtype in = TYPES[which == 2], out_type = TYPES[which > 0];
+            LABEL(r, "swiglu %ldx%ld types %d", (long)rows, (long)width, which);
+            buffer x = normals(r, in, rows * 2 * width, i % 2 ? 3 : 60),
+                   out = poison(r, out_type, rows * width);
+            BOTH(r, swiglu, out.at[s], out_type, in, x.at[s], rows, width);
             check_rows(r, "out", out, rows, width, width, FP32_BOUND, 1e-3);
             rig_clear(r);
         }
@@ -187,13 +226,14 @@ static void swiglu_cases(rig *r)
 static void swiglu_grad_cases(rig *r)
 {
     for (int i = 0; i < PLANE_COUNT; i++) {
-        for (int type = 0; type < 2; type++) {
+        for (int which = 0; which < plane_types(r); which++) {
             int64_t rows = PLANES[i][0], width = PLANES[i][1];
-            LABEL(r, "swiglu_grad %ldx%ld %s", (long)rows, (long)width, TYPE_NAMES[type]);
-            buffer x = normals(r, AG_F32, rows * 2 * width, i % 2 ? 3 : 60),
-                   dout = normals(r, AG_F32, rows * width, 1);
-            buffer dx = poison(r, TYPES[type], rows * 2 * width);
-            BOTH(r, swiglu_grad, dx.at[s], TYPES[type], dout.at[s], x.at[s], rows, width);
+            ag_dtype in = TYPES[which == 2], out_type = TYPES[which > 0];
+            LABEL(r, "swiglu_grad %ldx%ld types %d", (long)rows, (long)width, which);
+            buffer x = normals(r, in, rows * 2 * width, i % 2 ? 3 : 60),
+                   dout = normals(r, in, rows * width, 1);
+            buffer dx = poison(r, out_type, rows * 2 * width);
+            BOTH(r, swiglu_grad, dx.at[s], out_type, in, dout.at[s], x.at[s], rows, width);
             check_rows(r, "dgate_up", dx, rows, 2 * width, 2 * width, FP32_BOUND, 1e-3);
             rig_clear(r);
         }
@@ -203,24 +243,28 @@ static void swiglu_grad_cases(rig *r)
 static void bias_cases(rig *r)
 {
     for (int i = 0; i < PLANE_COUNT; i++) {
-        int64_t rows = PLANES[i][0], width = PLANES[i][1], ld = width + i % 3;
-        LABEL(r, "bias %ldx%ld", (long)rows, (long)width);
-        buffer x = normals(r, AG_F32, rows * ld, 1), bias = normals(r, AG_F32, width, 1);
-        BOTH(r, bias, x.at[s], bias.at[s], rows, width, ld);
-        check_rows(r, "x", x, rows, width, ld, FP32_BOUND, 0);
-        rig_clear(r);
+        for (int type = 0; type <= (kept_type(r, 1) == AG_BF16); type++) {
+            int64_t rows = PLANES[i][0], width = PLANES[i][1], ld = width + i % 3;
+            LABEL(r, "bias %ldx%ld %s", (long)rows, (long)width, TYPE_NAMES[type]);
+            buffer x = normals(r, TYPES[type], rows * ld, 1), bias = normals(r, AG_F32, width, 1);
+            BOTH(r, bias, x.at[s], TYPES[type], bias.at[s], rows, width, ld);
+            check_rows(r, "x", x, rows, width, ld, FP32_BOUND, 0);
+            rig_clear(r);
+        }
     }
 }
 
 static void bias_grad_cases(rig *r)
 {
     for (int i = 0; i < PLANE_COUNT; i++) {
-        int64_t rows = PLANES[i][0], width = PLANES[i][1], ld = width + i % 3;
-        LABEL(r, "bias_grad %ldx%ld", (long)rows, (long)width);
-        buffer dx = normals(r, AG_F32, rows * ld, 1), dbias = normals(r, AG_F32, width, 1);
-        BOTH(r, bias_grad, dbias.at[s], dx.at[s], rows, width, ld);
-        check(r, "dbias", dbias);
-        rig_clear(r);
+        for (int type = 0; type <= (kept_type(r, 1) == AG_BF16); type++) {
+            int64_t rows = PLANES[i][0], width = PLANES[i][1], ld = width + i % 3;
+            LABEL(r, "bias_grad %ldx%ld %s", (long)rows, (long)width, TYPE_NAMES[type]);
+            buffer dx = normals(r, TYPES[type], rows * ld, 1), dbias = normals(r, AG_F32, width, 1);
+            BOTH(r, bias_grad, dbias.at[s], dx.at[s], TYPES[type], rows, width, ld);
+            check(r, "dbias", dbias);
+            rig_clear(r);
+        }
     }
 }
 

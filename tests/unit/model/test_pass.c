@@ -269,6 +269,12 @@ static void check_plan(size_t planned, const char *what, int i)
         fail_msg("case %d: %zu bytes planned for %s, %zu allocated", i, planned, what, allocated);
 }
 
+static ag_dtype keeps_type(ag_dtype type, int head_dim)
+{
+    (void)head_dim;
+    return type;
+}
+
 static void test_memory_plan(void **state)
 {
     (void)state;
@@ -292,11 +298,12 @@ static void test_memory_plan(void **state)
                        .qkv_bias = i % 3 == 1};
         ag_model_options o = {.type = i & 2 ? AG_BF16 : AG_F32,
                               .max_positions = i & 4 ? 100 : 0,
-                              .train = i < 10,
+                              .train = i % 8 < 5,
                               .lora_rank = i % 5 == 4 ? 8 : 0,
                               .lora_alpha = 1};
-        ag_pass_options p = {.max_rows = 150, .max_targets = 70, .train = i < 10, .recompute = i & 4};
-        ag_memory_need need = ag_model_memory(&c, &o, &p, AG_F32);
+        ag_pass_options p = {.max_rows = 150, .max_targets = 70, .train = i % 8 < 5, .recompute = i & 4};
+        d->kept_type = i & 8 ? keeps_type : NULL;
+        ag_memory_need need = ag_model_memory(&c, &o, &p, d);
         ag_model *m;
         allocated = 0;
         must(ag_model_create(&m, &c, d, &o, &err));
