@@ -16,8 +16,8 @@
 typedef struct evaluation {
     ag_judge_setup setup;
     ag_pair_list pairs;
-    ag_judgement *judged, *other; /* other: --against */
-    ag_record *records, *others;
+    ag_judgement *judged;
+    ag_record *records;
     ag_arena arena;
     json_t *metrics;
 } evaluation;
@@ -79,7 +79,8 @@ static ag_status write_report(const evaluation *e, const char *title, const char
 typedef struct eval_options {
     ag_model_choice choice;
     ag_decide_choice decide;
-    const char *rules, *lexicon, *data, *judged, *against, *report, *out, *aggregate;
+    const char *rules, *lexicon, *data, *report, *out, *aggregate;
+    ag_option_list judged, against; /* runs of a judge; of the first of judged everything is measured */
     const char *run, *qrels, *measures;
     long limit, answers, draws, seed;
     bool json;
@@ -92,65 +93,96 @@ static ag_status check_outputs(const eval_options *o, ag_error *err)
     for (int i = 0; i < 2; i++) {
         AG_TRY(ag_path_out_ready(outs[i], err));
         AG_TRY(ag_path_distinct(outs[i], o->data, err));
-        AG_TRY(ag_path_distinct(outs[i], o->judged, err));
-        AG_TRY(ag_path_distinct(outs[i], o->against, err));
+        for (int k = 0; k < o->judged.count; k++) AG_TRY(ag_path_distinct(outs[i], o->judged.items[k], err));
+        for (int k = 0; k < o->against.count; k++)
+            AG_TRY(ag_path_distinct(outs[i], o->against.items[k], err));
     }
     if (o->out && o->report && (strcmp(o->out, o->report) == 0 || ag_path_same(o->out, o->report)))
         return ag_fail(err, AG_ERR_USAGE, "--out and --report are the same file");
     return AG_OK;
 }
 
+/* Records of the judgements in files [from, list->count) into sets. */
+static ag_status load_runs(ag_records *sets, evaluation *e, const eval_options *o, const ag_option_list *list,
+                           int from, ag_error *err)
+{
+    ag_status status = AG_OK;
+    for (int i = from; i < list->count && status == AG_OK; i++) {
+        ag_judgement *judged = NULL;
+        ag_record *records = NULL;
+        status = ag_judged_load(&judged, &e->pairs, e->setup.book, list->items[i], err);
+        if (status == AG_OK && o->decide.decide) redecide(e, judged);
+        if (status == AG_OK) status = fill_records(&records, e, judged, err);
+        for (size_t k = 0; status == AG_OK && k < e->pairs.count; k++)
+            records[k].answer = NULL; /* it goes with its judgement */
+        sets[i] = (ag_records){e->setup.book, records, e->pairs.count};
+        ag_judgements_free(judged, judged ? e->pairs.count : 0);
+    }
+    return status;
+}
+
 /* Another judge's judgements of the same pairs, and how the two differ. */
 static ag_status hold_against(evaluation *e, const eval_options *o, const ag_records *records, ag_error *err)
 {
-    json_t *against;
-    AG_TRY(ag_judged_load(&e->other, &e->pairs, e->setup.book, o->against, err));
-    if (o->decide.decide) redecide(e, e->other);
-    AG_TRY(fill_records(&e->others, e, e->other, err));
-    const ag_records others = {e->setup.book, e->others, e->pairs.count};
-    AG_TRY(ag_against_json(&against, o->against, records, &others, (int)o->draws, (uint64_t)o->seed, err));
-    return json_object_set_new(e->metrics, "against", against) == 0 ? AG_OK
-                                                                    : ag_fail_memory(err, "comparison");
+    size_t own = o->judged.count > 1 ? (size_t)o->judged.count : 1, other = (size_t)o->against.count;
+    ag_records *sets = ag_calloc(own + other, sizeof *sets);
+    json_t *against = NULL;
+    if (!sets) return ag_fail_memory(err, "judgements");
+    sets[0] = *records;
+    ag_status status = load_runs(sets, e, o, &o->judged, 1, err);
+    if (status == AG_OK) status = load_runs(sets + own, e, o, &o->against, 0, err);
+    if (status == AG_OK)
+        status = ag_against_json(&against, &(ag_judge_runs){NULL, sets, own},
+                                 &(ag_judge_runs){o->against.items[0], sets + own, other}, (int)o->draws,
+                                 (uint64_t)o->seed, err);
+    if (status == AG_OK && json_object_set_new(e->metrics, "against", against) != 0)
+        status = ag_fail_memory(err, "comparison");
+    ag_free(sets);
+    return status;
 }
 
 static ag_status evaluate(const eval_options *o, ag_error *err)
 {
     evaluation e = {.arena = {.name = "evaluation"}};
+    const char *judged = o->judged.count ? o->judged.items[0] : NULL;
     ag_status status = AG_OK;
     if (!o->data)
         status = ag_fail(err, AG_ERR_USAGE,
                          "--data is missing: pairs with gold tiers (or --run and --qrels: a ranking)");
-    else if (o->judged && o->choice.model)
+    else if (judged && o->choice.model)
         status = ag_fail(err, AG_ERR_USAGE, "--judged and --model exclude each other");
-    else if (o->judged && !ag_streq(o->decide.calibration, "auto"))
+    else if (judged && !ag_streq(o->decide.calibration, "auto"))
         status = ag_fail(err, AG_ERR_USAGE, "--judged and --calibration exclude each other");
-    else if (o->against && o->draws == 0)
+    else if (o->judged.count > 1 && !o->against.count)
+        status = ag_fail(
+            err, AG_ERR_USAGE,
+            "several --judged are runs to hold --against another judge's: give that, or one file");
+    else if (o->against.count && o->draws == 0)
         status = ag_fail(err, AG_ERR_USAGE, "--against tests by bootstrap: it needs --draws");
     if (status == AG_OK) status = ag_decide_check(&o->decide, err);
     if (status == AG_OK) status = check_outputs(o, err);
-    if (status == AG_OK && !o->judged) status = ag_setup_model(&e.setup, &o->choice, err);
+    if (status == AG_OK && !judged) status = ag_setup_model(&e.setup, &o->choice, err);
     if (status == AG_OK) status = ag_setup_rules(&e.setup, o->rules, o->lexicon, err);
-    if (status == AG_OK && o->judged) status = ag_setup_decision(&e.setup, &o->decide, err);
-    if (status == AG_OK && !o->judged) status = ag_setup_calibration(&e.setup, &o->decide, err);
-    if (status == AG_OK && !o->judged) status = ag_setup_judge(&e.setup, &o->choice, err);
+    if (status == AG_OK && judged) status = ag_setup_decision(&e.setup, &o->decide, err);
+    if (status == AG_OK && !judged) status = ag_setup_calibration(&e.setup, &o->decide, err);
+    if (status == AG_OK && !judged) status = ag_setup_judge(&e.setup, &o->choice, err);
     if (status == AG_OK)
         status = ag_gold_load(&e.pairs, e.setup.book, e.setup.lexicon, o->data, o->aggregate, o->limit, err);
     if (status == AG_OK)
-        status = o->judged ? ag_judged_load(&e.judged, &e.pairs, e.setup.book, o->judged, err)
-                           : ag_gold_judge(&e.judged, e.setup.judge, &e.pairs, o->answers, err);
-    if (status == AG_OK && o->judged && o->decide.decide) redecide(&e, e.judged);
+        status = judged ? ag_judged_load(&e.judged, &e.pairs, e.setup.book, judged, err)
+                        : ag_gold_judge(&e.judged, e.setup.judge, &e.pairs, o->answers, err);
+    if (status == AG_OK && judged && o->decide.decide) redecide(&e, e.judged);
     if (status == AG_OK) status = fill_records(&e.records, &e, e.judged, err);
     ag_records set = {e.setup.book, e.records, e.pairs.count};
     if (status == AG_OK) status = ag_metrics_json(&e.metrics, &set, (int)o->draws, (uint64_t)o->seed, err);
-    if (status == AG_OK && o->against) status = hold_against(&e, o, &set, err);
+    if (status == AG_OK && o->against.count) status = hold_against(&e, o, &set, err);
     if (status == AG_OK && o->out) status = ag_json_save(o->out, e.metrics, err);
     if (status == AG_OK && o->report)
-        status = write_report(&e, o->judged ? o->judged : o->choice.model, o->judged ? NULL : o->choice.model,
+        status = write_report(&e, judged ? judged : o->choice.model, judged ? NULL : o->choice.model,
                               o->report, err);
     if (status == AG_OK) status = ag_print_result(e.metrics, o->json, ag_metrics_table, err);
     json_decref(e.metrics);
     ag_judgements_free(e.judged, e.judged ? e.pairs.count : 0);
-    ag_judgements_free(e.other, e.other ? e.pairs.count : 0);
     ag_pair_list_free(&e.pairs);
     ag_arena_free(&e.arena);
     ag_setup_close(&e.setup);
@@ -176,8 +208,8 @@ static ag_status check_run(const eval_options *o, ag_error *err)
                   {"decide", o->decide.decide},
                   {"threshold", o->decide.threshold == undecided.threshold ? NULL : ""},
                   {"costs", o->decide.costs},
-                  {"judged", o->judged},
-                  {"against", o->against},
+                  {"judged", o->judged.count ? "" : NULL},
+                  {"against", o->against.count ? "" : NULL},
                   {"rules", o->rules},
                   {"data", o->data},
                   {"lexicon", o->lexicon},
@@ -241,10 +273,13 @@ int ag_cmd_eval(int argc, char **argv)
         {"data", AG_OPT_STRING, &o.data, "PAIRS", "pairs with gold tiers", 0, 0},
         AG_CALIBRATION_OPTION(o.decide),
         AG_DECIDE_OPTIONS(o.decide, AG_DECIDE_DEFAULT),
-        {"judged", AG_OPT_STRING, &o.judged, "FILE",
+        {"judged", AG_OPT_LIST, &o.judged, "FILE",
          "judgements made before (agrl judge --out), in place of a model", 0, 0},
-        {"against", AG_OPT_STRING, &o.against, "FILE",
-         "another judge's judgements of the same pairs: differences, paired over queries", 0, 0},
+        {"against", AG_OPT_LIST, &o.against, "FILE",
+         "another judge's judgements of the same pairs: differences, paired over queries. With several files "
+         "for either, the runs of "
+         "one judge, of their means",
+         0, 0},
         {"aggregate", AG_OPT_CHOICE, &o.aggregate, "given|majority|median|soft",
          "how ratings become gold (default given)", 0, 0},
         {"limit", AG_OPT_INT, &o.limit, "N", "only the first N pairs; 0: all", 0, 1e12},

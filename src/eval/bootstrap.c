@@ -298,36 +298,47 @@ void ag_draws_difference(ag_difference *difference, double value, const double *
     difference->detectable = ag_detectable_errors * error;
 }
 
+ag_status ag_runs_compare(ag_difference *difference, double values[2], const ag_metric *metric,
+                          const ag_runs *a, const ag_runs *b, int draws, uint64_t seed, ag_error *err)
+{
+    const ag_runs *systems[2] = {a, b};
+    const size_t run_counts[2] = {a->count, b->count}, groups = a->groups->count;
+    const ag_book *book = a->groups->records->book;
+    ag_panel panel = {0};
+    double *samples = NULL;
+    *difference = (ag_difference){NAN, NAN, NAN, NAN, NAN};
+    AG_TRY(ag_draws_check(draws, groups, err));
+    for (int s = 0; s < 2; s++) AG_TRY(ag_runs_value(&values[s], systems[s], metric, err));
+    difference->value = values[1] - values[0];
+    if (groups < 2 || isnan(difference->value)) return AG_OK;
+    samples = ag_calloc(2 * (size_t)draws, sizeof *samples);
+    ag_status status = samples ? ag_panel_make(&panel, metric, book, groups, run_counts, 2, err)
+                               : ag_fail_memory(err, "bootstrap draws");
+    if (status == AG_OK) {
+        for (size_t s = 0; s < 2; s++) ag_panel_put(&panel, s, systems[s]);
+        status = ag_panel_draw(samples, &panel, draws, seed, err);
+    }
+    if (status == AG_OK)
+        ag_draws_difference(difference, difference->value, samples, samples + draws, (size_t)draws);
+    ag_panel_free(&panel);
+    ag_free(samples);
+    return status;
+}
+
 ag_status ag_metric_compare(ag_difference *difference, const ag_metric *metric, const ag_records *a,
                             const ag_records *b, int draws, uint64_t seed, ag_error *err)
 {
     ag_groups groups[2] = {{0}, {0}};
-    const ag_runs systems[2] = {{&groups[0], 1}, {&groups[1], 1}};
-    const size_t run_counts[2] = {1, 1};
-    ag_panel panel = {0};
-    double *samples = NULL, va = NAN, vb = NAN;
+    double values[2];
     *difference = (ag_difference){NAN, NAN, NAN, NAN, NAN};
     ag_status status = ag_records_paired(a, b, err);
     if (!status) status = ag_groups_collect(&groups[0], a, NULL, a->count, err);
     if (!status) status = ag_groups_collect(&groups[1], b, NULL, b->count, err);
-    if (!status) status = ag_draws_check(draws, groups[0].count, err);
-    if (!status) status = ag_runs_value(&va, &systems[0], metric, err);
-    if (!status) status = ag_runs_value(&vb, &systems[1], metric, err);
-    if (status) goto out;
-    difference->value = vb - va;
-    if (groups[0].count < 2 || isnan(difference->value)) goto out;
-    samples = ag_calloc(2 * (size_t)draws, sizeof *samples);
-    if (!samples) status = ag_fail_memory(err, "bootstrap draws");
-    if (!status) status = ag_panel_make(&panel, metric, a->book, groups[0].count, run_counts, 2, err);
-    if (status) goto out;
-    for (size_t s = 0; s < 2; s++) ag_panel_put(&panel, s, &systems[s]);
-    status = ag_panel_draw(samples, &panel, draws, seed, err);
-    if (!status) ag_draws_difference(difference, vb - va, samples, samples + draws, (size_t)draws);
-out:
-    ag_panel_free(&panel);
+    if (!status)
+        status = ag_runs_compare(difference, values, metric, &(ag_runs){&groups[0], 1},
+                                 &(ag_runs){&groups[1], 1}, draws, seed, err);
     ag_groups_free(&groups[0]);
     ag_groups_free(&groups[1]);
-    ag_free(samples);
     return status;
 }
 

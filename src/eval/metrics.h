@@ -82,10 +82,16 @@ ag_status ag_metric_compare(ag_difference *difference, const ag_metric *metric, 
 /* Holm's step-down adjustment, in place; NAN (a test that could not be made) stays and does not count. */
 void ag_holm(double *p, size_t n);
 
-/* This judge beside another on the same pairs, for `agrl eval --against`: accuracy, macro-F1, kappa, Acc@2 and NDCG of both, the difference
- * (records less others) with its interval, and p by Holm over the five. name: of the other's file. draws >= 1. New reference. */
-ag_status ag_against_json(json_t **json, const char *name, const ag_records *records,
-                          const ag_records *others, int draws, uint64_t seed, ag_error *err);
+/* A judge beside another on the same pairs, for `agrl eval --against`: accuracy, macro-F1, kappa, Acc@2 and NDCG of both, the difference
+ * (judge less other) with its interval, and p by Holm over the five. A judge may have several runs, its seeds: then of each the mean over
+ * them counts, in every draw. name: of the first run's file. draws >= 1. New reference. */
+typedef struct ag_judge_runs {
+    const char *name;
+    const ag_records *runs;
+    size_t count; /* at least 1 */
+} ag_judge_runs;
+ag_status ag_against_json(json_t **json, const ag_judge_runs *judge, const ag_judge_runs *other, int draws,
+                          uint64_t seed, ag_error *err);
 /* Appends it as a table; nothing where `against` is NULL. */
 void ag_against_table(ag_str *out, const json_t *against);
 

@@ -3,48 +3,72 @@
  */
 #include <math.h>
 
+#include "base/mem.h"
 #include "eval/cell.h"
-#include "eval/tally.h"
+#include "eval/resample.h"
 
 static const char *const compared[] = {"accuracy", "macro_f1", "kappa", "acc2", "ndcg"};
 enum { COMPARED = sizeof compared / sizeof compared[0] };
 
-ag_status ag_against_json(json_t **json, const char *name, const ag_records *records,
-                          const ag_records *others, int draws, uint64_t seed, ag_error *err)
+/* Sums by group of a judge's runs, which must be of `first`'s pairs. *groups: groups_free. */
+static ag_status collect(ag_groups **groups, const ag_judge_runs *judge, const ag_records *first,
+                         ag_error *err)
+{
+    *groups = ag_calloc(judge->count, sizeof **groups);
+    if (!*groups) return ag_fail_memory(err, "query groups");
+    for (size_t r = 0; r < judge->count; r++) {
+        AG_TRY(ag_records_paired(first, &judge->runs[r], err));
+        AG_TRY(ag_groups_collect(&(*groups)[r], &judge->runs[r], NULL, judge->runs[r].count, err));
+    }
+    return AG_OK;
+}
+
+static void groups_free(ag_groups *groups, size_t n)
+{
+    for (size_t r = 0; groups && r < n; r++) ag_groups_free(&groups[r]);
+    ag_free(groups);
+}
+
+/* The row of each metric. */
+static json_t *tests_json(const ag_difference *difference, double (*values)[2])
+{
+    double p[COMPARED];
+    json_t *tests = json_object();
+    for (int m = 0; m < COMPARED; m++) p[m] = difference[m].p;
+    ag_holm(p, COMPARED);
+    for (int m = 0; m < COMPARED; m++) {
+        const ag_difference *d = &difference[m];
+        json_t *row = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "value", ag_real_json(values[m][1]),
+                                "other", ag_real_json(values[m][0]), "difference", ag_real_json(d->value),
+                                "low", ag_real_json(d->low), "high", ag_real_json(d->high), "p",
+                                ag_real_json(p[m]), "detectable", ag_real_json(d->detectable));
+        if (json_object_set_new(tests, compared[m], row) == 0) continue;
+        json_decref(tests);
+        return NULL;
+    }
+    return tests;
+}
+
+ag_status ag_against_json(json_t **json, const ag_judge_runs *judge, const ag_judge_runs *other, int draws,
+                          uint64_t seed, ag_error *err)
 {
     ag_difference difference[COMPARED];
-    double p[COMPARED];
+    double values[COMPARED][2];
+    ag_groups *own = NULL, *theirs = NULL;
     *json = NULL;
-    for (int m = 0; m < COMPARED; m++) {
-        AG_TRY(ag_metric_compare(&difference[m], ag_metric_find(compared[m]), others, records, draws, seed,
-                                 err));
-        p[m] = difference[m].p;
-    }
-    ag_holm(p, COMPARED);
-    json_t *tests = json_object(), *all = json_pack("{s:o, s:i, s:o}", "judged", ag_text_json(name), "draws",
-                                                    draws, "metrics", tests);
-    if (!all) return ag_fail_memory(err, "comparison");
-    for (int m = 0; m < COMPARED; m++) {
-        const ag_metric *metric = ag_metric_find(compared[m]);
-        const ag_difference *d = &difference[m];
-        ag_estimate value, other;
-        ag_status status = ag_metric_estimate(&value, metric, records, 0, seed, err);
-        if (status == AG_OK) status = ag_metric_estimate(&other, metric, others, 0, seed, err);
-        json_t *row = status == AG_OK
-                          ? json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "value",
-                                      ag_real_json(value.value), "other", ag_real_json(other.value),
-                                      "difference", ag_real_json(d->value), "low", ag_real_json(d->low),
-                                      "high", ag_real_json(d->high), "p", ag_real_json(p[m]), "detectable",
-                                      ag_real_json(d->detectable))
-                          : NULL;
-        if (status == AG_OK && json_object_set_new(tests, metric->name, row) != 0)
-            status = ag_fail_memory(err, "comparison");
-        if (status == AG_OK) continue;
-        json_decref(all);
-        return status;
-    }
-    *json = all;
-    return AG_OK;
+    ag_status status = collect(&own, judge, judge->runs, err);
+    if (status == AG_OK) status = collect(&theirs, other, judge->runs, err);
+    for (int m = 0; m < COMPARED && status == AG_OK; m++)
+        status = ag_runs_compare(&difference[m], values[m], ag_metric_find(compared[m]),
+                                 &(ag_runs){theirs, other->count}, &(ag_runs){own, judge->count}, draws, seed,
+                                 err);
+    groups_free(own, judge->count);
+    groups_free(theirs, other->count);
+    if (status != AG_OK) return status;
+    *json = json_pack("{s:o, s:I, s:I, s:i, s:o}", "judged", ag_text_json(other->name), "runs",
+                      (json_int_t)judge->count, "other_runs", (json_int_t)other->count, "draws", draws,
+                      "metrics", tests_json(difference, values));
+    return *json ? AG_OK : ag_fail_memory(err, "comparison");
 }
 
 void ag_against_table(ag_str *out, const json_t *against)
@@ -53,6 +77,10 @@ void ag_against_table(ag_str *out, const json_t *against)
     if (!name) return;
     ag_str_add(out, "\nAgainst ");
     ag_cell_add(out, name, ag_cell_columns(name) < 80 ? ag_cell_columns(name) : 80);
+    json_int_t runs = json_integer_value(json_object_get(against, "runs")),
+               other_runs = json_integer_value(json_object_get(against, "other_runs"));
+    if (runs > 1 || other_runs > 1)
+        ag_str_addf(out, ": means over %lld and %lld runs", (long long)runs, (long long)other_runs);
     ag_str_add(
         out,
         "\n                               value   other  difference     95 % interval       p  detectable\n");

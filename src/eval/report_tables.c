@@ -169,6 +169,11 @@ void ag_page_against(ag_page *page)
     ag_str_add(out, "<section id=\"against\"><h2>Against ");
     ag_page_text(page, ag_page_string(against, "judged"));
     ag_str_add(out, "</h2>\n");
+    json_int_t runs = json_integer_value(json_object_get(against, "runs")),
+               other_runs = json_integer_value(json_object_get(against, "other_runs"));
+    if (runs > 1 || other_runs > 1)
+        ag_str_addf(out, "<p>Means over %lld runs of this judge and %lld of the other.</p>\n",
+                    (long long)runs, (long long)other_runs);
     ag_page_table_open(
         page, "Against another judge",
         "<th scope=\"col\">metric</th><th scope=\"col\" class=\"num\">value</th><th scope=\"col\" "

@@ -50,6 +50,10 @@ void ag_panel_free(ag_panel *panel);
 double ag_draws_spread(double *draws, size_t n, double *low, double *high, size_t *kept);
 /* b - a from the measured difference and the draws of both systems. Overwrites b's draws. */
 void ag_draws_difference(ag_difference *difference, double value, const double *a, double *b, size_t n);
+/* b less a, and the mean over runs of each in values; both over the same groups. Interval, p and what can be detected as
+ * ag_metric_compare says. */
+ag_status ag_runs_compare(ag_difference *difference, double values[2], const ag_metric *metric,
+                          const ag_runs *a, const ag_runs *b, int draws, uint64_t seed, ag_error *err);
 /* The same pairs in the same order? Else AG_ERR_USAGE. */
 ag_status ag_records_paired(const ag_records *a, const ag_records *b, ag_error *err);
 

@@ -131,6 +131,11 @@ number() { tr -d ' \n' < "$1" | sed "s/^{*.*\"$2\":{/{/" | grep -o "\"accuracy\"
 [ "$(number against.json against other)" != "$(number against.json against value)" ] || wrong "nothing to tell apart"
 run 0 "$AGRL" eval --judged judged --against judged --rules "$BOOK" --data pairs.jsonl --draws 50 --out same.json
 tr -d ' \n' < same.json | grep -q '"against":.*"accuracy":{[^}]*"difference":0.0,[^}]*"p":1.0' || wrong "a judge against itself: $(grep -A12 against same.json | head -c 500)"
+run 0 "$AGRL" eval --judged judged --judged fours --against fours --against judged --rules "$BOOK" --data pairs.jsonl --draws 50 --out runs.json
+prints 'Against fours: means over 2 and 2 runs'
+tr -d ' \n' < runs.json | grep -q '"against":.*"accuracy":{[^}]*"difference":0.0,' || wrong "the same runs in another order differ"
+run 2 "$AGRL" eval --judged judged --judged fours --rules "$BOOK" --data pairs.jsonl
+says 'several --judged'
 run 2 "$AGRL" eval --judged judged --against fours --rules "$BOOK" --data pairs.jsonl --draws 0
 says 'needs --draws'
 run 1 "$AGRL" eval --judged judged --against short --rules "$BOOK" --data pairs.jsonl

@@ -8,7 +8,8 @@
 #include "device/cuda/attention_bf16.cuh"
 
 template <int K>
-static __global__ void __launch_bounds__(THREADS) forward(ag_attention_args x, ag_attention_plan plan)
+static __global__ void __launch_bounds__(THREADS, K <= 4 ? 4 : 1)
+    forward(ag_attention_args x, ag_attention_plan plan)
 {
     ag_after_previous();
     enum { CHUNK = shape<K>::CHUNK, PITCH = shape<K>::PITCH, MATRIX = buffers<K>::MATRIX };

@@ -36,7 +36,8 @@ static void matmul_case(rig *r, int64_t m, int64_t n, int64_t k, int flags, int 
     BOTH(r, matmul, .c = c.at[s], .plus = adds ? plus.at[s] : NULL, .a = a.at[s], .b = b.at[s],
          .type = TYPES[type], .c_type = c_type, .m = m, .n = n, .k = k, .lda = lda, .ldb = ldb, .ldc = ldc,
          .transpose_a = ta, .transpose_b = tb, .alpha = flags & 8 ? 0.37 : 1);
-    check_rows(r, "c", c, m, n, ldc, FP32_BOUND, 0);
+    /* what is added to bf16 may have been rounded to it before */
+    check_rows(r, "c", c, m, n, ldc, adds && c_type == AG_BF16 ? 5e-3 : FP32_BOUND, 0);
     rig_clear(r);
 }
 

@@ -2,6 +2,7 @@
 #include "eval_fixture.h"
 
 #include <time.h>
+#include "eval/resample.h"
 
 /* Two judges on groups of pairs: the chance of a hit varies by group (so that pairs of a group hang
  * together). */
@@ -153,7 +154,9 @@ static void test_against(void **state)
     (void)state;
     pair_make(&s, 30, 5, 3, 0.15);
     ag_records a = {&s.book.book, s.a, s.count}, b = {&s.book.book, s.b, s.count};
-    assert_int_equal(ag_against_json(&json, "other.jsonl", &b, &a, 400, 7, NULL), AG_OK);
+    assert_int_equal(ag_against_json(&json, &(ag_judge_runs){"own.jsonl", &b, 1},
+                                     &(ag_judge_runs){"other.jsonl", &a, 1}, 400, 7, NULL),
+                     AG_OK);
     assert_string_equal(json_string_value(json_object_get(json, "judged")), "other.jsonl");
     const json_t *rows = json_object_get(json, "metrics");
     assert_int_equal(json_object_size(rows), 5);
@@ -182,8 +185,55 @@ static void test_against(void **state)
     json_decref(json);
     s.a[2].id = "other";
     ag_error err = {0};
-    assert_int_equal(ag_against_json(&json, "x", &b, &a, 10, 1, &err), AG_ERR_USAGE);
+    assert_int_equal(ag_against_json(&json, &(ag_judge_runs){"own.jsonl", &b, 1},
+                                     &(ag_judge_runs){"x", &a, 1}, 10, 1, &err),
+                     AG_ERR_USAGE);
     pair_free(&s);
+}
+
+/* Several runs of a judge: in every draw the mean over them counts, here by the plainest loops; and runs are not pooled. */
+static void test_against_runs(void **state)
+{
+    enum { RUNS = 3, DRAWS = 200, GROUPS = 10, EACH = 15 }; /* q0 to q9: in their order as text */
+    system_pair s[RUNS];
+    ag_records own[RUNS], other[2];
+    json_t *json;
+    (void)state;
+    for (uint64_t r = 0; r < RUNS; r++) {
+        pair_make(&s[r], GROUPS, EACH, 3, 0.1);
+        for (size_t i = 0; i < s[r].count; i++) /* each run is wrong elsewhere */
+            if ((i * 7 + r * 5) % 11 == 0) s[r].b[i].tier = (s[r].b[i].gold + 1) % 4;
+        own[r] = (ag_records){&s[r].book.book, s[r].b, s[r].count};
+        if (r < 2) other[r] = (ag_records){&s[r].book.book, s[r].a, s[r].count};
+    }
+    assert_int_equal(ag_against_json(&json, &(ag_judge_runs){"own", own, RUNS},
+                                     &(ag_judge_runs){"other", other, 2}, DRAWS, 7, NULL),
+                     AG_OK);
+    assert_int_equal(json_integer_value(json_object_get(json, "runs")), RUNS);
+    assert_int_equal(json_integer_value(json_object_get(json, "other_runs")), 2);
+    const json_t *row = json_object_get(json_object_get(json, "metrics"), "accuracy");
+    double measured = NAN, difference[DRAWS], low, high;
+    uint32_t times[GROUPS];
+    for (int d = -1; d < DRAWS; d++) { /* -1: the pairs as they are */
+        double right[2] = {0}, total = 0;
+        for (int g = 0; g < GROUPS; g++) times[g] = 1;
+        if (d >= 0) ag_draw_groups(times, GROUPS, 7, d);
+        for (size_t i = 0; i < GROUPS * EACH; i++) {
+            total += times[i / EACH];
+            for (int r = 0; r < RUNS; r++)
+                right[1] += times[i / EACH] * (s[r].b[i].tier == s[r].b[i].gold) / (double)RUNS;
+            for (int r = 0; r < 2; r++)
+                right[0] += times[i / EACH] * (s[r].a[i].tier == s[r].a[i].gold) / 2.0;
+        }
+        *(d < 0 ? &measured : &difference[d]) = (right[1] - right[0]) / total;
+    }
+    size_t kept;
+    ag_draws_spread(difference, DRAWS, &low, &high, &kept);
+    assert_near(json_number_value(json_object_get(row, "difference")), measured, 1e-12);
+    assert_near(json_number_value(json_object_get(row, "low")), low, 1e-12);
+    assert_near(json_number_value(json_object_get(row, "high")), high, 1e-12);
+    json_decref(json);
+    for (int r = 0; r < RUNS; r++) pair_free(&s[r]);
 }
 
 static void test_deterministic(void **state)
@@ -273,8 +323,8 @@ int main(void)
         cmocka_unit_test(test_coverage),      cmocka_unit_test(test_detectable),
         cmocka_unit_test(test_p_values),      cmocka_unit_test(test_compare_edges),
         cmocka_unit_test(test_deterministic), cmocka_unit_test(test_holm),
-        cmocka_unit_test(test_against),       cmocka_unit_test(test_quick),
-        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_against),       cmocka_unit_test(test_against_runs),
+        cmocka_unit_test(test_quick),         cmocka_unit_test(test_out_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
