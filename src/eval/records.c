@@ -66,6 +66,7 @@ static void count_verdicts(ag_record *r, const ag_book *book, const ag_pair *pai
         for (int a = 0; a < entries; a++) {
             int gold = pair->gold.verdicts.v[c][a];
             if (gold < 0) continue;
+            r->verdicts_known = true; /* in an answer out of form they are missed */
             r->verdict_count[c]++;
             r->verdict_hits[c] += r->format && v->answer.verdicts.v[c][a] == gold;
         }
@@ -115,7 +116,6 @@ void ag_record_judge(ag_record *r, const ag_book *book, const ag_pair *pair, con
     r->answer_tier = r->format ? verdict.answer.tier : -1;
     r->rule = r->format ? verdict.answer.rule : -1;
     r->derived_tier = r->format ? verdict.derived_tier : -1;
-    r->verdicts_known = verdict.verdicts_known;
     r->verdicts_right = r->format && verdict.verdicts_right;
     count_verdicts(r, book, pair, &verdict);
 }

@@ -119,7 +119,7 @@ static void write_flags(ag_page *page, const ag_record *r)
         ag_str_add(out, "<span class=\"flag bad\">not in the format</span>");
     else if (!r->gate)
         ag_str_add(out, "<span class=\"flag bad\">gate broken</span>");
-    if (r->verdicts_known && !r->verdicts_right)
+    if (r->format && r->verdicts_known && !r->verdicts_right)
         ag_str_add(out, "<span class=\"flag bad\">verdict missed</span>");
     if (r->tier >= 0 && r->answer_tier >= 0 && r->answer_tier != r->tier) {
         ag_str_add(out, "<span class=\"flag\">answer says ");

@@ -70,6 +70,10 @@ static inline uint2 make_uint2(unsigned x, unsigned y)
 {
     return {x, y};
 }
+static inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w)
+{
+    return {x, y, z, w};
+}
 
 extern dim3 threadIdx, blockIdx, blockDim, gridDim;
 void *emulator_shared(void); /* of the block */
@@ -151,6 +155,10 @@ template <typename T> static inline T __ldcg(const T *p)
     return *p;
 }
 #define __expf expf
+static inline float __fdividef(float a, float b)
+{
+    return a / b;
+}
 static inline uint32_t __float_as_uint(float x)
 {
     uint32_t u;

@@ -62,12 +62,14 @@ static __device__ inline float logit(const row &r, int64_t j)
     return r.mask && !(r.mask[j / 32] >> (j % 32) & 1) ? -INFINITY : r.logits[j];
 }
 
-/* This thread's next BATCH pieces of V logits from j on, THREADS * V apart; -INFINITY where masked and behind the end. */
-template <int V> static __device__ inline void take_batch(ag_some<V> (&piece)[BATCH], const row &r, int64_t j)
+/* This thread's next BATCH pieces of V logits from j on, `step` apart; -INFINITY where masked and from `end` on. */
+template <int V>
+static __device__ inline void take_batch(ag_some<V> (&piece)[BATCH], const row &r, int64_t j, int64_t step,
+                                         int64_t end)
 {
 #pragma unroll
-    for (int u = 0; u < BATCH; u++, j += THREADS * V) {
-        bool is = j < r.vocab;
+    for (int u = 0; u < BATCH; u++, j += step) {
+        bool is = j < end;
         uint32_t allowed = is ? ~0u : 0;
         if (is) piece[u] = ag_load_some<V>(r.logits, AG_F32, j);
         if (is && r.mask) allowed = r.mask[j / 32] >> (j % 32);
@@ -89,7 +91,7 @@ template <int V> static __device__ float row_lse(const row &r, float *max_out, f
     };
     for (int64_t j = (int64_t)threadIdx.x * V; j < r.vocab; j += BATCH * THREADS * V) {
         ag_some<V> piece[BATCH];
-        take_batch<V>(piece, r, j);
+        take_batch<V>(piece, r, j, THREADS * V, r.vocab);
         float high = max;
         for (int u = 0; u < BATCH; u++)
             for (int e = 0; e < V; e++) high = fmaxf(high, piece[u].x[e]);
@@ -157,7 +159,7 @@ static __global__ void dlogits(ag_head_grad_args x, float *logits, __nv_bfloat16
     if (narrow) narrow += blockIdx.x * r.vocab;
     for (int64_t j = (int64_t)threadIdx.x * V; j < r.vocab; j += BATCH * THREADS * V) {
         ag_some<V> piece[BATCH];
-        take_batch<V>(piece, r, j);
+        take_batch<V>(piece, r, j, THREADS * V, r.vocab);
         for (int u = 0; u < BATCH; u++) {
             int64_t to = j + u * THREADS * V;
             for (int e = 0; e < V; e++) piece[u].x[e] = -total * scale * expf(piece[u].x[e] - lse);
@@ -273,10 +275,9 @@ static __device__ truncation truncate(const ag_sample_args &x, const row &r, flo
     return cut;
 }
 
-/* The weight of a token in the draw; -1 where masked or cut. */
-static __device__ inline double weight_of(const row &r, const truncation &cut, float lse, int64_t j)
+/* The weight of token j, of logit x, in the draw; -1 where masked or cut. */
+static __device__ inline double weight_of(float x, const truncation &cut, float lse, int64_t j)
 {
-    float x = logit(r, j);
     bool kept = x > -INFINITY && (x - cut.max >= cut.log_min_p || x == cut.max) &&
                 rank_of(x, j) >= cut.border;
     return kept ? (double)expf(x - lse) : -1;
@@ -284,7 +285,7 @@ static __device__ inline double weight_of(const row &r, const truncation &cut, f
 
 /* Inverts the cumulative distribution in id order: the block's warps sum up parts of the ids, the part in which the draw falls is cut again,
  * and at last one warp goes through it. -1: nothing is kept. */
-static __device__ int64_t draw(const row &r, const truncation &cut, float lse, double u)
+template <int V> static __device__ int64_t draw(const row &r, const truncation &cut, float lse, double u)
 {
     enum { LEVELS = 3 };
     __shared__ double sums[WARPS];
@@ -293,13 +294,17 @@ static __device__ int64_t draw(const row &r, const truncation &cut, float lse, d
     int64_t begin = 0, end = r.vocab;
     double before = 0, wanted = 0;
     for (int level = 0; level < LEVELS; level++) {
-        int64_t each = (end - begin + WARPS - 1) / WARPS, from = begin + warp * each,
-                to = from + each < end ? from + each : end;
+        int64_t each = ((end - begin + WARPS - 1) / WARPS + 32 * V - 1) / (32 * V) * (32 * V),
+                from = begin + warp * each, to = from + each < end ? from + each : end;
         double sum = 0;
-#pragma unroll 4
-        for (int64_t j = from + lane; j < to; j += 32) {
-            double weight = weight_of(r, cut, lse, j);
-            if (weight > 0) sum += weight;
+        for (int64_t j = from + lane * V; j < to; j += BATCH * 32 * V) {
+            ag_some<V> piece[BATCH];
+            take_batch<V>(piece, r, j, 32 * V, to);
+#pragma unroll
+            for (int u = 0; u < BATCH; u++)
+#pragma unroll
+                for (int e = 0; e < V; e++)
+                    sum += fmax(weight_of(piece[u].x[e], cut, lse, j + u * 32 * V + e), 0.0);
         }
         sum = ag_warp_reduce(sum, ag_add());
         if (lane == 0) sums[warp] = sum;
@@ -325,7 +330,7 @@ static __device__ int64_t draw(const row &r, const truncation &cut, float lse, d
     if (warp == 0) {
         int64_t last = -1;
         for (int64_t j = begin + lane; j - lane < end; j += 32) {
-            double weight = j < end ? weight_of(r, cut, lse, j) : 0, upto = weight > 0 ? weight : 0;
+            double weight = j < end ? weight_of(logit(r, j), cut, lse, j) : 0, upto = weight > 0 ? weight : 0;
             for (int step = 1; step < 32; step *= 2) {
                 double less = __shfl_sync(~0u, upto, lane - step);
                 if (lane >= step) upto += less;
@@ -351,7 +356,7 @@ template <int V> static __global__ void sample(ag_sample_args x, bool greedy, fl
     float max, lse = row_lse<V>(r, &max, NULL);
     if (!greedy) {
         truncation cut = truncate(x, r, max, lse);
-        id = draw(r, cut, lse, x.uniform[i]);
+        id = draw<V>(r, cut, lse, x.uniform[i]);
     }
     if (id < 0) { /* the lowest id of the largest */
         int64_t best = r.vocab;

@@ -151,10 +151,18 @@ ag_status ag_cuda_rope(ag_device *d, const ag_rope_args *x, ag_error *err)
 {
     int64_t n = x->rows * rope_groups(*x) * (x->head_dim / 2);
     if (n == 0) return AG_OK;
-    AG_LAUNCH_FOURS(x->head_dim % 8 == 0 && ag_in_fours(x->x, x->type, x->ld) &&
-                        ag_in_fours(x->table, AG_F32, 4) && (!x->store || ag_in_fours(x->store, x->type, 4)),
-                    rope, n, d, *x);
+    bool fours = x->head_dim % 8 == 0 && ag_in_fours(x->x, x->type, x->ld) &&
+                 ag_in_fours(x->table, AG_F32, 4) && (!x->store || ag_in_fours(x->store, x->type, 4)),
+         eights = x->head_dim % 16 == 0 && ag_in_eights(x->x, x->ld) && ag_in_eights(x->table, 8) &&
+                  (!x->store || ag_in_eights(x->store, 8));
+    AG_LAUNCH_EIGHTS(eights, fours, rope, n, d, *x);
     return AG_LAUNCHED("rope");
+}
+
+/* 1 / (1 + exp(-x)), to some 2^-20 of it. */
+static __device__ inline float sigmoid(float x)
+{
+    return __fdividef(1, 1 + ag_exp2(x * -1.44269504f));
 }
 
 template <int V> static __global__ void swiglu(ag_swiglu_args x)
@@ -167,7 +175,7 @@ template <int V> static __global__ void swiglu(ag_swiglu_args x)
         int64_t from = i * 2 * x.width + j * V;
         ag_some<V> gate = ag_load_some<V>(x.gate_up, x.in_type, from),
                    up = ag_load_some<V>(x.gate_up, x.in_type, from + x.width);
-        for (int e = 0; e < V; e++) up.x[e] *= gate.x[e] / (1 + expf(-gate.x[e]));
+        for (int e = 0; e < V; e++) up.x[e] *= gate.x[e] * sigmoid(gate.x[e]);
         ag_store_some(x.out, x.out_type, at * V, up);
     }
 }
@@ -176,7 +184,8 @@ ag_status ag_cuda_swiglu(ag_device *d, const ag_swiglu_args *x, ag_error *err)
 {
     if (x->rows * x->width == 0) return AG_OK;
     bool fours = ag_in_fours(x->gate_up, x->in_type, x->width) && ag_in_fours(x->out, x->out_type, x->width);
-    AG_LAUNCH_FOURS(fours, swiglu, x->rows * x->width, d, *x);
+    bool eights = ag_in_eights(x->gate_up, x->width) && ag_in_eights(x->out, x->width);
+    AG_LAUNCH_EIGHTS(eights, fours, swiglu, x->rows * x->width, d, *x);
     return AG_LAUNCHED("swiglu");
 }
 
@@ -192,7 +201,7 @@ template <int V> static __global__ void swiglu_grad(ag_swiglu_grad_args x)
                    up = ag_load_some<V>(x.gate_up, x.in_type, to + x.width),
                    dy = ag_load_some<V>(x.dout, x.in_type, at * V);
         for (int e = 0; e < V; e++) {
-            float s = 1 / (1 + expf(-gate.x[e])), dgate = dy.x[e] * up.x[e] * s * (1 + gate.x[e] * (1 - s));
+            float s = sigmoid(gate.x[e]), dgate = dy.x[e] * up.x[e] * s * (1 + gate.x[e] * (1 - s));
             up.x[e] = dy.x[e] * gate.x[e] * s;
             gate.x[e] = dgate;
         }
@@ -206,7 +215,9 @@ ag_status ag_cuda_swiglu_grad(ag_device *d, const ag_swiglu_grad_args *x, ag_err
     if (x->rows * x->width == 0) return AG_OK;
     bool fours = ag_in_fours(x->gate_up, x->in_type, x->width) &&
                  ag_in_fours(x->dout, x->in_type, x->width) && ag_in_fours(x->dgate_up, x->type, x->width);
-    AG_LAUNCH_FOURS(fours, swiglu_grad, x->rows * x->width, d, *x);
+    bool eights = ag_in_eights(x->gate_up, x->width) && ag_in_eights(x->dout, x->width) &&
+                  ag_in_eights(x->dgate_up, x->width);
+    AG_LAUNCH_EIGHTS(eights, fours, swiglu_grad, x->rows * x->width, d, *x);
     return AG_LAUNCHED("swiglu_grad");
 }
 
