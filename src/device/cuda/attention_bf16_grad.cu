@@ -28,6 +28,18 @@ static __device__ void store_rows(Real *to, int64_t ld, int64_t column, const in
     }
 }
 
+/* Into a slice, or into the gradient itself, from element `at` on. */
+template <int K>
+static __device__ void store_slice(void *to, ag_dtype type, int64_t at, int64_t ld, int64_t column,
+                                   const int (&row)[2], int64_t end, const float (&sum)[K * 2][4],
+                                   float scale)
+{
+    if (type == AG_BF16)
+        store_rows<K>((__nv_bfloat16 *)to + at, ld, column, row, end, sum, scale);
+    else
+        store_rows<K>((float *)to + at, ld, column, row, end, sum, scale);
+}
+
 /* The sum of products of two left operands' rows lane / 4 and lane / 4 + 8; every lane of a row gets it. */
 template <int K>
 static __device__ void row_dots(float (&dot)[2], const uint32_t (&x)[K][4], const uint32_t (&y)[K][4])
@@ -224,13 +236,8 @@ static __global__ void __launch_bounds__(THREADS, K <= 4 ? 3 : 1)
     if (s.touched && !any) return;
     int64_t ld = s.touched ? (int64_t)x.kv_heads * dim : x.kv_ld,
             at = s.touched ? blockIdx.z * plan.keys * ld : 0;
-    if (s.type == AG_BF16) {
-        store_rows<K>((__nv_bfloat16 *)s.dk, ld, kv * dim, key, end, dk, scale);
-        store_rows<K>((__nv_bfloat16 *)s.dv, ld, kv * dim, key, end, dv, 1);
-    } else {
-        store_rows<K>((float *)s.dk + at, ld, kv * dim, key, end, dk, scale);
-        store_rows<K>((float *)s.dv + at, ld, kv * dim, key, end, dv, 1);
-    }
+    store_slice<K>(s.dk, s.type, at, ld, kv * dim, key, end, dk, scale);
+    store_slice<K>(s.dv, s.type, at, ld, kv * dim, key, end, dv, 1);
 }
 
 template <int K> static ag_status run_backward(ag_device *d, const ag_attention_grad_args *x, ag_error *err)
