@@ -50,9 +50,11 @@ cat "$out/data/test.jsonl" "$out/data/test_unseen.jsonl" > "$out/test.jsonl"
 
 # So many at a time in the background, dealt to the cards: later N COMMAND..., and finish.
 pids='' begun=0
-finish() {
-    for pid in $pids; do wait "$pid"; done
+finish() { # all of them end, also where one has failed
+    failed=0
+    for pid in $pids; do wait "$pid" || failed=1; done
     pids=''
+    [ $failed = 0 ]
 }
 later() {
     most=$1
@@ -75,11 +77,13 @@ alone() {
 # PASSES NAME MODEL SEED: five folds, so many passes over the ratings
 ratings() {
     [ ! -e "$out/cv-$1/$2/eval.json" ] || return 0
-    THREADS=$(((processors / at_once + 4) / 5)) JOBS=$jobs CARDS=$cards RULES=$rules DEVICE=$device "$here/cv.sh" "$rated" "$out/cv-$1/$2" \
+    threads=$(((processors / at_once + 4) / 5))
+    THREADS=$((threads > 0 ? threads : 1)) JOBS=$jobs CARDS=$cards RULES=$rules DEVICE=$device "$here/cv.sh" "$rated" "$out/cv-$1/$2" \
         --set model="$out/$3" --set data.lexicon="$out/data/lexicon.json" --set stages.0.epochs="$1" --set seed="$4" \
-        --set stages.0.checkpoint_every=100000 --set micro_tokens=4096 --set kv_slots=16384 > "$out/cv-$1/$2.log" 2>&1
+        --set stages.0.checkpoint_every=100000 --set micro_tokens=4096 --set kv_slots=16384 > "$out/cv-$1/$2.log" 2>&1 ||
+        { echo "ratings of $2 failed: see $out/cv-$1/$2.log" >&2; return 1; }
 }
-seeds=$(echo "$seeds" | tr -d ,)
+seeds=$(echo "$seeds" | tr ',' ' ')
 mkdir -p "$out/alone"
 [ -e "$out/rated.jsonl" ] || "$agrl" import chorus "$rated" --rules "$rules" --out "$out/rated.jsonl"
 later "$jobs" alone sft sft

@@ -14,7 +14,8 @@ agrl=${AGRL:-agrl}
 device=${DEVICE:-cpu}
 jobs=${JOBS:-1}
 cards=${CARDS:-1}
-threads=${THREADS:-$(($(getconf _NPROCESSORS_ONLN) / jobs))}
+processors=$(getconf _NPROCESSORS_ONLN)
+threads=${THREADS:-$((processors > jobs ? processors / jobs : 1))}
 mkdir -p "$out"
 [ -e "$out/pairs.fold5.test.jsonl" ] || "$agrl" import chorus "$rated" --rules "$rules" --out "$out/pairs.jsonl" --folds 5 --seed 1
 
@@ -35,7 +36,9 @@ for n in 1 2 3 4 5; do
     fold $n "$@" &
     pids="$pids $!"
     if [ $((n % jobs)) = 0 ] || [ $n = 5 ]; then
-        for pid in $pids; do wait "$pid"; done
+        failed=0 # the others end before it stops: started again it would meet them
+        for pid in $pids; do wait "$pid" || failed=1; done
+        [ $failed = 0 ] || exit 1
         pids=''
     fi
 done

@@ -95,7 +95,7 @@ typedef struct ag_rmsnorm_grad_args {
 /* Rotary position embedding (Su et al. 2021), half-split pairs (i, i + head_dim/2), in place on `heads` groups of a row.
  * table [positions, head_dim]: cosines then sines of the head_dim/2 angles of each position. inverse: the backward.
  * store (or NULL), of x's type: groups [first_stored, first_stored + stored), of which those from `heads` on are not turned, are left as they
- * are in x and go to row slots[i] of the store [slots, stored * head_dim]. Slots are distinct. */
+ * are in x and go to row slots[i] of the store [slots, stored * head_dim]. Slots are distinct; heads <= first_stored + stored. */
 typedef struct ag_rope_args {
     void *x;
     ag_dtype type; /* of x */
@@ -369,7 +369,8 @@ ag_status ag_device_product(ag_device *d, ag_dtype type, void *c, ag_dtype c_typ
 
 /* Of what type a model whose products are of `type` keeps what they give to attention, SwiGLU and the norms' gradients: queries, keys and
  * values (in a session's store, too), gate and up, and the gradients of all these. BF16 halves the bytes that such operations, which
- * are bound by memory, move; the residual stream is real everywhere. */
+ * are bound by memory, move; the residual stream is real everywhere. A product is rounded once as it is written, and again where a bias
+ * is added. */
 static inline ag_dtype ag_kept_type(const ag_device *d, ag_dtype type, int head_dim)
 {
     return d->kept_type ? d->kept_type(type, head_dim) : d->real;

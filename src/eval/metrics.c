@@ -32,8 +32,9 @@ const ag_metric ag_metrics[] = {
      "Share of answers whose tier and rule follow from their own verdicts: the gate. Needs no gold.", true,
      true, 0, 1, AG_SUM_ANSWERED, READS(GATE, ANSWERED), ag_metric_self_consistency},
     {"adherence", "Rule adherence",
-     "Gate held and every gold verdict met, over pairs that have gold verdicts.", true, true, 0, 1,
-     AG_SUM_VERDICTS, READS(ADHERENT, VERDICTS), ag_metric_adherence},
+     "Gate held and every gold verdict met, over pairs that have gold verdicts; an answer out of form misses "
+     "them.",
+     true, true, 0, 1, AG_SUM_VERDICTS, READS(ADHERENT, VERDICTS), ag_metric_adherence},
     {"compliant", "Correct and compliant", "Strict accuracy: the answer's tier is gold and the gate held.",
      true, true, 0, 1, AG_SUM_ANSWERED_GOLD, READS(COMPLIANT, ANSWERED_GOLD), ag_metric_compliant},
     {"wrong_process", "Right answer, wrong process", "The answer's tier is gold, but the gate did not hold.",

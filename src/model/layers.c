@@ -47,30 +47,34 @@ static ag_operand lora_b(const ag_model *m, const ag_linear *l, int piece)
 
 /* u = x A^T, then y[:, piece] += scale * u B^T. */
 static ag_status lora_forward(const ag_model *m, const ag_linear *l, int piece, int64_t rows, const void *x,
-                              void *y, ag_dtype y_type, const ag_lora_scratch *s, ag_error *err)
+                              void *y, const ag_lora_scratch *s, ag_error *err)
 {
     ag_device *d = m->device;
     int64_t rank = m->lora_rank;
     AG_TRY(product(m, s->wide, rank, ag_operand_whole(x, rows, l->in),
                    ag_operand_transposed(lora_a(m, l, piece)), 1, NULL, err));
     AG_TRY(cast(d, s->narrow, m->type, s->wide, d->real, rows * rank, err));
-    void *out = at_mut(y, y_type, l->piece[piece].row);
-    return product_as(m, out, y_type, l->out, ag_operand_whole(s->narrow, rows, rank),
-                      ag_operand_transposed(lora_b(m, l, piece)), m->lora_alpha / (double)rank, out, err);
+    void *out = at_mut(y, d->real, l->piece[piece].row);
+    return product(m, out, l->out, ag_operand_whole(s->narrow, rows, rank),
+                   ag_operand_transposed(lora_b(m, l, piece)), m->lora_alpha / (double)rank, out, err);
 }
 
 ag_status ag_linear_forward(const ag_model *m, const ag_linear *l, int64_t rows, const void *x, void *y,
                             ag_dtype y_type, const void *plus, const ag_lora_scratch *lora, ag_error *err)
 {
     ag_device *d = m->device;
+    /* What LoRA adds is small: in a sum that has been rounded already it would vanish. */
+    bool rounds_last = m->lora_rank > 0 && y_type != d->real;
+    void *sum = rounds_last ? lora->sum : y;
+    ag_dtype type = rounds_last ? d->real : y_type;
     ag_operand weight = ag_operand_whole(ag_param_value(m, l->weight), l->out, l->in);
-    AG_TRY(product_as(m, y, y_type, l->out, ag_operand_whole(x, rows, l->in), ag_operand_transposed(weight),
+    AG_TRY(product_as(m, sum, type, l->out, ag_operand_whole(x, rows, l->in), ag_operand_transposed(weight),
                       1, plus, err));
     if (l->bias >= 0)
-        AG_TRY(d->bias(d, &(ag_bias_args){y, y_type, ag_param_value(m, l->bias), rows, l->out, l->out}, err));
+        AG_TRY(d->bias(d, &(ag_bias_args){sum, type, ag_param_value(m, l->bias), rows, l->out, l->out}, err));
     for (int p = 0; m->lora_rank > 0 && p < l->pieces; p++)
-        AG_TRY(lora_forward(m, l, p, rows, x, y, y_type, lora, err));
-    return AG_OK;
+        AG_TRY(lora_forward(m, l, p, rows, x, sum, lora, err));
+    return rounds_last ? cast(d, y, y_type, sum, type, rows * l->out, err) : AG_OK;
 }
 
 /* With u = x A^T and g = scale * dy[:, piece]:  dB += g^T u,  du = g B,  dA += du^T x,  dx += du A. */
@@ -287,7 +291,12 @@ void ag_layer_buffers_release(ag_layer_buffers *b, ag_device *d)
 ag_status ag_lora_scratch_alloc(ag_lora_scratch *s, const ag_model *m, int64_t rows, bool train,
                                 ag_error *err)
 {
+    const ag_config *c = &m->config;
+    int64_t qkv = (int64_t)(c->heads + 2 * c->kv_heads) * c->head_dim,
+            widest = qkv > 2 * c->ff ? qkv : 2 * c->ff;
+    bool sums = m->lora_rank > 0 && ag_model_kept_type(m) != m->device->real;
     const buffer_row table[] = {
+        {&s->sum, sums ? widest : 0, m->device->real, "LoRA"},
         {&s->wide, m->lora_rank, m->device->real, "LoRA"},
         {&s->narrow, m->lora_rank, m->type, "LoRA"},
         {&s->grad_wide, train ? m->lora_rank : 0, m->device->real, "LoRA"},
@@ -298,6 +307,7 @@ ag_status ag_lora_scratch_alloc(ag_lora_scratch *s, const ag_model *m, int64_t r
 
 void ag_lora_scratch_release(ag_lora_scratch *s, ag_device *d)
 {
+    d->release(d, s->sum);
     d->release(d, s->wide);
     d->release(d, s->narrow);
     d->release(d, s->grad_wide);

@@ -29,17 +29,18 @@ ag_status ag_layer_buffers_alloc(ag_layer_buffers *b, const ag_model *model, int
                                  ag_error *err);
 void ag_layer_buffers_release(ag_layer_buffers *b, ag_device *d);
 
-/* x_out = layer(x_in); x_out may be x_in. lora_scratch: real and type [rows, rank] (NULL without LoRA). */
+/* x_out = layer(x_in); x_out may be x_in. lora_scratch: of NULLs without LoRA. */
 typedef struct ag_lora_scratch {
     void *wide, *narrow; /* real and type [rows, rank] */
     void *grad_wide, *grad_narrow;
+    void *sum; /* real [rows, out] of the widest linear whose result is kept narrower */
 } ag_lora_scratch;
 ag_status ag_layer_forward(const ag_model *model, const ag_layer *layer, int64_t rows, const void *x_in,
                            void *x_out, const int32_t *positions, const ag_attention_plan *plan,
                            const ag_keys *keys, const ag_layer_buffers *b, const ag_lora_scratch *lora,
                            ag_error *err);
 
-/* y = x W^T (+ bias + LoRA) + plus (NULL: nothing; else of y's type and shape, or y itself); x of the model's type, y of y_type (real or
+/* y = x W^T (+ bias + LoRA) + plus (NULL: nothing; else real like y, of its shape, or y itself); x of the model's type, y of y_type (real or
  * kept). */
 ag_status ag_linear_forward(const ag_model *model, const ag_linear *linear, int64_t rows, const void *x,
                             void *y, ag_dtype y_type, const void *plus, const ag_lora_scratch *lora,

@@ -309,6 +309,7 @@ ag_memory_need ag_model_memory(const ag_config *c, const ag_model_options *o, co
     if (c->qk_norm) buffers += full * (qkv + c->heads + c->kv_heads);
     if (train) buffers += full * (c->heads + 2);
     double inputs = full * width * (train ? c->layers + 1 : 1) + (train ? 2 : 1) * rank * (full + type);
+    if (rank > 0 && kept_type != d->real) inputs += full * fmax(qkv, 2 * ff);
     double backward = full * width + kept * (width + qkv + q + ff) +
                       type * ((o->type == d->real ? 0 : width) + (o->type == kept_type ? 0 : qkv) + 2 * ff);
     return (ag_memory_need){

@@ -444,6 +444,8 @@ cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t p
                                                     cublasLtMatmulPreferenceAttributes_t which, const void *value,
                                                     size_t bytes)
 {
+    if (which == CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK)
+        return bytes == sizeof(uint32_t) ? CUBLAS_STATUS_SUCCESS : CUBLAS_STATUS_NOT_SUPPORTED;
     bool workspace = which == CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES;
     if (bytes != (workspace ? sizeof p->workspace : sizeof *p->aligned)) return CUBLAS_STATUS_NOT_SUPPORTED;
     memcpy(workspace ? (void *)&p->workspace : (void *)&p->aligned[which], value, bytes);

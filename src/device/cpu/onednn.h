@@ -17,7 +17,7 @@ ag_status ag_onednn_f32(const ag_matmul_args *x, ag_error *err);
 
 /* Products of bf16 of one shape: sums in fp32. */
 typedef struct ag_onednn_product ag_onednn_product;
-/* For m, n, k, lds, transposes and accumulate of x; alpha is 1. On success *scratch is how many bytes each thread that runs
+/* For m, n, k, lds and transposes of x, and whether plus is set; alpha is 1. On success *scratch is how many bytes each thread that runs
  * it at a time needs. */
 ag_status ag_onednn_bf16_create(ag_onednn_product **product, const ag_matmul_args *x, size_t *scratch,
                                 ag_error *err);

@@ -389,8 +389,8 @@ template <int K> static ag_status run_forward(ag_device *d, const ag_attention_a
 
 ag_status ag_cuda_attention_bf16(ag_device *d, const ag_attention_args *x, ag_error *err)
 {
-    if (!whole_pieces(x->q, x->q_ld) || !whole_pieces(x->k, x->kv_ld) || !whole_pieces(x->v, x->kv_ld) ||
-        !whole_pieces(x->out, x->out_ld))
+    if (!known_head(x->head_dim) || !whole_pieces(x->q, x->q_ld) || !whole_pieces(x->k, x->kv_ld) ||
+        !whole_pieces(x->v, x->kv_ld) || !whole_pieces(x->out, x->out_ld))
         return refuse_layout(err);
     return BY_HEAD(run_forward, d, x, err);
 }

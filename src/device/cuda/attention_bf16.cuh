@@ -192,7 +192,7 @@ static inline bool whole_pieces(const void *p, int64_t ld)
 static inline ag_status refuse_layout(ag_error *err)
 {
     return ag_fail(err, AG_ERR_INTERNAL,
-                   "device 'cuda': attention of bf16 in rows that do not begin at 16 bytes");
+                   "device 'cuda': attention of bf16 with heads or rows that its kernels do not take");
 }
 
 #define BY_HEAD(run, d, x, err)                                                                              \

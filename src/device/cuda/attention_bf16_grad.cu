@@ -259,9 +259,10 @@ template <int K> static ag_status run_backward(ag_device *d, const ag_attention_
 
 ag_status ag_cuda_attention_grad_bf16(ag_device *d, const ag_attention_grad_args *x, ag_error *err)
 {
-    if (!whole_pieces(x->q, x->q_ld) || !whole_pieces(x->k, x->kv_ld) || !whole_pieces(x->v, x->kv_ld) ||
-        !whole_pieces(x->dout, x->dout_ld) || !whole_pieces(x->out, x->out_ld) ||
-        !whole_pieces(x->dq, x->q_ld) || !whole_pieces(x->dk, x->kv_ld) || !whole_pieces(x->dv, x->kv_ld))
+    if (!known_head(x->head_dim) || !whole_pieces(x->q, x->q_ld) || !whole_pieces(x->k, x->kv_ld) ||
+        !whole_pieces(x->v, x->kv_ld) || !whole_pieces(x->dout, x->dout_ld) ||
+        !whole_pieces(x->out, x->out_ld) || !whole_pieces(x->dq, x->q_ld) || !whole_pieces(x->dk, x->kv_ld) ||
+        !whole_pieces(x->dv, x->kv_ld))
         return refuse_layout(err);
     return BY_HEAD(run_backward, d, x, err);
 }

@@ -119,11 +119,15 @@ static cublasStatus_t choose(struct ag_cuda_products *all, product *p)
     cublasLtMatmulPreferenceOpaque_t wishes;
     cublasLtMatmulHeuristicResult_t best;
     uint64_t workspace = AG_CUDA_WORKSPACE;
+    uint32_t parts = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE; /* of a sum are never added up in bf16 */
     int found = 0;
     cublasStatus_t status = cublasLtMatmulPreferenceInit(&wishes);
     if (status == CUBLAS_STATUS_SUCCESS)
         status = cublasLtMatmulPreferenceSetAttribute(&wishes, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
                                                       &workspace, sizeof workspace);
+    if (status == CUBLAS_STATUS_SUCCESS && p->of.c_type == AG_BF16)
+        status = cublasLtMatmulPreferenceSetAttribute(&wishes, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+                                                      &parts, sizeof parts);
     for (size_t i = 0; i < sizeof aligned / sizeof *aligned && status == CUBLAS_STATUS_SUCCESS; i++)
         status = cublasLtMatmulPreferenceSetAttribute(&wishes, aligned[i].which, &aligned[i].value,
                                                       sizeof aligned[i].value);

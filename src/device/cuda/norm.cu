@@ -209,7 +209,7 @@ static __global__ void rmsnorm_grad_wide(ag_rmsnorm_grad_args x, float *partial)
 template <typename Dx, typename Dy>
 static void launch_grad(ag_device *d, const ag_rmsnorm_grad_args *x, unsigned parts, float *partial)
 {
-    if (x->width > 32 * 32)
+    if (x->width > 32 * 32) /* within 48 KiB, with what the kernel declares */
         AG_LAUNCH(rmsnorm_grad_wide, parts, THREADS, partial ? (size_t)x->width * sizeof(float) : 0, d, *x,
                   partial);
 #define CASE(each)                                                                                           \

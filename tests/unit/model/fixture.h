@@ -91,16 +91,23 @@ FIXTURE void fill_tiny(ag_model *m)
     }
 }
 
-FIXTURE ag_model *tiny_model(ag_device *d, tiny_kind kind, ag_dtype type, bool train)
+/* head_dim 0: the kind's own, which no card's tensor cores take. */
+FIXTURE ag_model *tiny_model_of(ag_device *d, tiny_kind kind, int head_dim, ag_dtype type, bool train)
 {
     ag_error err = {0};
     ag_model *m = NULL;
     ag_config config = tiny_config(kind);
+    if (head_dim) config.head_dim = head_dim;
     ag_model_options options = {
         .type = type, .train = train, .lora_rank = kind == TINY_LORA ? 3 : 0, .lora_alpha = 5};
     must(ag_model_create(&m, &config, d, &options, &err));
     fill_tiny(m);
     return m;
+}
+
+FIXTURE ag_model *tiny_model(ag_device *d, tiny_kind kind, ag_dtype type, bool train)
+{
+    return tiny_model_of(d, kind, 0, type, train);
 }
 
 FIXTURE ag_device *open_device(const char *name)

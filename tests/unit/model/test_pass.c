@@ -4,6 +4,8 @@
  */
 #include "unit/model/fixture.h"
 
+#include "model/layers.h"
+
 typedef struct outcome {
     double *logprob[MAX_SEQUENCES]; /* [token] of each sequence */
     double *gradients;
@@ -131,13 +133,14 @@ static void test_bf16(void **state)
 {
     static sequences q;
     int cuts[] = {8};
-    for (int kind = 0; kind < TINY_KINDS; kind++) {
+    for (int at = 0; at < 2 * TINY_KINDS; at++) {
+        int kind = at % TINY_KINDS, head_dim = at < TINY_KINDS ? 0 : 16; /* 16: what a card keeps as bf16 */
         outcome out[3];
         ag_model *m[3];
         ag_device *trial = open_device(*state), *d[] = {open_device("ref"), open_device("ref"), trial};
         for (int i = 0; i < 3; i++) {
             ag_rng r = ag_rng_at(6, AG_RNG_TEST, (uint64_t)kind, 0, 0, 0);
-            m[i] = tiny_model(d[i], (tiny_kind)kind, i == 0 ? AG_F32 : AG_BF16, true);
+            m[i] = tiny_model_of(d[i], (tiny_kind)kind, head_dim, i == 0 ? AG_F32 : AG_BF16, true);
             random_sequences(&q, &r, 8, 24, m[i]->config.vocab);
             out[i] = run_all(m[i], &q, cuts, true, i == 2);
         }
@@ -155,6 +158,70 @@ static void test_bf16(void **state)
             ag_device_close(d[i]);
         }
     }
+}
+
+/* What LoRA adds to a linear is small: much less than a step of bf16 at what it is added to. It must not vanish there, however results are
+ * kept; on average over many it is what it is. */
+static void test_small_lora(void **state)
+{
+    enum { ROWS = 64, RANK = 3 };
+    ag_error err = {0};
+    ag_device *d = open_device(*state);
+    ag_model *m = tiny_model_of(d, TINY_LORA, 16, AG_BF16, false);
+    const ag_linear *l = &m->layers[0].gate_up;
+    ag_dtype kept = ag_model_kept_type(m);
+    size_t n = (size_t)(ROWS * l->out);
+    ag_lora_scratch scratch;
+    must(ag_lora_scratch_alloc(&scratch, m, ROWS, false, &err));
+    ag_rng r = ag_rng_at(21, AG_RNG_TEST, 0, 0, 0, 0);
+    uint16_t *x = ag_calloc((size_t)(ROWS * l->in), sizeof *x), *read = ag_calloc(n, sizeof *read);
+    double *y[2] = {ag_calloc(n, sizeof(double)), ag_calloc(n, sizeof(double))},
+           *adds = ag_calloc(n, sizeof(double));
+    void *dx, *dy;
+    for (int i = 0; i < ROWS * l->in; i++) x[i] = ag_bf16_from_float((float)ag_rng_normal(&r));
+    must(d->alloc(d, &dx, (size_t)(ROWS * l->in) * sizeof *x, "test", &err));
+    must(d->alloc(d, &dy, n * sizeof(float), "test", &err));
+    must(d->upload(d, dx, x, (size_t)(ROWS * l->in) * sizeof *x, &err));
+    for (int small = 0; small < 2; small++) {
+        for (int p = 0; p < l->pieces; p++) {
+            int64_t rows = l->piece[p].rows;
+            double *a = ag_calloc((size_t)(RANK * l->in), sizeof *a),
+                   *b = ag_calloc((size_t)(rows * RANK), sizeof *b);
+            for (int64_t i = 0; i < RANK * l->in; i++) a[i] = ag_rng_normal(&r) / 5;
+            for (int64_t i = 0; i < rows * RANK; i++) b[i] = small ? 2e-4 * ag_rng_normal(&r) : 0;
+            must(ag_param_set(m, l->lora_a[p], a, &err));
+            must(ag_param_set(m, l->lora_b[p], b, &err));
+            for (int64_t i = 0; small && i < ROWS; i++)
+                for (int64_t j = 0; j < rows; j++)
+                    for (int k = 0; k < RANK; k++) {
+                        double u = 0;
+                        for (int64_t c = 0; c < l->in; c++)
+                            u += (double)ag_float_from_bf16(x[i * l->in + c]) * a[k * l->in + c];
+                        adds[i * l->out + l->piece[p].row + j] += m->lora_alpha / RANK * u * b[j * RANK + k];
+                    }
+            ag_free(a);
+            ag_free(b);
+        }
+        must(ag_linear_forward(m, l, ROWS, dx, dy, kept, NULL, &scratch, &err));
+        if (kept == AG_BF16) {
+            must(d->download(d, read, dy, n * sizeof *read, &err));
+            for (size_t i = 0; i < n; i++) y[small][i] = (double)ag_float_from_bf16(read[i]);
+        } else
+            must(ag_device_get(d, y[small], dy, n, &err));
+    }
+    double along = 0, square = 0;
+    for (size_t i = 0; i < n; i++) along += (y[1][i] - y[0][i]) * adds[i], square += adds[i] * adds[i];
+    if (!(fabs(along / square - 1) < 0.25))
+        fail_msg("%.3f of what LoRA adds (%.2g on average) arrives", along / square,
+                 sqrt(square / (double)n));
+    print_message("%s: %.3f of what LoRA adds arrives\n", (const char *)*state, along / square);
+    d->release(d, dx);
+    d->release(d, dy);
+    ag_lora_scratch_release(&scratch, d);
+    void *all[] = {x, read, y[0], y[1], adds};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) ag_free(all[i]);
+    ag_model_free(m);
+    ag_device_close(d);
 }
 
 /* With every token of the vocabulary a target, masked log-probabilities and entropies follow from the
@@ -371,6 +438,8 @@ int main(int argc, char **argv)
         {"agrees_with_ref/cuda", test_agrees_with_ref, NULL, NULL, cuda},
         {"bf16/cpu", test_bf16, NULL, NULL, cpu},
         {"bf16/cuda", test_bf16, NULL, NULL, cuda},
+        {"small_lora/cpu", test_small_lora, NULL, NULL, cpu},
+        {"small_lora/cuda", test_small_lora, NULL, NULL, cuda},
         {"masks_and_entropy/ref", test_masks_and_entropy, NULL, NULL, ref},
         {"masks_and_entropy/cpu", test_masks_and_entropy, NULL, NULL, cpu},
         {"masks_and_entropy/far", test_masks_and_entropy, NULL, NULL, far},
