@@ -132,9 +132,8 @@ static ag_status hold_against(evaluation *e, const eval_options *o, const ag_rec
     ag_status status = load_runs(sets, e, o, &o->judged, 1, err);
     if (status == AG_OK) status = load_runs(sets + own, e, o, &o->against, 0, err);
     if (status == AG_OK)
-        status = ag_against_json(&against, &(ag_judge_runs){NULL, sets, own},
-                                 &(ag_judge_runs){o->against.items[0], sets + own, other}, (int)o->draws,
-                                 (uint64_t)o->seed, err);
+        status = ag_against_json(&against, o->against.items[0], &(ag_judge_runs){sets, own},
+                                 &(ag_judge_runs){sets + own, other}, (int)o->draws, (uint64_t)o->seed, err);
     if (status == AG_OK && json_object_set_new(e->metrics, "against", against) != 0)
         status = ag_fail_memory(err, "comparison");
     ag_free(sets);

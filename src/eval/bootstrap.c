@@ -162,6 +162,21 @@ ag_status ag_records_paired(const ag_records *a, const ag_records *b, ag_error *
     return AG_OK;
 }
 
+ag_status ag_runs_collect(ag_groups **groups, const ag_records *runs, size_t n, const size_t *pick,
+                          size_t count, ag_error *err)
+{
+    *groups = ag_calloc(n, sizeof **groups);
+    if (!*groups) return ag_fail_memory(err, "query groups");
+    for (size_t r = 0; r < n; r++) AG_TRY(ag_groups_collect(&(*groups)[r], &runs[r], pick, count, err));
+    return AG_OK;
+}
+
+void ag_runs_free(ag_groups *groups, size_t n)
+{
+    for (size_t r = 0; groups && r < n; r++) ag_groups_free(&groups[r]);
+    ag_free(groups);
+}
+
 ag_status ag_runs_value(double *value, const ag_runs *runs, const ag_metric *metric, ag_error *err)
 {
     const ag_groups *first = runs->groups;

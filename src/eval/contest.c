@@ -64,22 +64,6 @@ ag_status ag_contest_check(const ag_contest *c, ag_error *err)
     return AG_OK;
 }
 
-static void groups_free(ag_groups *groups, size_t n)
-{
-    for (size_t i = 0; groups && i < n; i++) ag_groups_free(&groups[i]);
-    ag_free(groups);
-}
-
-/* Sums by group of each seed of a row. *groups: groups_free. */
-static ag_status collect(ag_groups **groups, const ag_contest_row *row, ag_pick pick, ag_error *err)
-{
-    *groups = ag_calloc(row->seed_count, sizeof **groups);
-    if (!*groups) return ag_fail_memory(err, "query groups");
-    for (size_t s = 0; s < row->seed_count; s++)
-        AG_TRY(ag_groups_collect(&(*groups)[s], &row->seeds[s], pick.pick, pick.count, err));
-    return AG_OK;
-}
-
 ag_status ag_contest_values(double *values, const ag_contest_row *row, const ag_metric *const *metrics,
                             size_t metric_count, ag_pick pick, ag_error *err)
 {
@@ -103,7 +87,9 @@ static ag_status measure(ag_standing *standing, ag_panel *panel, const ag_contes
     standing->low = standing->high = standing->holm = NAN;
     standing->difference = (ag_difference){NAN, NAN, NAN, NAN, NAN};
     standing->values = ag_calloc(row->seed_count, sizeof *standing->values);
-    ag_status status = standing->values ? collect(&groups, row, pick, err) : ag_fail_memory(err, "rows");
+    ag_status status = standing->values
+                           ? ag_runs_collect(&groups, row->seeds, row->seed_count, pick.pick, pick.count, err)
+                           : ag_fail_memory(err, "rows");
     for (size_t s = 0; s < row->seed_count && status == AG_OK; s++)
         status = ag_runs_value(&standing->values[s], &(ag_runs){&groups[s], 1}, c->metric, err);
     if (status == AG_OK && r == 0)
@@ -113,7 +99,7 @@ static ag_status measure(ag_standing *standing, ag_panel *panel, const ag_contes
         standing->range = ag_range_of(standing->values, row->seed_count);
         ag_panel_put(panel, r, &(ag_runs){groups, row->seed_count});
     }
-    groups_free(groups, row->seed_count);
+    ag_runs_free(groups, row->seed_count);
     return status;
 }
 

@@ -84,14 +84,13 @@ void ag_holm(double *p, size_t n);
 
 /* A judge beside another on the same pairs, for `agrl eval --against`: accuracy, macro-F1, kappa, Acc@2 and NDCG of both, the difference
  * (judge less other) with its interval, and p by Holm over the five. A judge may have several runs, its seeds: then of each the mean over
- * them counts, in every draw. name: of the first run's file. draws >= 1. New reference. */
+ * them counts, in every draw. name: of the other's first file. draws >= 1. New reference. */
 typedef struct ag_judge_runs {
-    const char *name;
     const ag_records *runs;
     size_t count; /* at least 1 */
 } ag_judge_runs;
-ag_status ag_against_json(json_t **json, const ag_judge_runs *judge, const ag_judge_runs *other, int draws,
-                          uint64_t seed, ag_error *err);
+ag_status ag_against_json(json_t **json, const char *name, const ag_judge_runs *judge,
+                          const ag_judge_runs *other, int draws, uint64_t seed, ag_error *err);
 /* Appends it as a table; nothing where `against` is NULL. */
 void ag_against_table(ag_str *out, const json_t *against);
 

@@ -3,30 +3,16 @@
  */
 #include <math.h>
 
-#include "base/mem.h"
 #include "eval/cell.h"
 #include "eval/resample.h"
 
 static const char *const compared[] = {"accuracy", "macro_f1", "kappa", "acc2", "ndcg"};
 enum { COMPARED = sizeof compared / sizeof compared[0] };
 
-/* Sums by group of a judge's runs, which must be of `first`'s pairs. *groups: groups_free. */
-static ag_status collect(ag_groups **groups, const ag_judge_runs *judge, const ag_records *first,
-                         ag_error *err)
+static ag_status check_paired(const ag_records *first, const ag_judge_runs *judge, ag_error *err)
 {
-    *groups = ag_calloc(judge->count, sizeof **groups);
-    if (!*groups) return ag_fail_memory(err, "query groups");
-    for (size_t r = 0; r < judge->count; r++) {
-        AG_TRY(ag_records_paired(first, &judge->runs[r], err));
-        AG_TRY(ag_groups_collect(&(*groups)[r], &judge->runs[r], NULL, judge->runs[r].count, err));
-    }
+    for (size_t r = 0; r < judge->count; r++) AG_TRY(ag_records_paired(first, &judge->runs[r], err));
     return AG_OK;
-}
-
-static void groups_free(ag_groups *groups, size_t n)
-{
-    for (size_t r = 0; groups && r < n; r++) ag_groups_free(&groups[r]);
-    ag_free(groups);
 }
 
 /* The row of each metric. */
@@ -49,23 +35,26 @@ static json_t *tests_json(const ag_difference *difference, double (*values)[2])
     return tests;
 }
 
-ag_status ag_against_json(json_t **json, const ag_judge_runs *judge, const ag_judge_runs *other, int draws,
-                          uint64_t seed, ag_error *err)
+ag_status ag_against_json(json_t **json, const char *name, const ag_judge_runs *judge,
+                          const ag_judge_runs *other, int draws, uint64_t seed, ag_error *err)
 {
     ag_difference difference[COMPARED];
     double values[COMPARED][2];
     ag_groups *own = NULL, *theirs = NULL;
     *json = NULL;
-    ag_status status = collect(&own, judge, judge->runs, err);
-    if (status == AG_OK) status = collect(&theirs, other, judge->runs, err);
+    size_t pairs = judge->runs->count;
+    AG_TRY(check_paired(judge->runs, judge, err));
+    AG_TRY(check_paired(judge->runs, other, err));
+    ag_status status = ag_runs_collect(&own, judge->runs, judge->count, NULL, pairs, err);
+    if (status == AG_OK) status = ag_runs_collect(&theirs, other->runs, other->count, NULL, pairs, err);
     for (int m = 0; m < COMPARED && status == AG_OK; m++)
         status = ag_runs_compare(&difference[m], values[m], ag_metric_find(compared[m]),
                                  &(ag_runs){theirs, other->count}, &(ag_runs){own, judge->count}, draws, seed,
                                  err);
-    groups_free(own, judge->count);
-    groups_free(theirs, other->count);
+    ag_runs_free(own, judge->count);
+    ag_runs_free(theirs, other->count);
     if (status != AG_OK) return status;
-    *json = json_pack("{s:o, s:I, s:I, s:i, s:o}", "judged", ag_text_json(other->name), "runs",
+    *json = json_pack("{s:o, s:I, s:I, s:i, s:o}", "judged", ag_text_json(name), "runs",
                       (json_int_t)judge->count, "other_runs", (json_int_t)other->count, "draws", draws,
                       "metrics", tests_json(difference, values));
     return *json ? AG_OK : ag_fail_memory(err, "comparison");

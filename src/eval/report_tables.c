@@ -128,6 +128,13 @@ static void overall_note(ag_page *page)
         "An underlined number leads to the rows behind it; for a share, to the rows that miss it.</p>\n");
 }
 
+static void number_cell(ag_page *page, const json_t *row, const char *name)
+{
+    ag_str_add(&page->out, "<td class=\"num\">");
+    ag_page_number(page, ag_page_real(row, name), 3);
+    ag_str_add(&page->out, "</td>");
+}
+
 void ag_page_overall(ag_page *page)
 {
     ag_str *out = &page->out;
@@ -150,9 +157,9 @@ void ag_page_overall(ag_page *page)
         ag_str_add(out, "</td><td class=\"interval\">");
         interval_bar(page, metric, estimate);
         interval_text(page, estimate);
-        ag_str_add(out, "</td><td class=\"num\">");
-        ag_page_number(page, ag_page_real(estimate, "detectable"), 3);
-        ag_str_addf(out, "</td><td class=\"num\">%.0f</td><td class=\"num\">%.0f</td></tr>\n",
+        ag_str_add(out, "</td>");
+        number_cell(page, estimate, "detectable");
+        ag_str_addf(out, "<td class=\"num\">%.0f</td><td class=\"num\">%.0f</td></tr>\n",
                     ag_page_real(estimate, "records"), ag_page_real(estimate, "groups"));
     }
     ag_page_table_close(page);
@@ -183,20 +190,16 @@ void ag_page_against(ag_page *page)
     for (const ag_metric *metric = ag_metrics; metric->name; metric++) {
         const json_t *row = json_object_get(rows, metric->name);
         if (!row) continue;
-        static const char *const numbers[] = {"value", "other", "difference"};
         ag_str_addf(out, "<tr><th scope=\"row\">%s</th>", metric->title);
-        for (size_t i = 0; i < 3; i++) {
-            ag_str_add(out, "<td class=\"num\">");
-            ag_page_number(page, ag_page_real(row, numbers[i]), 3);
-            ag_str_add(out, "</td>");
-        }
+        number_cell(page, row, "value");
+        number_cell(page, row, "other");
+        number_cell(page, row, "difference");
         ag_str_add(out, "<td class=\"interval\">");
         interval_text(page, row);
-        ag_str_add(out, "</td><td class=\"num\">");
-        ag_page_number(page, ag_page_real(row, "p"), 3);
-        ag_str_add(out, "</td><td class=\"num\">");
-        ag_page_number(page, ag_page_real(row, "detectable"), 3);
-        ag_str_add(out, "</td></tr>\n");
+        ag_str_add(out, "</td>");
+        number_cell(page, row, "p");
+        number_cell(page, row, "detectable");
+        ag_str_add(out, "</tr>\n");
     }
     ag_page_table_close(page);
     ag_str_add(

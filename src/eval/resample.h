@@ -20,6 +20,10 @@ typedef struct ag_runs {
     size_t count;
 } ag_runs;
 
+/* Sums by group of n runs over the picked pairs (pick NULL: the first `count`). *groups: ag_runs_free, also after a failure. */
+ag_status ag_runs_collect(ag_groups **groups, const ag_records *runs, size_t n, const size_t *pick,
+                          size_t count, ag_error *err);
+void ag_runs_free(ag_groups *groups, size_t n);
 /* Bounds of `draws`, and groups that can be drawn. */
 ag_status ag_draws_check(int draws, size_t groups, ag_error *err);
 /* times[g]: how often group g is in draw d. */

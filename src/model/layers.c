@@ -20,18 +20,18 @@ static ag_status cast(ag_device *d, void *dst, ag_dtype dst_type, const void *sr
     return d->cast(d, &(ag_cast_args){dst, src, dst_type, src_type, n}, err);
 }
 
-/* c = alpha a b + plus: operands of the model's type, c real. */
-static ag_status product(const ag_model *m, void *c, int64_t ldc, ag_operand a, ag_operand b, double alpha,
-                         const void *plus, ag_error *err)
-{
-    return ag_device_product(m->device, m->type, c, m->device->real, ldc, a, b, alpha, plus, err);
-}
-
-/* The same into c of c_type. */
+/* c = alpha a b + plus: operands of the model's type, c of c_type. */
 static ag_status product_as(const ag_model *m, void *c, ag_dtype c_type, int64_t ldc, ag_operand a,
                             ag_operand b, double alpha, const void *plus, ag_error *err)
 {
     return ag_device_product(m->device, m->type, c, c_type, ldc, a, b, alpha, plus, err);
+}
+
+/* The same into reals. */
+static ag_status product(const ag_model *m, void *c, int64_t ldc, ag_operand a, ag_operand b, double alpha,
+                         const void *plus, ag_error *err)
+{
+    return product_as(m, c, m->device->real, ldc, a, b, alpha, plus, err);
 }
 
 /* One piece's LoRA pair: A [rank, in] and B [out, rank]. */

@@ -156,13 +156,7 @@ static __device__ inline void ag_cuda_place(int64_t at, int64_t width, int64_t *
     }
 }
 
-/* A real or a bf16 at index i. */
-static __device__ inline float ag_load(const void *p, ag_dtype type, int64_t i)
-{
-    return type == AG_BF16 ? __bfloat162float(((const __nv_bfloat16 *)p)[i]) : ((const float *)p)[i];
-}
-
-/* Where the type is known when it is compiled. */
+/* A real or a bf16, where the type is known when it is compiled. */
 static __device__ inline float ag_real(float x)
 {
     return x;
@@ -180,12 +174,18 @@ static __device__ inline void ag_set(__nv_bfloat16 *p, float x)
     *p = __float2bfloat16_rn(x);
 }
 
+/* At index i, of either type. */
+static __device__ inline float ag_load(const void *p, ag_dtype type, int64_t i)
+{
+    return type == AG_BF16 ? ag_real(((const __nv_bfloat16 *)p)[i]) : ((const float *)p)[i];
+}
+
 static __device__ inline void ag_store(void *p, ag_dtype type, int64_t i, float x)
 {
     if (type == AG_BF16)
-        ((__nv_bfloat16 *)p)[i] = __float2bfloat16_rn(x);
+        ag_set((__nv_bfloat16 *)p + i, x);
     else
-        ((float *)p)[i] = x;
+        ag_set((float *)p + i, x);
 }
 
 typedef struct ag_add {

@@ -65,10 +65,15 @@ static inline bool ag_in_fours(const void *p, ag_dtype type, int64_t ld)
     return ld % 4 == 0 && (uintptr_t)p % (size_t)(4 * ag_cuda_size(type)) == 0;
 }
 
-/* The same of eight, in pieces of 16 bytes. */
-static inline bool ag_in_eights(const void *p, int64_t ld)
+/* How many can be moved whole, for AG_LAUNCH_WIDEST: 8, in pieces of 16 bytes, 4 or 1. */
+static inline int ag_widest(const void *p, ag_dtype type, int64_t ld)
 {
-    return ld % 8 == 0 && (uintptr_t)p % 16 == 0;
+    if (ld % 8 == 0 && (uintptr_t)p % 16 == 0) return 8;
+    return ag_in_fours(p, type, ld) ? 4 : 1;
+}
+static inline int ag_least(int a, int b)
+{
+    return a < b ? a : b;
 }
 
 /* The kernel of that name by fours on `wide` blocks, or one by one on `narrow` ones; and for n elements, four a thread or one. */
@@ -81,12 +86,12 @@ static inline bool ag_in_eights(const void *p, int64_t ld)
     } while (0)
 #define AG_LAUNCH_FOURS(fours, kernel, n, d, ...)                                                            \
     AG_LAUNCH_EITHER(fours, kernel, ag_cuda_grid((n) / 4), ag_cuda_grid(n), d, __VA_ARGS__)
-#define AG_LAUNCH_EIGHTS(eights, fours, kernel, n, d, ...)                                                   \
+#define AG_LAUNCH_WIDEST(widest, kernel, n, d, ...)                                                          \
     do {                                                                                                     \
-        if (eights)                                                                                          \
+        if ((widest) == 8)                                                                                   \
             AG_LAUNCH(kernel<8>, ag_cuda_grid((n) / 8), AG_CUDA_THREADS, 0, d, __VA_ARGS__);                 \
         else                                                                                                 \
-            AG_LAUNCH_FOURS(fours, kernel, n, d, __VA_ARGS__);                                               \
+            AG_LAUNCH_FOURS((widest) == 4, kernel, n, d, __VA_ARGS__);                                       \
     } while (0)
 
 #endif

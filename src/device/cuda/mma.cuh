@@ -10,6 +10,8 @@
 
 #include "device/cuda/cuda.cuh"
 
+#define AG_LOG2E 1.44269504f /* what turns a power of e into one of 2, for ag_exp2 */
+
 #ifndef AG_MMA /* tests/emulator has its own */
 
 /* sum += left right. */

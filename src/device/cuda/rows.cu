@@ -151,18 +151,17 @@ ag_status ag_cuda_rope(ag_device *d, const ag_rope_args *x, ag_error *err)
 {
     int64_t n = x->rows * rope_groups(*x) * (x->head_dim / 2);
     if (n == 0) return AG_OK;
-    bool fours = x->head_dim % 8 == 0 && ag_in_fours(x->x, x->type, x->ld) &&
-                 ag_in_fours(x->table, AG_F32, 4) && (!x->store || ag_in_fours(x->store, x->type, 4)),
-         eights = x->head_dim % 16 == 0 && ag_in_eights(x->x, x->ld) && ag_in_eights(x->table, 8) &&
-                  (!x->store || ag_in_eights(x->store, 8));
-    AG_LAUNCH_EIGHTS(eights, fours, rope, n, d, *x);
+    int64_t half = x->head_dim / 2;
+    int widest = ag_least(ag_widest(x->x, x->type, x->ld), ag_widest(x->table, AG_F32, half));
+    if (x->store) widest = ag_least(widest, ag_widest(x->store, x->type, half));
+    AG_LAUNCH_WIDEST(widest, rope, n, d, *x);
     return AG_LAUNCHED("rope");
 }
 
 /* 1 / (1 + exp(-x)), to some 2^-20 of it. */
 static __device__ inline float sigmoid(float x)
 {
-    return __fdividef(1, 1 + ag_exp2(x * -1.44269504f));
+    return __fdividef(1, 1 + ag_exp2(x * -AG_LOG2E));
 }
 
 template <int V> static __global__ void swiglu(ag_swiglu_args x)
@@ -183,9 +182,9 @@ template <int V> static __global__ void swiglu(ag_swiglu_args x)
 ag_status ag_cuda_swiglu(ag_device *d, const ag_swiglu_args *x, ag_error *err)
 {
     if (x->rows * x->width == 0) return AG_OK;
-    bool fours = ag_in_fours(x->gate_up, x->in_type, x->width) && ag_in_fours(x->out, x->out_type, x->width);
-    bool eights = ag_in_eights(x->gate_up, x->width) && ag_in_eights(x->out, x->width);
-    AG_LAUNCH_EIGHTS(eights, fours, swiglu, x->rows * x->width, d, *x);
+    int widest = ag_least(ag_widest(x->gate_up, x->in_type, x->width),
+                          ag_widest(x->out, x->out_type, x->width));
+    AG_LAUNCH_WIDEST(widest, swiglu, x->rows * x->width, d, *x);
     return AG_LAUNCHED("swiglu");
 }
 
@@ -213,11 +212,10 @@ template <int V> static __global__ void swiglu_grad(ag_swiglu_grad_args x)
 ag_status ag_cuda_swiglu_grad(ag_device *d, const ag_swiglu_grad_args *x, ag_error *err)
 {
     if (x->rows * x->width == 0) return AG_OK;
-    bool fours = ag_in_fours(x->gate_up, x->in_type, x->width) &&
-                 ag_in_fours(x->dout, x->in_type, x->width) && ag_in_fours(x->dgate_up, x->type, x->width);
-    bool eights = ag_in_eights(x->gate_up, x->width) && ag_in_eights(x->dout, x->width) &&
-                  ag_in_eights(x->dgate_up, x->width);
-    AG_LAUNCH_EIGHTS(eights, fours, swiglu_grad, x->rows * x->width, d, *x);
+    int widest = ag_least(ag_widest(x->gate_up, x->in_type, x->width),
+                          ag_widest(x->dout, x->in_type, x->width));
+    widest = ag_least(widest, ag_widest(x->dgate_up, x->type, x->width));
+    AG_LAUNCH_WIDEST(widest, swiglu_grad, x->rows * x->width, d, *x);
     return AG_LAUNCHED("swiglu_grad");
 }
 

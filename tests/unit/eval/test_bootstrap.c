@@ -154,9 +154,9 @@ static void test_against(void **state)
     (void)state;
     pair_make(&s, 30, 5, 3, 0.15);
     ag_records a = {&s.book.book, s.a, s.count}, b = {&s.book.book, s.b, s.count};
-    assert_int_equal(ag_against_json(&json, &(ag_judge_runs){"own.jsonl", &b, 1},
-                                     &(ag_judge_runs){"other.jsonl", &a, 1}, 400, 7, NULL),
-                     AG_OK);
+    assert_int_equal(
+        ag_against_json(&json, "other.jsonl", &(ag_judge_runs){&b, 1}, &(ag_judge_runs){&a, 1}, 400, 7, NULL),
+        AG_OK);
     assert_string_equal(json_string_value(json_object_get(json, "judged")), "other.jsonl");
     const json_t *rows = json_object_get(json, "metrics");
     assert_int_equal(json_object_size(rows), 5);
@@ -185,9 +185,9 @@ static void test_against(void **state)
     json_decref(json);
     s.a[2].id = "other";
     ag_error err = {0};
-    assert_int_equal(ag_against_json(&json, &(ag_judge_runs){"own.jsonl", &b, 1},
-                                     &(ag_judge_runs){"x", &a, 1}, 10, 1, &err),
-                     AG_ERR_USAGE);
+    assert_int_equal(
+        ag_against_json(&json, "x", &(ag_judge_runs){&b, 1}, &(ag_judge_runs){&a, 1}, 10, 1, &err),
+        AG_ERR_USAGE);
     pair_free(&s);
 }
 
@@ -206,8 +206,8 @@ static void test_against_runs(void **state)
         own[r] = (ag_records){&s[r].book.book, s[r].b, s[r].count};
         if (r < 2) other[r] = (ag_records){&s[r].book.book, s[r].a, s[r].count};
     }
-    assert_int_equal(ag_against_json(&json, &(ag_judge_runs){"own", own, RUNS},
-                                     &(ag_judge_runs){"other", other, 2}, DRAWS, 7, NULL),
+    assert_int_equal(ag_against_json(&json, "other", &(ag_judge_runs){own, RUNS}, &(ag_judge_runs){other, 2},
+                                     DRAWS, 7, NULL),
                      AG_OK);
     assert_int_equal(json_integer_value(json_object_get(json, "runs")), RUNS);
     assert_int_equal(json_integer_value(json_object_get(json, "other_runs")), 2);
