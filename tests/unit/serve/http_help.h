@@ -11,9 +11,18 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 #include "base/log.h"
 #include "serve/http.h"
+
+/* What ends most requests. */
+#define HEAD "Host: localhost\r\nConnection: close\r\n"
+
+static inline void nap(double seconds)
+{
+    nanosleep(&(struct timespec){(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)}, NULL);
+}
 
 static inline int connect_to(const ag_http *http)
 {
