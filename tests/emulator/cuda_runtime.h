@@ -217,8 +217,8 @@ static inline cudaError_t cudaSetDeviceFlags(unsigned)
 static inline cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr which, int)
 {
     const char *order = getenv("AGRL_EMULATOR_ORDER"); /* the second run of a test is on a card with less */
-    int shared = order && strcmp(order, "falling") == 0 ? 99 << 10 : 227 << 10;
-    const int values[] = {9, 0, 4, 1, shared};
+    bool less = order && strcmp(order, "falling") == 0;
+    const int values[] = {less ? 8 : 9, 0, 4, 1, less ? 99 << 10 : 227 << 10};
     return *value = values[which], cudaSuccess;
 }
 static inline cudaError_t cudaMemGetInfo(size_t *free, size_t *total)

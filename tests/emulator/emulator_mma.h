@@ -4,6 +4,11 @@
 
 #define AG_MMA
 
+static inline uint32_t ag_shared_address(const void *p)
+{
+    return (uint32_t)(uintptr_t)p;
+}
+
 static inline float emulator_half(uint32_t both, int which)
 {
     return __uint_as_float(which ? both & 0xffff0000u : both << 16);
@@ -78,6 +83,51 @@ template <int open> static inline void ag_copies_wait(void)
 static inline uint32_t ag_pack(float first, float second)
 {
     return __float2bfloat16_rn(first).bits | (uint32_t)__float2bfloat16_rn(second).bits << 16;
+}
+
+/* Products of a warp group, by its warps one by one; what they would read too early is not found here. */
+static inline void ag_group_begin(void) {}
+static inline void ag_group_close(void) {}
+static inline void ag_group_finish(float (&)[8][4]) {}
+static inline void ag_group_see_copies(void) {}
+
+/* A value of rows of 128 bytes: address bits 4 to 6 are found at their exclusive or with bits 7 to 9. */
+static inline uint16_t emulator_swapped(const __nv_bfloat16 *rows, int row, int column)
+{
+    unsigned at = (unsigned)(row * 128 + column * 2);
+    if ((uintptr_t)rows % 1024)
+        fprintf(stderr, "emulator: a warp group's operand that is not aligned\n"), abort();
+    return rows[(at ^ (at >> 3 & 0x70)) / 2].bits;
+}
+
+static inline void ag_group_by_column(float (&sum)[8][4], const __nv_bfloat16 *left,
+                                      const __nv_bfloat16 *rows, int k)
+{
+    for (int i = 0; i < 32; i++) {
+        int row = (int)(threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4) + i % 4 / 2 * 8,
+            column = i / 4 * 8 + (int)threadIdx.x % 4 * 2 + i % 2;
+        if (k == 0) sum[i / 4][i % 4] = 0;
+        for (int at = k * 16; at < k * 16 + 16; at++)
+            sum[i / 4][i % 4] += __uint_as_float((uint32_t)emulator_swapped(left, row, at) << 16) *
+                                 __uint_as_float((uint32_t)emulator_swapped(rows, column, at) << 16);
+    }
+}
+static inline void ag_group_by_row(float (&sum)[8][4], const uint32_t (&left)[4], const __nv_bfloat16 *rows)
+{
+    struct held {
+        uint32_t left[4];
+    } mine = {{left[0], left[1], left[2], left[3]}};
+    const char *lanes = emulator_warp(&mine, sizeof mine);
+    unsigned lane = threadIdx.x % 32;
+    for (int k = 0; k < 16; k++) {
+        held a = emulator_lane<held>(lanes, lane / 4 * 4 + (unsigned)(k % 8 / 2));
+        for (int i = 0; i < 32; i++)
+            sum[i / 4][i % 4] +=
+                emulator_half(a.left[i % 4 / 2 + k / 8 * 2], k % 2) *
+                __uint_as_float((uint32_t)emulator_swapped(rows, k, i / 4 * 8 + (int)lane % 4 * 2 + i % 2)
+                                << 16);
+    }
+    __syncwarp(); /* all have read before any goes on */
 }
 
 #endif

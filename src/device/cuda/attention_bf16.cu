@@ -7,36 +7,39 @@
  */
 #include "device/cuda/attention_bf16.cuh"
 
-template <int K>
-static __global__ void __launch_bounds__(THREADS, K <= 4 ? 4 : 1)
+template <typename S>
+static __global__ void __launch_bounds__(THREADS, S::K <= 4 ? 4 : 1)
     forward(ag_attention_args x, ag_attention_plan plan)
 {
     ag_after_previous();
-    enum { CHUNK = shape<K>::CHUNK, PITCH = shape<K>::PITCH, MATRIX = buffers<K>::MATRIX };
-    AG_DYNAMIC_SHARED(__nv_bfloat16, memory);
+    enum { K = S::K, CHUNK = S::CHUNK };
+    AG_DYNAMIC_SHARED(__nv_bfloat16, dynamic);
+    __nv_bfloat16 *memory = first_matrix<S>(dynamic);
     __shared__ ag_attention_block list[THREADS];
     int dim = x.head_dim, head = blockIdx.y, kv = head / (x.heads / x.kv_heads) * dim,
         lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     int64_t first = blockIdx.x * (int64_t)ROWS, end = first + ROWS < plan.rows ? first + ROWS : plan.rows;
     int row[2] = {(int)first + warp * 16 + lane / 4, (int)first + warp * 16 + lane / 4 + 8};
     float max[2] = {-INFINITY, -INFINITY}, total[2] = {}, out[K * 2][4] = {}, scale = (float)x.scale * LOG2E;
-    uint32_t query[K][4];
+    own_rows<S> query;
     const __nv_bfloat16 *all_keys = (const __nv_bfloat16 *)x.k, *all_values = (const __nv_bfloat16 *)x.v;
-    fetch_left<K>(query, memory, (const __nv_bfloat16 *)x.q, x.q_ld, first, head * dim, (int)(end - first));
+    fetch_own<S>(query, 0, NULL, memory, (const __nv_bfloat16 *)x.q, x.q_ld, first, head * dim,
+                 (int)(end - first));
     auto send = [&](int k0, int n, __nv_bfloat16 *to) {
-        fetch<K, CHUNK>(to, all_keys, x.kv_ld, k0, kv, n);
-        fetch<K, CHUNK>(to + MATRIX, all_values, x.kv_ld, k0, kv, n);
+        fetch<S, CHUNK>(to, all_keys, x.kv_ld, k0, kv, n);
+        fetch<S, CHUNK>(to + S::MATRIX, all_values, x.kv_ld, k0, kv, n);
         ag_copies_close();
     };
-    auto work = [&](const ag_attention_block &b, int k0, int n, const __nv_bfloat16 *keys,
-                    const __nv_bfloat16 *values) {
-        int ahead = keys_ahead(b),
-            seen[2] = {keys_seen(b, ahead, row[0], k0, n), keys_seen(b, ahead, row[1], k0, n)};
-        auto chunk = [&](auto mask) {
-            float score[CHUNK / 8][4], high[2] = {-INFINITY, -INFINITY}, shrink[2];
-#pragma unroll
-            for (int j = 0; j < CHUNK / 16; j++)
-                product_by_column<K>(score[2 * j], score[2 * j + 1], query, keys + j * 16 * PITCH);
+    auto work = [&](const __nv_bfloat16 *keys, const __nv_bfloat16 *values, const int(&seen)[2]) {
+        if (!S::GROUP && !__ballot_sync(~0u, seen[0] > 0 || seen[1] > 0)) return;
+        float score[CHUNK / 8][4];
+        uint32_t weights[CHUNK / 16][4];
+        begin_products<S>();
+        product_by_column<S>(score, query, keys);
+        close_products<S>();
+        finish_products<S>(score);
+        auto weigh = [&](auto mask) {
+            float high[2] = {-INFINITY, -INFINITY};
 #pragma unroll
             for (int j = 0; j < CHUNK / 8; j++)
 #pragma unroll
@@ -44,14 +47,24 @@ static __global__ void __launch_bounds__(THREADS, K <= 4 ? 4 : 1)
                     if (mask.IS && j * 8 + lane % 4 * 2 + i % 2 >= seen[i / 2]) score[j][i] = -INFINITY;
                     high[i / 2] = fmaxf(high[i / 2], score[j][i]);
                 }
+            bool rises = false;
 #pragma unroll
             for (int h = 0; h < 2; h++) {
-                high[h] = fmaxf(max[h], row_max(high[h]) * scale);
-                shrink[h] = high[h] == -INFINITY ? 1 : ag_exp2(max[h] - high[h]);
-                max[h] = high[h];
-                total[h] *= shrink[h];
-                if (high[h] == -INFINITY) high[h] = 0; /* nothing read yet: weights of zero */
+                high[h] = row_max(high[h]) * scale;
+                rises |= high[h] > max[h];
             }
+            if (__ballot_sync(~0u, rises))
+#pragma unroll
+                for (int h = 0; h < 2; h++) {
+                    high[h] = fmaxf(max[h], high[h]);
+                    float shrink = high[h] == -INFINITY ? 1 : ag_exp2(max[h] - high[h]);
+                    max[h] = high[h];
+                    total[h] *= shrink;
+#pragma unroll
+                    for (int k = 0; k < K * 2; k++) out[k][2 * h] *= shrink, out[k][2 * h + 1] *= shrink;
+                }
+            for (int h = 0; h < 2; h++)
+                high[h] = max[h] == -INFINITY ? 0 : max[h]; /* nothing read yet: weights of zero */
 #pragma unroll
             for (int j = 0; j < CHUNK / 8; j++)
 #pragma unroll
@@ -59,21 +72,19 @@ static __global__ void __launch_bounds__(THREADS, K <= 4 ? 4 : 1)
                     score[j][i] = ag_exp2(fmaf(score[j][i], scale, -high[i / 2]));
                     total[i / 2] += score[j][i];
                 }
-#pragma unroll
-            for (int k = 0; k < K * 2; k++)
-#pragma unroll
-                for (int i = 0; i < 4; i++) out[k][i] *= shrink[i / 2];
-#pragma unroll
-            for (int j = 0; j < CHUNK / 16; j++)
-                product_by_row<K>(out, score[2 * j], score[2 * j + 1], values + j * 16 * PITCH);
         };
-        if (__ballot_sync(~0u, seen[0] == CHUNK && seen[1] == CHUNK) == ~0u)
-            chunk(unmasked());
-        else if (__ballot_sync(~0u, seen[0] || seen[1]))
-            chunk(masked());
+        if (__ballot_sync(~0u, seen[0] < CHUNK || seen[1] < CHUNK))
+            weigh(masked());
+        else
+            weigh(unmasked());
+        left_of(weights, score);
+        begin_products<S>();
+        product_by_row<S>(out, weights, values);
+        close_products<S>();
+        finish_products<S>(out);
     };
     __syncthreads(); /* the rows have been taken */
-    each_chunk<K>(plan, {first, end}, list, memory, send, work);
+    each_chunk<S>(plan, {first, end}, row, list, memory, send, work);
 #pragma unroll
     for (int h = 0; h < 2; h++) {
         float sum = row_sum(total[h]), share = sum > 0 ? 1 / sum : 0;
@@ -97,7 +108,7 @@ template <int K, bool SMALL> struct decode_shape {
         WARPS = K > 4 && SMALL ? 4 : 8,
         THREADS = WARPS * 32,
         KEYS = K > 4 || SMALL ? 16 : 32,
-        MATRIX = KEYS * shape<K>::PITCH,
+        MATRIX = KEYS * shape<K, false>::PITCH,
         BYTES = WARPS * 4 * MATRIX * 2
     };
 };
@@ -152,7 +163,7 @@ template <int K, int T, int KEYS>
 static __device__ void add_chunk(sums<K, T> &s, const uint32_t (&query)[T][K][4], const __nv_bfloat16 *keys,
                                  const __nv_bfloat16 *values, int seen, float scale)
 {
-    enum { PITCH = shape<K>::PITCH };
+    enum { PITCH = shape<K, false>::PITCH };
     int t = threadIdx.x % 4;
     float score[T][KEYS / 8][4] = {};
 #pragma unroll
@@ -265,7 +276,7 @@ static __global__ void __launch_bounds__(decode_shape<K, SMALL>::THREADS)
     enum {
         KEYS = form::KEYS,
         MATRIX = form::MATRIX,
-        PITCH = shape<K>::PITCH,
+        PITCH = shape<K, false>::PITCH,
         PART = left_sums<K, T>::FLOATS
     };
     AG_DYNAMIC_SHARED(__nv_bfloat16, memory);
@@ -327,8 +338,7 @@ static __global__ void __launch_bounds__(decode_shape<K, SMALL>::THREADS)
             __syncwarp();
             const ag_attention_block b = list[now.at];
             const __nv_bfloat16 *at = mine + buffer * 2 * MATRIX;
-            add_chunk<K, T, KEYS>(s, query, at, at + MATRIX,
-                                  keys_seen(b, keys_ahead(b), (int)row, now.k0, length(now)),
+            add_chunk<K, T, KEYS>(s, query, at, at + MATRIX, keys_end(b, (int)row) - now.k0,
                                   (float)x.scale * LOG2E);
             now = next;
         }
@@ -374,16 +384,17 @@ static ag_status choose_decode(ag_device *d, const ag_attention_args *x, int eac
                                                : run_decode<K, T, true>(d, x, each, err);
 }
 
-template <int K> static ag_status run_forward(ag_device *d, const ag_attention_args *x, ag_error *err)
+template <typename S> static ag_status run_forward(ag_device *d, const ag_attention_args *x, ag_error *err)
 {
+    enum { K = S::K };
     const ag_attention_plan *plan = x->plan;
     int group = x->heads / x->kv_heads;
     if ((int64_t)plan->block_count * 4 > plan->rows) /* a row has blocks of its own */
         return group > 2 ? choose_decode<K, 2>(d, x, group < DECODE_HEADS ? group : DECODE_HEADS, err)
                          : choose_decode<K, 1>(d, x, group, err);
     dim3 grid((unsigned)((plan->rows + ROWS - 1) / ROWS), (unsigned)x->heads);
-    AG_TRY(ag_cuda_allow_shared((const void *)forward<K>, buffers<K>::BYTES, err));
-    AG_LAUNCH(forward<K>, grid, THREADS, buffers<K>::BYTES, d, *x, *plan);
+    AG_TRY(ag_cuda_allow_shared((const void *)forward<S>, S::bytes(1), err));
+    AG_LAUNCH(forward<S>, grid, THREADS, S::bytes(1), d, *x, *plan);
     return AG_LAUNCHED("attention");
 }
 

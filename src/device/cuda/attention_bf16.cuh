@@ -1,10 +1,12 @@
 /* attention_bf16.cuh: what the tensor cores' kernels of attention share, forward (attention_bf16.cu) and backward (attention_bf16_grad.cu).
  *
- * A block of four warps has 64 query rows of a head (forward, dq) or 64 keys of a key head (dk, dv), 16 a warp, whose operands stay in
- * registers; what they meet passes by in shared memory, a chunk at a time, one on its way while the other is worked on. The plan's blocks
- * that touch a tile are its only work. Sums of products stand in registers as the next product wants them, so that softmax weights never
- * leave the lane (Dao 2023). A piece that every row reads needs no mask, and most do
- * not: that work is compiled twice.
+ * A block of four warps has 64 query rows of a head (forward, dq) or 64 keys of a key head (dk, dv), 16 a warp; what they meet passes by in
+ * shared memory, a chunk at a time, one on its way while the other is worked on. The plan's blocks that touch a tile are its only work. Sums
+ * of products stand in registers as the next product wants them, so that softmax weights never leave the lane (Dao 2023). A piece that every
+ * row reads needs no mask, and most do not: what comes between the products is compiled twice.
+ *
+ * Each warp has its own products (mma.cuh), or the block is a warp group where the card has those and heads are of 64: then it takes a chunk
+ * at once, and cannot leave out the pieces of it that none of a warp's rows reads.
  */
 #ifndef AG_DEVICE_CUDA_ATTENTION_BF16_CUH
 #define AG_DEVICE_CUDA_ATTENTION_BF16_CUH
@@ -15,11 +17,35 @@
 enum { WARPS = 4, THREADS = WARPS * 32, ROWS = WARPS * 16 };
 static_assert((int)ROWS == (int)AG_ATTENTION_TILE, "a block has a tile of the plan");
 
-/* Of heads of K * 16: values between rows in shared memory (eight more than a row: eight rows never meet in a bank), and how many keys
- * or rows pass by at a time. */
-template <int K> struct shape {
-    enum { DIM = K * 16, PITCH = DIM + 8, CHUNK = K <= 4 ? 64 : 32 };
+/* Of heads of k * 16: how many keys or rows pass by at a time, as a matrix in shared memory, and where a value lies in it. Rows are padded by
+ * 16 bytes, or swapped about as warp groups want them: the pieces of eight rows never meet in a bank. */
+template <int k, bool group> struct shape {
+    enum {
+        K = k,
+        GROUP = group,
+        DIM = K * 16,
+        PITCH = DIM + (GROUP ? 0 : 8),
+        CHUNK = K <= 4 ? 64 : 32,
+        MATRIX = CHUNK * PITCH,
+        ALIGN = GROUP ? 1024 : 16,
+        CHUNKS = 4 * MATRIX /* two of two matrices */
+    };
+    /* Of shared memory, for a block that keeps so many tiles of its own there; what is lost at the beginning, too. */
+    static constexpr size_t bytes(int kept)
+    {
+        return (size_t)(CHUNKS + (GROUP ? kept * MATRIX : 0)) * 2 + ALIGN - 16;
+    }
+    static __device__ int place(int row, int column)
+    {
+        return GROUP ? ag_swapped(row, column) : row * PITCH + column;
+    }
 };
+
+/* Where a block's matrices begin. */
+template <typename S> static __device__ __nv_bfloat16 *first_matrix(__nv_bfloat16 *memory)
+{
+    return memory + (S::ALIGN - (uint32_t)ag_shared_address(memory) % S::ALIGN) % S::ALIGN / 2;
+}
 
 struct masked {
     enum { IS = 1 };
@@ -31,41 +57,84 @@ struct unmasked {
 static const float LOG2E = AG_LOG2E, LN2 = 0.693147181f;
 
 /* This warp's 16 of the block's staged rows, as left operands. */
-template <int K> static __device__ void take_left(uint32_t (&left)[K][4], const __nv_bfloat16 *staged)
+template <typename S> static __device__ void take_left(uint32_t (&left)[S::K][4], const __nv_bfloat16 *staged)
 {
-    for (int k = 0; k < K; k++)
-        ag_left(left[k], staged + threadIdx.x / 32 * 16 * shape<K>::PITCH + k * 16, shape<K>::PITCH);
+    int lane = threadIdx.x % 32, row = threadIdx.x / 32 * 16 + lane % 16;
+#pragma unroll
+    for (int k = 0; k < S::K; k++) ag_load_tiles(left[k], staged + S::place(row, k * 16 + lane / 16 * 8));
 }
 
-/* low and high, side by side [16, 16], = left [16, DIM] of (16 staged rows [16, DIM])'. */
-template <int K>
-static __device__ void product_by_column(float (&low)[4], float (&high)[4], const uint32_t (&left)[K][4],
+/* A tile of the block's own rows, left operands all along: 16 in a warp's registers or, of a group, all in shared memory. */
+template <typename S, bool group = S::GROUP> struct own_rows {
+    uint32_t left[S::K][4];
+};
+template <typename S> struct own_rows<S, true> {
+    const __nv_bfloat16 *staged;
+};
+
+/* sum [16, N * 8] = own [16, DIM] of (N * 8 staged rows [., DIM])'; to be finished where warps are a group. */
+template <typename S, int N>
+static __device__ void product_by_column(float (&sum)[N][4], const own_rows<S> &own,
                                          const __nv_bfloat16 *staged)
 {
-    for (int i = 0; i < 4; i++) low[i] = high[i] = 0;
+    if constexpr (S::GROUP) {
 #pragma unroll
-    for (int k = 0; k < K; k++) {
-        uint32_t right[4];
-        ag_right_by_column(right, staged + k * 16, shape<K>::PITCH);
-        ag_mma(low, left[k], right[0], right[1]);
-        ag_mma(high, left[k], right[2], right[3]);
+        for (int k = 0; k < S::K; k++) ag_group_by_column(sum, own.staged, staged, k);
+    } else {
+#pragma unroll
+        for (int i = 0; i < N; i += 2) {
+            for (int e = 0; e < 4; e++) sum[i][e] = sum[i + 1][e] = 0;
+#pragma unroll
+            for (int k = 0; k < S::K; k++) {
+                uint32_t right[4];
+                ag_right_by_column(right, staged + i * 8 * S::PITCH + k * 16, S::PITCH);
+                ag_mma(sum[i], own.left[k], right[0], right[1]);
+                ag_mma(sum[i + 1], own.left[k], right[2], right[3]);
+            }
+        }
     }
 }
 
-/* sum [16, DIM] += weights [16, 16], low and high side by side, of 16 staged rows [16, DIM]. */
-template <int K>
-static __device__ void product_by_row(float (&sum)[K * 2][4], const float (&low)[4], const float (&high)[4],
+/* Sums [16, N * 8] as the left operands of the next product. */
+template <int N> static __device__ void left_of(uint32_t (&left)[N / 2][4], const float (&sum)[N][4])
+{
+#pragma unroll
+    for (int i = 0; i < N / 2; i++) ag_left_of(left[i], sum[2 * i], sum[2 * i + 1]);
+}
+
+/* sum [16, DIM] += weights [16, N * 16] of N * 16 staged rows [., DIM]; to be finished where warps are a group. */
+template <typename S, int N>
+static __device__ void product_by_row(float (&sum)[S::K * 2][4], const uint32_t (&weights)[N][4],
                                       const __nv_bfloat16 *staged)
 {
-    uint32_t left[4];
-    ag_left_of(left, low, high);
 #pragma unroll
-    for (int k = 0; k < K; k++) {
-        uint32_t right[4];
-        ag_right_by_row(right, staged + k * 16, shape<K>::PITCH);
-        ag_mma(sum[2 * k], left, right[0], right[1]);
-        ag_mma(sum[2 * k + 1], left, right[2], right[3]);
+    for (int i = 0; i < N; i++) {
+        if constexpr (S::GROUP)
+            ag_group_by_row(sum, weights[i], staged + i * 16 * S::PITCH);
+        else {
+#pragma unroll
+            for (int k = 0; k < S::K; k++) {
+                uint32_t right[4];
+                ag_right_by_row(right, staged + i * 16 * S::PITCH + k * 16, S::PITCH);
+                ag_mma(sum[2 * k], weights[i], right[0], right[1]);
+                ag_mma(sum[2 * k + 1], weights[i], right[2], right[3]);
+            }
+        }
     }
+}
+
+/* Around products of a group; where each warp has its own nothing is to be done. */
+template <typename S> static __device__ void begin_products(void)
+{
+    if constexpr (S::GROUP) ag_group_begin();
+}
+template <typename S> static __device__ void close_products(void)
+{
+    if constexpr (S::GROUP) ag_group_close();
+}
+template <typename S, int N> static __device__ void finish_products(float (&sum)[N][4])
+{
+    if constexpr (S::GROUP) ag_group_finish(sum);
 }
 
 /* The largest, or the sum, over the four lanes that share a row of a product. */
@@ -81,39 +150,69 @@ static __device__ inline float row_sum(float x)
 }
 
 /* Columns [column, column + DIM) of rows [row, row + n) of bf16, ld apart, on their way into `count` rows of shared memory; zeros from n on. */
-template <int K, int count>
+template <typename S, int count>
 static __device__ void fetch(__nv_bfloat16 *to, const __nv_bfloat16 *from, int64_t ld, int64_t row,
                              int64_t column, int n)
 {
-    enum { PIECES = K * 2, ROUND = THREADS / PIECES }; /* of 16 bytes; rows at a time */
+    enum { PIECES = S::K * 2, ROUND = THREADS / PIECES }; /* of 16 bytes; rows at a time */
+    static_assert(!S::GROUP || ROUND % 8 == 0, "rows of a thread are swapped alike");
     int i = threadIdx.x / PIECES, j = threadIdx.x % PIECES * 8;
     if (THREADS % PIECES != 0 && i >= ROUND) return;
+    int64_t step = ROUND * ld;
     from += (row + i) * ld + column + j;
-    to += i * shape<K>::PITCH + j;
+    to += S::place(i, j);
+    auto copy = [&](auto cut) {
 #pragma unroll
-    for (int at = 0; at < count; at += ROUND) {
-        if (count % ROUND != 0 && at + i >= count) return;
-        ag_copy_later<16>(to + at * shape<K>::PITCH, from + at * ld, at + i < n);
-    }
+        for (int at = 0; at < count; at += ROUND, from += step)
+            if (count % ROUND == 0 || at + i < count)
+                ag_copy_later<16>(to + at * S::PITCH, from, !cut.IS || at + i < n);
+    };
+    if (n == count)
+        copy(unmasked());
+    else
+        copy(masked());
+}
+
+/* Waits for all copies of the block's threads; then its products can have what they brought. */
+template <typename S> static __device__ void receive(void)
+{
+    ag_copies_wait<0>();
+    if constexpr (S::GROUP) ag_group_see_copies();
+    __syncthreads();
 }
 
 /* This warp's 16 of the block's n rows from `row` on, as left operands; `memory` is free again at the next barrier. */
-template <int K>
-static __device__ void fetch_left(uint32_t (&left)[K][4], __nv_bfloat16 *memory, const __nv_bfloat16 *from,
+template <typename S>
+static __device__ void fetch_left(uint32_t (&left)[S::K][4], __nv_bfloat16 *memory, const __nv_bfloat16 *from,
                                   int64_t ld, int64_t row, int64_t column, int n)
 {
     __syncthreads(); /* what was here has been taken */
-    fetch<K, ROWS>(memory, from, ld, row, column, n);
+    fetch<S, ROWS>(memory, from, ld, row, column, n);
     ag_copies_close();
-    ag_copies_wait<0>();
-    __syncthreads();
-    take_left<K>(left, memory);
+    receive<S>();
+    take_left<S>(left, memory);
 }
 
-/* Two chunks of two matrices. */
-template <int K> struct buffers {
-    enum { MATRIX = shape<K>::CHUNK * shape<K>::PITCH, BYTES = 4 * MATRIX * 2 };
-};
+/* The block's n rows from `row` on, its tile number `which`; also as left operands where wanted. `memory`: first_matrix. */
+template <typename S>
+static __device__ void fetch_own(own_rows<S> &own, int which, uint32_t (*left)[4], __nv_bfloat16 *memory,
+                                 const __nv_bfloat16 *from, int64_t ld, int64_t row, int64_t column, int n)
+{
+    uint32_t mine[S::K][4];
+    if constexpr (S::GROUP) {
+        memory += S::CHUNKS + which * S::MATRIX;
+        own.staged = memory;
+        static_assert((int)S::CHUNK == (int)ROWS, "a tile is as large as a chunk");
+    }
+    fetch_left<S>(mine, memory, from, ld, row, column, n);
+#pragma unroll
+    for (int k = 0; k < S::K; k++)
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            if constexpr (!S::GROUP) own.left[k][i] = mine[k][i];
+            if (left) left[k][i] = mine[k][i];
+        }
+}
 
 /* A piece of the keys that a block's rows read: [k0, stop), by block `at` of its list of `count`. */
 typedef struct key_walk {
@@ -130,16 +229,24 @@ static __device__ inline bool open_block(key_walk &w, const ag_attention_block *
     return false;
 }
 
-/* Walks over the keys that rows `rows` (the block's tile) read: send(k0, n, to) puts n of them and their values on their way into a buffer,
- * work(b, k0, n, keys, values) uses them, where b says which row reads which. The whole block calls it. */
-template <int K, typename Send, typename Work>
-static __device__ void each_chunk(const ag_attention_plan &plan, ag_range rows, ag_attention_block *list,
-                                  __nv_bfloat16 *memory, Send send, Work work)
+/* One past the last key that row q reads by block b; not beyond its first key where it reads none. */
+static __device__ inline int keys_end(const ag_attention_block &b, int q)
 {
-    enum { CHUNK = shape<K>::CHUNK, MATRIX = buffers<K>::MATRIX };
+    return q < b.q0 || q >= b.q1 ? b.k0 : (int)ag_key_end(b, q);
+}
+
+/* Walks over the keys that rows `rows` (the block's tile) read: send(k0, n, to) puts n of them and their values on their way into a buffer,
+ * work(keys, values, seen) uses a chunk of them, of which the thread's two rows read the first `seen` (more than there are: all; negative: none).
+ * The whole block calls it. */
+template <typename S, typename Send, typename Work>
+static __device__ void each_chunk(const ag_attention_plan &plan, ag_range rows, const int (&row)[2],
+                                  ag_attention_block *list, __nv_bfloat16 *memory, Send send, Work work)
+{
+    enum { CHUNK = S::CHUNK, MATRIX = S::MATRIX };
     int32_t t = (int32_t)blockIdx.x, last = plan.tile_first[t + 1];
     for (int32_t entry = plan.tile_first[t]; entry < last; entry += THREADS) {
         int count = ag_collect(list, plan, plan.tile_block, entry, last, rows, {0, plan.keys}), turn = 0;
+        int known = -1, end[2] = {}; /* of list[known] */
         key_walk now = {0, 0, 0};
         auto length = [](const key_walk &w) { return w.stop - w.k0 < CHUNK ? w.stop - w.k0 : CHUNK; };
         bool more = open_block(now, list, count, rows.end);
@@ -149,32 +256,18 @@ static __device__ void each_chunk(const ag_attention_plan &plan, ag_range rows, 
             key_walk next = now;
             next.k0 += CHUNK;
             more = next.k0 < next.stop || (next.at++, open_block(next, list, count, rows.end));
-            __syncthreads(); /* the other buffer has been worked on */
-            if (more) {
-                send(next.k0, length(next), memory + (turn ^ 1) * 2 * MATRIX);
-                ag_copies_wait<1>();
-            } else
-                ag_copies_wait<0>();
-            __syncthreads();
+            if (now.at != known) {
+                known = now.at;
+                for (int h = 0; h < 2; h++) end[h] = keys_end(list[known], row[h]);
+            }
+            const int seen[2] = {end[0] - now.k0, end[1] - now.k0};
             const __nv_bfloat16 *keys = memory + turn * 2 * MATRIX;
-            work(list[now.at], now.k0, length(now), keys, keys + MATRIX);
+            receive<S>(); /* and the other buffer has been worked on */
+            if (more) send(next.k0, length(next), memory + (turn ^ 1) * 2 * MATRIX);
+            work(keys, keys + MATRIX, seen);
             now = next;
         }
     }
-}
-
-/* Row q of block b reads keys up to q + this. */
-static __device__ inline int keys_ahead(const ag_attention_block &b)
-{
-    int64_t ahead = (int64_t)b.k0 + b.diagonal - b.q0;
-    return ahead < INT32_MAX / 2 ? (int)ahead : INT32_MAX / 2;
-}
-
-/* How many of the n keys from k0 on the row reads, by block b. */
-static __device__ inline int keys_seen(const ag_attention_block &b, int ahead, int row, int k0, int n)
-{
-    int seen = row + ahead + 1 - k0;
-    return row < b.q0 || row >= b.q1 || seen < 0 ? 0 : seen < n ? seen : n;
 }
 
 /* Heads that the tensor cores' kernels take. */
@@ -195,11 +288,13 @@ static inline ag_status refuse_layout(ag_error *err)
                    "device 'cuda': attention of bf16 with heads or rows that its kernels do not take");
 }
 
+/* run<shape of the heads on this card>(d, x, err). */
 #define BY_HEAD(run, d, x, err)                                                                              \
-    ((x)->head_dim == 16   ? run<1>(d, x, err)                                                               \
-     : (x)->head_dim == 32 ? run<2>(d, x, err)                                                               \
-     : (x)->head_dim == 64 ? run<4>(d, x, err)                                                               \
-     : (x)->head_dim == 96 ? run<6>(d, x, err)                                                               \
-                           : run<8>(d, x, err))
+    ((x)->head_dim == 16                            ? run<shape<1, false>>(d, x, err)                        \
+     : (x)->head_dim == 32                          ? run<shape<2, false>>(d, x, err)                        \
+     : (x)->head_dim == 64 && ag_cuda_of(d)->groups ? run<shape<4, true>>(d, x, err)                         \
+     : (x)->head_dim == 64                          ? run<shape<4, false>>(d, x, err)                        \
+     : (x)->head_dim == 96                          ? run<shape<6, false>>(d, x, err)                        \
+                                                    : run<shape<8, false>>(d, x, err))
 
 #endif

@@ -56,64 +56,71 @@ static __device__ void row_dots(float (&dot)[2], const uint32_t (&x)[K][4], cons
 
 /* p = softmax(s), s = scale q.k:  dp = do.v,  ds = p (dp - delta) scale,  dq = ds k. Leaves delta = do.o [heads, rows], where do is rounded as
  * in the products, so that what cancels there cancels here. */
-template <int K>
+template <typename S>
 static __global__ void __launch_bounds__(THREADS)
     backward_queries(ag_attention_grad_args x, ag_attention_plan plan, float *deltas)
 {
     ag_after_previous();
-    enum { CHUNK = shape<K>::CHUNK, PITCH = shape<K>::PITCH, MATRIX = buffers<K>::MATRIX };
-    AG_DYNAMIC_SHARED(__nv_bfloat16, memory);
+    enum { K = S::K, CHUNK = S::CHUNK, WIDE = S::GROUP ? CHUNK : 16 };
+    AG_DYNAMIC_SHARED(__nv_bfloat16, dynamic);
+    __nv_bfloat16 *memory = first_matrix<S>(dynamic);
     __shared__ ag_attention_block list[THREADS];
     int dim = x.head_dim, head = blockIdx.y, kv = head / (x.heads / x.kv_heads) * dim,
         lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     int64_t first = blockIdx.x * (int64_t)ROWS, end = first + ROWS < plan.rows ? first + ROWS : plan.rows;
     int row[2] = {(int)first + warp * 16 + lane / 4, (int)first + warp * 16 + lane / 4 + 8};
     float scale = (float)x.scale, scale2 = scale * LOG2E, dq[K * 2][4] = {}, lse[2], delta[2];
-    uint32_t query[K][4], dout[K][4];
-    auto take = [&](uint32_t(&left)[K][4], const void *from, int64_t ld) {
-        fetch_left<K>(left, memory, (const __nv_bfloat16 *)from, ld, first, head * dim, (int)(end - first));
-    };
-    take(query, x.out, x.out_ld);
-    take(dout, x.dout, x.dout_ld);
-    row_dots<K>(delta, query, dout);
-    take(query, x.q, x.q_ld);
+    own_rows<S> query, dout;
+    {
+        uint32_t o[K][4], d[K][4];
+        int n = (int)(end - first);
+        fetch_left<S>(o, memory, (const __nv_bfloat16 *)x.out, x.out_ld, first, head * dim, n);
+        fetch_own<S>(dout, 1, d, memory, (const __nv_bfloat16 *)x.dout, x.dout_ld, first, head * dim, n);
+        row_dots<K>(delta, o, d);
+        fetch_own<S>(query, 0, NULL, memory, (const __nv_bfloat16 *)x.q, x.q_ld, first, head * dim, n);
+    }
     for (int h = 0; h < 2; h++) {
         int64_t at = head * (int64_t)plan.rows + row[h];
         lse[h] = row[h] < end ? ((const float *)x.lse)[at] * LOG2E : 0;
         if (row[h] < end && lane % 4 == 0) deltas[at] = delta[h];
     }
     auto send = [&](int k0, int n, __nv_bfloat16 *to) {
-        fetch<K, CHUNK>(to, (const __nv_bfloat16 *)x.k, x.kv_ld, k0, kv, n);
-        fetch<K, CHUNK>(to + MATRIX, (const __nv_bfloat16 *)x.v, x.kv_ld, k0, kv, n);
+        fetch<S, CHUNK>(to, (const __nv_bfloat16 *)x.k, x.kv_ld, k0, kv, n);
+        fetch<S, CHUNK>(to + S::MATRIX, (const __nv_bfloat16 *)x.v, x.kv_ld, k0, kv, n);
         ag_copies_close();
     };
-    auto work = [&](const ag_attention_block &b, int k0, int n, const __nv_bfloat16 *keys,
-                    const __nv_bfloat16 *values) {
-        int ahead = keys_ahead(b),
-            seen[2] = {keys_seen(b, ahead, row[0], k0, n), keys_seen(b, ahead, row[1], k0, n)};
-        auto tile = [&](int j, auto mask) {
-            float score[2][4], dp[2][4];
-            product_by_column<K>(score[0], score[1], query, keys + j * PITCH);
-            product_by_column<K>(dp[0], dp[1], dout, values + j * PITCH);
+    auto work = [&](const __nv_bfloat16 *keys, const __nv_bfloat16 *values, const int(&seen)[2]) {
+        for (int j = 0; j < CHUNK; j += WIDE) {
+            if (!S::GROUP && !__ballot_sync(~0u, seen[0] > j || seen[1] > j)) break;
+            float score[WIDE / 8][4], dp[WIDE / 8][4];
+            uint32_t ds[WIDE / 16][4];
+            begin_products<S>();
+            product_by_column<S>(score, query, keys + j * S::PITCH);
+            product_by_column<S>(dp, dout, values + j * S::PITCH);
+            close_products<S>();
+            finish_products<S>(score);
+            finish_products<S>(dp);
+            auto weigh = [&](auto mask) {
 #pragma unroll
-            for (int i = 0; i < 8; i++) {
-                float p = ag_exp2(fmaf(score[i / 4][i % 4], scale2, -lse[i % 4 / 2]));
-                score[i / 4][i % 4] = p * (dp[i / 4][i % 4] - delta[i % 4 / 2]);
-                if (mask.IS && j + i / 4 * 8 + lane % 4 * 2 + i % 2 >= seen[i % 4 / 2])
-                    score[i / 4][i % 4] = 0;
-            }
-            product_by_row<K>(dq, score[0], score[1], keys + j * PITCH);
-        };
-        for (int j = 0; j < CHUNK; j += 16) {
-            if (!__ballot_sync(~0u, seen[0] > j || seen[1] > j)) break;
-            if (__ballot_sync(~0u, seen[0] < j + 16 || seen[1] < j + 16))
-                tile(j, masked());
+                for (int i = 0; i < WIDE / 2; i++) {
+                    float &s = score[i / 4][i % 4], p = ag_exp2(fmaf(s, scale2, -lse[i % 4 / 2]));
+                    s = p * (dp[i / 4][i % 4] - delta[i % 4 / 2]);
+                    if (mask.IS && j + i / 4 * 8 + lane % 4 * 2 + i % 2 >= seen[i % 4 / 2]) s = 0;
+                }
+            };
+            if (__ballot_sync(~0u, seen[0] < j + WIDE || seen[1] < j + WIDE))
+                weigh(masked());
             else
-                tile(j, unmasked());
+                weigh(unmasked());
+            left_of(ds, score);
+            begin_products<S>();
+            product_by_row<S>(dq, ds, keys + j * S::PITCH);
+            close_products<S>();
+            finish_products<S>(dq);
         }
     };
     __syncthreads(); /* the rows have been taken */
-    each_chunk<K>(plan, {first, end}, list, memory, send, work);
+    each_chunk<S>(plan, {first, end}, row, list, memory, send, work);
     store_rows<K>((__nv_bfloat16 *)x.dq, x.q_ld, head * dim, row, end, dq, scale);
 }
 
@@ -137,14 +144,40 @@ static __device__ bool open_block(row_walk &w, const ag_attention_block *list, i
     return false;
 }
 
+/* From which of a block's rows on they read: any of a warp's 16 keys, all of them, each of the lane's two. */
+typedef struct key_readers {
+    int any, all, of_key[2];
+} key_readers;
+
+static __device__ key_readers find_readers(const ag_attention_block &b, int own, const int (&key)[2])
+{
+    int64_t before = b.q0 - (int64_t)b.k0 -
+                     b.diagonal; /* key k of the block is read from row k + before on */
+    auto from = [&](bool in, int k) { return in && k + before < INT32_MAX ? (int)(k + before) : INT32_MAX; };
+    int lowest = own > b.k0 ? own : b.k0;
+    key_readers r;
+    r.any = from(lowest < b.k1 && lowest < own + 16, lowest);
+    r.all = from(own >= b.k0 && own + 16 <= b.k1, own + 15);
+    for (int h = 0; h < 2; h++) r.of_key[h] = from(key[h] >= b.k0 && key[h] < b.k1, key[h]);
+    return r;
+}
+
+/* n floats on their way into `count` of shared memory; zeros from n on. */
+template <int count> static __device__ void fetch_floats(float *to, const float *from, int n)
+{
+    bool is = threadIdx.x < n;
+    if (threadIdx.x < count) ag_copy_later<4>(to + threadIdx.x, from + (is ? threadIdx.x : 0), is);
+}
+
 /* dv = p do,  dk = ds q  over the query rows of a slice and the heads that share the key head; rows of a product are keys here. */
-template <int K>
-static __global__ void __launch_bounds__(THREADS, K <= 4 ? 3 : 1)
+template <typename S>
+static __global__ void __launch_bounds__(THREADS, S::K <= 4 ? 3 : 1)
     backward_keys(ag_attention_grad_args x, ag_attention_plan plan, const float *deltas, ag_slices s)
 {
     ag_after_previous();
-    enum { CHUNK = shape<K>::CHUNK, PITCH = shape<K>::PITCH, MATRIX = buffers<K>::MATRIX };
-    AG_DYNAMIC_SHARED(__nv_bfloat16, memory);
+    enum { K = S::K, CHUNK = S::CHUNK, MATRIX = S::MATRIX, WIDE = S::GROUP ? CHUNK : 16 };
+    AG_DYNAMIC_SHARED(__nv_bfloat16, dynamic);
+    __nv_bfloat16 *memory = first_matrix<S>(dynamic);
     __shared__ ag_attention_block list[THREADS];
     __shared__ __align__(8) float lse[2][CHUNK], delta[2][CHUNK];
     int dim = x.head_dim, kv = blockIdx.y, group = x.heads / x.kv_heads, lane = threadIdx.x % 32,
@@ -155,30 +188,28 @@ static __global__ void __launch_bounds__(THREADS, K <= 4 ? 3 : 1)
     ag_range rows = {blockIdx.z * s.rows, (blockIdx.z + 1) * s.rows};
     if (rows.end > plan.rows) rows.end = plan.rows;
     float scale = (float)x.scale, scale2 = scale * LOG2E, dk[K * 2][4] = {}, dv[K * 2][4] = {};
-    uint32_t keys[K][4], values[K][4];
+    own_rows<S> keys, values;
     bool any = false;
     auto send = [&](const row_walk &w, int turn) {
         int n = w.r1 - w.q0 < CHUNK ? w.r1 - w.q0 : CHUNK;
         __nv_bfloat16 *to = memory + turn * 2 * MATRIX;
-        fetch<K, CHUNK>(to, (const __nv_bfloat16 *)x.q, x.q_ld, w.q0, w.head * dim, n);
-        fetch<K, CHUNK>(to + MATRIX, (const __nv_bfloat16 *)x.dout, x.dout_ld, w.q0, w.head * dim, n);
-        if (threadIdx.x < CHUNK) {
-            bool is = threadIdx.x < n;
-            int64_t at = w.head * (int64_t)plan.rows + w.q0 + (is ? threadIdx.x : 0);
-            ag_copy_later<4>(&lse[turn][threadIdx.x], (const float *)x.lse + at, is);
-            ag_copy_later<4>(&delta[turn][threadIdx.x], deltas + at, is);
-        }
+        fetch<S, CHUNK>(to, (const __nv_bfloat16 *)x.q, x.q_ld, w.q0, w.head * dim, n);
+        fetch<S, CHUNK>(to + MATRIX, (const __nv_bfloat16 *)x.dout, x.dout_ld, w.q0, w.head * dim, n);
+        int64_t at = w.head * (int64_t)plan.rows + w.q0;
+        fetch_floats<CHUNK>(lse[turn], (const float *)x.lse + at, n);
+        fetch_floats<CHUNK>(delta[turn], deltas + at, n);
         ag_copies_close();
     };
     for (int64_t entry = 0; entry < plan.block_count; entry += THREADS) {
         int count = ag_collect(list, plan, NULL, entry, plan.block_count, rows, {first, end}), turn = 0;
+        int known = -1; /* whose readers are at hand */
+        key_readers readers = {};
         row_walk now = {0, kv * group, 0, 0};
         bool more = open_block(now, list, count, rows, first);
         if (more && !any) {
-            fetch_left<K>(keys, memory, (const __nv_bfloat16 *)x.k, x.kv_ld, first, kv * dim,
-                          (int)(end - first));
-            fetch_left<K>(values, memory, (const __nv_bfloat16 *)x.v, x.kv_ld, first, kv * dim,
-                          (int)(end - first));
+            int n = (int)(end - first);
+            fetch_own<S>(keys, 0, NULL, memory, (const __nv_bfloat16 *)x.k, x.kv_ld, first, kv * dim, n);
+            fetch_own<S>(values, 1, NULL, memory, (const __nv_bfloat16 *)x.v, x.kv_ld, first, kv * dim, n);
             any = true;
             __syncthreads();
         }
@@ -187,46 +218,49 @@ static __global__ void __launch_bounds__(THREADS, K <= 4 ? 3 : 1)
             row_walk next = now;
             if (++next.head == (kv + 1) * group) next.head = kv * group, next.q0 += CHUNK;
             more = next.q0 < next.r1 || (next.at++, open_block(next, list, count, rows, first));
-            __syncthreads(); /* the other buffer has been worked on */
-            if (more) {
-                send(next, turn ^ 1);
-                ag_copies_wait<1>();
-            } else
-                ag_copies_wait<0>();
-            __syncthreads();
-            const ag_attention_block b = list[now.at];
+            if (now.at != known) readers = find_readers(list[known = now.at], own, key);
+            receive<S>(); /* and the other buffer has been worked on */
+            if (more) send(next, turn ^ 1);
             const __nv_bfloat16 *query = memory + turn * 2 * MATRIX, *dout = query + MATRIX;
             int n = now.r1 - now.q0 < CHUNK ? now.r1 - now.q0 : CHUNK;
-            int ahead = keys_ahead(b);
-            bool in[2] = {key[0] >= b.k0 && key[0] < b.k1, key[1] >= b.k0 && key[1] < b.k1};
-            /* where no row is all is zero, but for p */
-            auto tile = [&](int j, auto mask) {
-                float p[2][4], ds[2][4];
-                product_by_column<K>(p[0], p[1], keys, query + j * PITCH);
-                product_by_column<K>(ds[0], ds[1], values, dout + j * PITCH);
-#pragma unroll
-                for (int side = 0; side < 2; side++) {
-                    int q = j + side * 8 + lane % 4 * 2;
-                    float2 l = *(const float2 *)(lse[turn] + q), d = *(const float2 *)(delta[turn] + q);
-#pragma unroll
-                    for (int i = 0; i < 4; i++) {
-                        p[side][i] = ag_exp2(fmaf(p[side][i], scale2, (i % 2 ? l.y : l.x) * -LOG2E));
-                        ds[side][i] = p[side][i] * (ds[side][i] - (i % 2 ? d.y : d.x));
-                        if (mask.IS &&
-                            (!in[i / 2] || key[i / 2] > now.q0 + q + i % 2 + ahead || q + i % 2 >= n))
-                            p[side][i] = ds[side][i] = 0;
-                    }
-                }
-                product_by_row<K>(dv, p[0], p[1], dout + j * PITCH);
-                product_by_row<K>(dk, ds[0], ds[1], query + j * PITCH);
-            };
-            for (int j = 0; j < n && own + 16 > b.k0 && own < b.k1; j += 16) {
+            for (int j = 0; j < n; j += WIDE) {
                 int q0 = now.q0 + j;
-                if (own > q0 + 15 + ahead) continue; /* none of these rows reaches the warp's keys */
-                if (own < b.k0 || own + 16 > b.k1 || own + 15 > q0 + ahead)
-                    tile(j, masked());
+                if (!S::GROUP && q0 + WIDE <= readers.any) continue;
+                float p[WIDE / 8][4], ds[WIDE / 8][4];
+                begin_products<S>();
+                product_by_column<S>(p, keys, query + j * S::PITCH);
+                product_by_column<S>(ds, values, dout + j * S::PITCH);
+                close_products<S>();
+                finish_products<S>(p);
+                finish_products<S>(ds);
+                auto weigh = [&](auto mask) {
+#pragma unroll
+                    for (int i = 0; i < WIDE / 8; i++) {
+                        int q = j + i * 8 + lane % 4 * 2;
+                        float2 l = *(const float2 *)(lse[turn] + q), d = *(const float2 *)(delta[turn] + q);
+#pragma unroll
+                        for (int e = 0; e < 4; e++) {
+                            p[i][e] = ag_exp2(fmaf(p[i][e], scale2, (e % 2 ? l.y : l.x) * -LOG2E));
+                            ds[i][e] = p[i][e] * (ds[i][e] - (e % 2 ? d.y : d.x));
+                            /* where no row is all is zero, but for p */
+                            if (mask.IS && (now.q0 + q + e % 2 < readers.of_key[e / 2] || q + e % 2 >= n))
+                                p[i][e] = ds[i][e] = 0;
+                        }
+                    }
+                };
+                if (q0 < readers.all || (S::GROUP && j + WIDE > n))
+                    weigh(masked());
                 else
-                    tile(j, unmasked());
+                    weigh(unmasked());
+                uint32_t p_left[WIDE / 16][4], ds_left[WIDE / 16][4];
+                left_of(p_left, p);
+                left_of(ds_left, ds);
+                begin_products<S>();
+                product_by_row<S>(dv, p_left, dout + j * S::PITCH);
+                product_by_row<S>(dk, ds_left, query + j * S::PITCH);
+                close_products<S>();
+                finish_products<S>(dv);
+                finish_products<S>(dk);
             }
             now = next;
         }
@@ -240,19 +274,20 @@ static __global__ void __launch_bounds__(THREADS, K <= 4 ? 3 : 1)
     store_slice<K>(s.dv, s.type, at, ld, kv * dim, key, end, dv, 1);
 }
 
-template <int K> static ag_status run_backward(ag_device *d, const ag_attention_grad_args *x, ag_error *err)
+template <typename S>
+static ag_status run_backward(ag_device *d, const ag_attention_grad_args *x, ag_error *err)
 {
     const ag_attention_plan *plan = x->plan;
-    size_t shared = buffers<K>::BYTES;
+    size_t shared = S::bytes(2);
     float *deltas;
     ag_slices s;
-    AG_TRY(ag_cuda_allow_shared((const void *)backward_queries<K>, shared, err));
-    AG_TRY(ag_cuda_allow_shared((const void *)backward_keys<K>, shared, err));
+    AG_TRY(ag_cuda_allow_shared((const void *)backward_queries<S>, shared, err));
+    AG_TRY(ag_cuda_allow_shared((const void *)backward_keys<S>, shared, err));
     AG_TRY(ag_cuda_cut_slices(d, x, ROWS, &deltas, &s, err));
     dim3 query_grid((unsigned)((plan->rows + ROWS - 1) / ROWS), (unsigned)x->heads);
     dim3 key_grid((unsigned)((plan->keys + ROWS - 1) / ROWS), (unsigned)x->kv_heads, (unsigned)s.count);
-    AG_LAUNCH(backward_queries<K>, query_grid, THREADS, shared, d, *x, *plan, deltas);
-    AG_LAUNCH(backward_keys<K>, key_grid, THREADS, shared, d, *x, *plan, deltas, s);
+    AG_LAUNCH(backward_queries<S>, query_grid, THREADS, shared, d, *x, *plan, deltas);
+    AG_LAUNCH(backward_keys<S>, key_grid, THREADS, shared, d, *x, *plan, deltas, s);
     AG_TRY(AG_LAUNCHED("attention_grad"));
     return ag_cuda_add_slices(d, x, &s, err);
 }

@@ -206,6 +206,7 @@ static ag_status find_card(ag_cuda *c, int card, ag_error *err)
                        minor);
     c->pools = pools != 0;
     c->early = major >= 9;
+    c->groups = major == 9;
     return AG_OK;
 }
 

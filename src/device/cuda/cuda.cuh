@@ -39,6 +39,7 @@ typedef struct ag_cuda {
     struct ag_cuda_products *products; /* matmul.cu */
     int card, processors, shared_most; /* bytes of shared memory that a block can have */
     unsigned early;                    /* 1: kernels are launched before the one before them has ended */
+    bool groups;                       /* has products of warp groups (mma.cuh) */
     bool pools;                        /* memory is given and taken in the order of the stream */
     void *scratch[AG_CUDA_SLOTS];
     size_t scratch_bytes[AG_CUDA_SLOTS];

@@ -24,12 +24,18 @@ static __device__ inline void ag_mma(float (&sum)[4], const uint32_t (&left)[4],
         : "r"(left[0]), "r"(left[1]), "r"(left[2]), "r"(left[3]), "r"(right0), "r"(right1));
 }
 
+/* Of shared memory, in its own space. */
+static __device__ inline uint32_t ag_shared_address(const void *p)
+{
+    return (uint32_t)__cvta_generic_to_shared(p);
+}
+
 /* Four matrices [8, 8] in shared memory: lane i says where row i % 8 of matrix i / 8 lies, and gets of each row g, columns 2t and 2t + 1. */
 static __device__ inline void ag_load_tiles(uint32_t (&tile)[4], const __nv_bfloat16 *row)
 {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                  : "=r"(tile[0]), "=r"(tile[1]), "=r"(tile[2]), "=r"(tile[3])
-                 : "r"((uint32_t)__cvta_generic_to_shared(row)));
+                 : "r"(ag_shared_address(row)));
 }
 
 /* The same, of their transposes. */
@@ -37,7 +43,7 @@ static __device__ inline void ag_load_turned(uint32_t (&tile)[4], const __nv_bfl
 {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                  : "=r"(tile[0]), "=r"(tile[1]), "=r"(tile[2]), "=r"(tile[3])
-                 : "r"((uint32_t)__cvta_generic_to_shared(row)));
+                 : "r"(ag_shared_address(row)));
 }
 
 /* Two values rounded to bf16, the first in the lower half. */
@@ -61,7 +67,7 @@ static __device__ inline float ag_exp2(float x)
  * after a barrier. */
 template <int bytes> static __device__ inline void ag_copy_later(void *to, const void *from, bool is)
 {
-    uint32_t at = (uint32_t)__cvta_generic_to_shared(to);
+    uint32_t at = ag_shared_address(to);
     if (bytes == 16)
         asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(at), "l"(from), "r"(is ? 16 : 0)
                      : "memory");
@@ -78,15 +84,87 @@ template <int open> static __device__ inline void ag_copies_wait(void)
     asm volatile("cp.async.wait_group %0;" ::"n"(open) : "memory");
 }
 
+/* Products of a warp group (PTX ISA, wgmma; compute capability 9.0a): four warps, which call these together, with 16 of 64 left rows each.
+ * Operands are read from shared memory by a unit of its own, beside the threads, in rows of 64 values whose pieces of 16 bytes are swapped
+ * about (ag_swapped), from a multiple of 1,024 bytes on; or the left one from registers. begin, products, close; their sums may be read after
+ * finish, and until then neither they nor what they read may change. (What stays the same all along is kept in shared memory: ptxas 13.0
+ * reuses the registers of a left operand that the next turn of a loop still needs.) */
+#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
+#define AG_GROUP_ASM(...) asm volatile(__VA_ARGS__)
+#else
+#define AG_GROUP_ASM(...) __trap() /* never launched there: ag_cuda.groups */
 #endif
 
-/* Operands from rows of `pitch` values in shared memory. Left: [16, 16]. Right: two [16, 8] side by side, in tile[0..1] and tile[2..3],
- * from rows that are their columns (by_column) or from rows that are theirs (by_row). */
-static __device__ inline void ag_left(uint32_t (&tile)[4], const __nv_bfloat16 *from, int pitch)
+static __device__ inline void ag_group_begin(void)
 {
-    int lane = threadIdx.x % 32;
-    ag_load_tiles(tile, from + (lane % 16) * pitch + lane / 16 * 8);
+    AG_GROUP_ASM("wgmma.fence.sync.aligned;" ::: "memory");
 }
+static __device__ inline void ag_group_close(void)
+{
+    AG_GROUP_ASM("wgmma.commit_group.sync.aligned;" ::: "memory");
+}
+static __device__ inline void ag_group_finish(float (&sum)[8][4])
+{
+    AG_GROUP_ASM("wgmma.wait_group.sync.aligned 0;" ::: "memory");
+#pragma unroll
+    for (int i = 0; i < 32; i++) /* not read before */
+        asm volatile("" : "+f"(sum[i / 4][i % 4])::"memory");
+}
+
+/* The thread's finished copies can be seen by products of a warp group, after a barrier. */
+static __device__ inline void ag_group_see_copies(void)
+{
+    AG_GROUP_ASM("fence.proxy.async.shared::cta;" ::: "memory");
+}
+
+/* Describes an operand: where it begins, in rows of 128 bytes, swapped about; eight of them are 1,024 bytes. */
+static __device__ inline uint64_t ag_group_operand(const __nv_bfloat16 *from)
+{
+    uint64_t eight_rows = 1024;
+    return ag_shared_address(from) >> 4 | (eight_rows >> 4) << 16 | (eight_rows >> 4) << 32 | 1ull << 62;
+}
+
+#define AG_GROUP_SUM(s, i) "+f"(s[i][0]), "+f"(s[i][1]), "+f"(s[i][2]), "+f"(s[i][3])
+#define AG_GROUP_SUMS(s)                                                                                     \
+    AG_GROUP_SUM(s, 0), AG_GROUP_SUM(s, 1), AG_GROUP_SUM(s, 2), AG_GROUP_SUM(s, 3), AG_GROUP_SUM(s, 4),      \
+        AG_GROUP_SUM(s, 5), AG_GROUP_SUM(s, 6), AG_GROUP_SUM(s, 7)
+#define AG_GROUP_MMA                                                                                         \
+    "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, "    \
+    "%11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, "   \
+    "%31}, "
+
+/* sum [16, 64] = columns [16 * k, 16 * k + 16) of the warp's 16 of 64 left rows times those of 64 rows, added to what it is but for k = 0. */
+static __device__ inline void ag_group_by_column(float (&sum)[8][4], const __nv_bfloat16 *left,
+                                                 const __nv_bfloat16 *rows, int k)
+{
+    uint64_t l = ag_group_operand(left + k * 16), r = ag_group_operand(rows + k * 16);
+    AG_GROUP_ASM("{.reg .pred add; setp.ne.b32 add, %34, 0; " AG_GROUP_MMA "%32, %33, add, 1, 1, 0, 0;}"
+                 : AG_GROUP_SUMS(sum)
+                 : "l"(l), "l"(r), "r"((int)(k > 0)));
+}
+
+/* sum [16, 64] += left [16, 16] of 16 rows. */
+static __device__ inline void ag_group_by_row(float (&sum)[8][4], const uint32_t (&left)[4],
+                                              const __nv_bfloat16 *rows)
+{
+    uint64_t right = ag_group_operand(rows);
+    AG_GROUP_ASM("{.reg .pred add; setp.ne.b32 add, 1, 0; " AG_GROUP_MMA
+                 "{%32, %33, %34, %35}, %36, add, 1, 1, 1;}"
+                 : AG_GROUP_SUMS(sum)
+                 : "r"(left[0]), "r"(left[1]), "r"(left[2]), "r"(left[3]), "l"(right));
+}
+
+#endif
+
+/* Where value `column` of row `row` lies in rows of 64 values whose pieces of 16 bytes are swapped about: piece p of row r at place p ^ r % 8, so
+ * that pieces of eight rows never meet in a bank. */
+static __device__ inline int ag_swapped(int row, int column)
+{
+    return row * 64 + (((column / 8) ^ (row % 8)) * 8 + column % 8);
+}
+
+/* Right operands from rows of `pitch` values in shared memory: two [16, 8] side by side, in tile[0..1] and tile[2..3], from rows that are
+ * their columns (by_column) or from rows that are theirs (by_row). */
 static __device__ inline void ag_right_by_column(uint32_t (&tile)[4], const __nv_bfloat16 *from, int pitch)
 {
     int lane = threadIdx.x % 32;
