@@ -101,7 +101,7 @@ ag_status ag_param_set(ag_model *model, int param, const double *values, ag_erro
 
 /* What backward computes a second time, for less memory. */
 typedef enum ag_recompute {
-    AG_RECOMPUTE_NONE, /* nothing: the head's probabilities are kept, max_targets x vocabulary of the model's type */
+    AG_RECOMPUTE_NONE, /* nothing: the head's probabilities of rows with targets are kept, in the model's type */
     AG_RECOMPUTE_HEAD, /* those */
     AG_RECOMPUTE_LAYER /* and all of a layer but its input */
 } ag_recompute;

@@ -22,7 +22,7 @@ struct ag_pass {
     void *row_index, *first, *token;        /* device int32: rows with targets, CSR of their targets */
     void *x_rows, *h, *rstd, *dh, *dx_rows; /* gathered residual, its norm */
     void *logprob, *lse, *entropy, *dlogprob;
-    void *probability; /* [rows with targets, vocab] of the model's type, where it is kept */
+    void *probability; /* [rows with targets, vocab] of the model's type, or NULL */
     ag_mask_store masks;
     /* backward */
     void *dx, *dtmp, *dnarrow, *dqkv, *dqkv_narrow, *dattention, *dhidden,
@@ -49,7 +49,8 @@ static ag_status alloc_head(ag_pass *p, ag_error *err)
 {
     const ag_model *m = p->model;
     size_t real = ag_dtype_size(m->device->real), type = ag_dtype_size(m->type);
-    int64_t n = p->options.max_targets, width = m->config.width;
+    int64_t n = p->options.max_targets, width = m->config.width,
+            rows = n < p->options.max_rows ? n : p->options.max_rows; /* with targets, at most */
     AG_TRY(own(p, &p->row_index, n, 4, "targets", err));
     AG_TRY(own(p, &p->first, n + 1, 4, "targets", err));
     AG_TRY(own(p, &p->token, n, 4, "targets", err));
@@ -62,7 +63,7 @@ static ag_status alloc_head(ag_pass *p, ag_error *err)
     AG_TRY(own(p, &p->masks.of_row, n, 4, "targets", err));
     if (!p->options.train) return AG_OK;
     if (p->options.recompute == AG_RECOMPUTE_NONE)
-        AG_TRY(own(p, &p->probability, n * m->config.vocab, type, "probabilities of the head", err));
+        AG_TRY(own(p, &p->probability, rows * m->config.vocab, type, "probabilities of the head", err));
     AG_TRY(own(p, &p->dlogprob, n, real, "targets", err));
     AG_TRY(own(p, &p->dh, n * width, real, "head rows", err));
     return own(p, &p->dx_rows, n * width, real, "head rows", err);

@@ -90,8 +90,8 @@ static void row_dlogits(const ag_cpu_kernels *k, const ag_head_grad_args *x, int
     const float *coefficient = x->dlogprob;
     float total = 0, scale = (float)(1 / head->temperature);
     for (int32_t t = begin; t < end; t++) total += coefficient[t];
-    for (int32_t t = begin; t < end && x->probability; t++)
-        p[head->target[t]] = expf(((const float *)x->logprob)[t]);
+    if (x->probability) /* what was kept has been rounded */
+        for (int32_t t = begin; t < end; t++) p[head->target[t]] = expf(((const float *)x->logprob)[t]);
     k->scale(p, head->vocab, -total * scale);
     for (int32_t t = begin; t < end; t++) p[head->target[t]] += coefficient[t] * scale;
 }
@@ -155,11 +155,9 @@ ag_status ag_cpu_head_grad(ag_device *d, const ag_head_grad_args *x, ag_error *e
                           &wide, err));
     for (int64_t at = 0; at < head->rows; at += step) {
         int64_t n = head->rows - at < step ? head->rows - at : step;
-        void *to = narrow ? wide + HEAD_ROWS * head->vocab : wide;
-        if (kept)
-            to = (char *)x->probability + at * head->vocab * (int64_t)ag_dtype_size(head->type);
-        else
-            AG_TRY(chunk_logits(d, head, at, n, wide, err));
+        void *to = kept ? (char *)x->probability + at * head->vocab * (int64_t)ag_dtype_size(head->type)
+                        : (char *)(narrow ? wide + HEAD_ROWS * head->vocab : wide);
+        if (!kept) AG_TRY(chunk_logits(d, head, at, n, wide, err));
         make_dlogits(cpu, x, at, n, wide, to);
         AG_TRY(grad_products(d, x, to, at, n, err));
     }

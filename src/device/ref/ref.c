@@ -381,7 +381,7 @@ static ag_status ref_head_logprob(ag_device *d, const ag_head_logprob_args *x, a
     return AG_OK;
 }
 
-/* Of each token of a row: those that were kept but for the targets', or from the logits. */
+/* Of each token of a row: from its logits, or those that were kept, the targets' as they were before rounding. */
 static void row_probabilities(const ag_head_grad_args *x, int64_t row, double *p)
 {
     const ag_head_args *head = &x->head;
@@ -389,8 +389,9 @@ static void row_probabilities(const ag_head_grad_args *x, int64_t row, double *p
     for (int64_t j = 0; j < head->vocab; j++)
         p[j] = x->probability ? (double)load(x->probability, head->type, row * head->vocab + j)
                               : exp(p[j] - ((const ag_real *)x->lse)[row]);
-    for (int32_t t = head->first[row]; t < head->first[row + 1] && x->probability; t++)
-        p[head->target[t]] = exp(((const ag_real *)x->logprob)[t]);
+    if (x->probability)
+        for (int32_t t = head->first[row]; t < head->first[row + 1]; t++)
+            p[head->target[t]] = exp(((const ag_real *)x->logprob)[t]);
 }
 
 static ag_status ref_head_grad(ag_device *d, const ag_head_grad_args *x, ag_error *err)

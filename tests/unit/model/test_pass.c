@@ -376,8 +376,10 @@ static void test_memory_plan(void **state)
                               .train = i % 8 < 5,
                               .lora_rank = i % 5 == 4 ? 8 : 0,
                               .lora_alpha = 1};
-        ag_pass_options p = {
-            .max_rows = 150, .max_targets = 70, .train = i % 8 < 5, .recompute = (ag_recompute)(at / 16)};
+        ag_pass_options p = {.max_rows = 150,
+                             .max_targets = i & 1 ? 70 : 200,
+                             .train = i % 8 < 5,
+                             .recompute = (ag_recompute)(at / 16)};
         d->kept_type = i & 8 ? keeps_type : NULL;
         ag_memory_need need = ag_model_memory(&c, &o, &p, d);
         ag_model *m;
