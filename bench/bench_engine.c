@@ -5,9 +5,9 @@
  * prompts of 600 tokens. Each line prints model FLOP/s counted over unique tokens (2 per weight and token, 6 in training,
  * attention not counted) and its share of the products' rate.
  *
- * usage: bench_engine [-m smollm2-135m|qwen2.5-0.5b] [-d cpu|cuda] [-l TOKENS_A_SEQUENCE] [-p PROMPTS] [-s SAMPLES_A_PROMPT] [-h] [-w] [rows [threads [fp32|bf16]]]
- * Defaults: smollm2-135m, cpu, 256, 1, 32, 2048 rows. -h: every token is trained, not the last tenth of a sequence. -w: wait for each operation, and tell
- * where the time goes (op_clock.h); the whole takes longer then.
+ * usage: bench_engine [-m smollm2-135m|qwen2.5-0.5b] [-d cpu|cuda] [-l TOKENS_A_SEQUENCE] [-p PROMPTS] [-s SAMPLES_A_PROMPT] [-r none|head|layer] [-h] [-w] [rows [threads [fp32|bf16]]]
+ * Defaults: smollm2-135m, cpu, 256, 1, 32, head, 2048 rows. -r: what backward computes again (ag_recompute). -h: every token is trained, not the last
+ * tenth of a sequence. -w: wait for each operation, and tell where the time goes (op_clock.h); the whole takes longer then.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,7 +89,8 @@ static struct {
     const char *shape, *device;
     int32_t length, prompts, samples;
     bool every; /* token is trained */
-} choice = {"smollm2-135m", "cpu", 256, 1, 32, false};
+    ag_recompute recompute;
+} choice = {"smollm2-135m", "cpu", 256, 1, 32, false, AG_RECOMPUTE_HEAD};
 
 /* Sequences of random tokens, nothing shared. */
 static void make_forest(ag_forest *f, int32_t rows, int vocab)
@@ -118,7 +119,7 @@ static void bench_training(ag_model *m, int32_t rows, double rate)
     ag_pass *pass;
     ag_forest f;
     make_forest(&f, rows, m->config.vocab);
-    must(ag_pass_create(&pass, m, &(ag_pass_options){rows, rows, true, false}, &err));
+    must(ag_pass_create(&pass, m, &(ag_pass_options){rows, rows, true, choice.recompute}, &err));
     double *values = ag_calloc((size_t)f.target_count, sizeof *values), forward = 1e9, step = 1e9,
            spent[2] = {0};
     double head = 2.0 * m->config.vocab * m->config.width * f.target_count,
@@ -198,12 +199,13 @@ int main(int argc, char **argv)
 {
     int option;
     bool known = true;
-    while ((option = getopt(argc, argv, "m:d:l:p:s:hw")) != -1) {
+    while ((option = getopt(argc, argv, "m:d:l:p:s:r:hw")) != -1) {
         if (option == 'm') choice.shape = optarg;
         if (option == 'd') choice.device = optarg;
         if (option == 'l') choice.length = atoi(optarg);
         if (option == 'p') choice.prompts = atoi(optarg);
         if (option == 's') choice.samples = atoi(optarg);
+        if (option == 'r') choice.recompute = recompute_named(optarg);
         if (option == 'h') choice.every = true;
         if (option == 'w') op_clock_waits = true;
         if (option == '?') known = false;
@@ -214,8 +216,7 @@ int main(int argc, char **argv)
     if (!known || !shape || rows < choice.length || choice.length < 1 || choice.prompts < 1 ||
         choice.samples < 1) {
         fprintf(stderr, "usage: bench_engine [-m SHAPE] [-d DEVICE] [-l TOKENS] [-p PROMPTS] [-s SAMPLES] "
-                        "[-h] [-w] [ROWS "
-                        "[THREADS [fp32|bf16]]]\n");
+                        "[-r none|head|layer] [-h] [-w] [ROWS [THREADS [fp32|bf16]]]\n");
         return 2;
     }
     ag_device *d;

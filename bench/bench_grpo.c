@@ -7,8 +7,9 @@
  * Where the time goes is told by operation of the device (op_clock.h), means over the steps that count.
  * grpo.sh runs this beside grpo_trl.py, the same step in TRL.
  *
- * usage: bench_grpo [-d cpu|cuda] [-n PROMPTS] [-m ROWS] [-w] [MODEL [threads [fp32|bf16 [steps]]]]
+ * usage: bench_grpo [-d cpu|cuda] [-n PROMPTS] [-m ROWS] [-r none|head|layer] [-w] [MODEL [threads [fp32|bf16 [steps]]]]
  * -m: rows of a micro-batch of the update, for less memory (default: all rows of the step).
+ * -r: what backward computes again (ag_recompute; default head).
  * -w: wait for each operation, so that a card's are told apart (op_clock.h); the whole takes longer then.
  * MODEL: a folder, a GGUF file or a name of `agrl pull` (default smollm2-135m); `random`: SmolLM2-135M's shape with random weights.
  */
@@ -35,6 +36,7 @@ enum { SESSION_ROWS = 1024 };
 
 static size_t PROMPTS = 2, ANSWERS; /* of a step */
 static int32_t MICRO_ROWS;          /* 0: all */
+static ag_recompute RECOMPUTE = AG_RECOMPUTE_HEAD;
 
 /* Tokens of a step's forest, all answers in it. */
 static int32_t rows_of_step(void)
@@ -230,7 +232,7 @@ static void open_model(bench *b, const char *device, const char *name, int threa
     t->max_rows = t->max_targets = at_once;
     b->settings.micro_tokens = at_once;
     t->settings = &b->settings;
-    must(ag_pass_create(&t->pass, t->model, &(ag_pass_options){at_once, at_once, true, false}, &err));
+    must(ag_pass_create(&t->pass, t->model, &(ag_pass_options){at_once, at_once, true, RECOMPUTE}, &err));
     must(ag_optimizer_create(&t->optimizer, t->model, &err));
 }
 
@@ -285,10 +287,11 @@ int main(int argc, char **argv)
 {
     const char *device = "cpu";
     int option;
-    while ((option = getopt(argc, argv, "d:n:m:w")) != -1) {
+    while ((option = getopt(argc, argv, "d:n:m:r:w")) != -1) {
         if (option == 'd') device = optarg;
         if (option == 'n') PROMPTS = (size_t)atoi(optarg);
         if (option == 'm') MICRO_ROWS = (int32_t)atoi(optarg);
+        if (option == 'r') RECOMPUTE = recompute_named(optarg);
         if (option == 'w') op_clock_waits = true;
         if (option == '?') PROMPTS = 0;
     }
@@ -296,8 +299,8 @@ int main(int argc, char **argv)
     const char *name = argc > 0 ? argv[0] : "smollm2-135m", *type = argc > 2 ? argv[2] : "auto";
     int threads = argc > 1 ? atoi(argv[1]) : 0, steps = argc > 3 ? atoi(argv[3]) : 3;
     if (argc > 4 || threads < 0 || steps < 1 || PROMPTS < 1 || PROMPTS > MOST_PROMPTS || MICRO_ROWS < 0) {
-        fprintf(stderr, "usage: bench_grpo [-d DEVICE] [-n PROMPTS] [-m ROWS] [-w] [MODEL [THREADS "
-                        "[fp32|bf16 [STEPS]]]]\n");
+        fprintf(stderr, "usage: bench_grpo [-d DEVICE] [-n PROMPTS] [-m ROWS] [-r none|head|layer] [-w] "
+                        "[MODEL [THREADS [fp32|bf16 [STEPS]]]]\n");
         return 2;
     }
     ANSWERS = PROMPTS * GROUP;

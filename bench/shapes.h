@@ -1,9 +1,11 @@
-/* shapes.h: the shapes of models that are timed, with random weights. */
+/* shapes.h: the shapes of models that are timed, with random weights, and what of their training is computed again. */
 #ifndef AG_BENCH_SHAPES_H
 #define AG_BENCH_SHAPES_H
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include "model/config.h"
+#include "model/model.h"
 
 static const ag_config smollm2 = {.family = AG_FAMILY_LLAMA,
                                   .vocab = 49152,
@@ -42,6 +44,15 @@ static const ag_config qwen25 = {.family = AG_FAMILY_QWEN2,
 static inline const ag_config *shape_named(const char *name)
 {
     return strcmp(name, "smollm2-135m") == 0 ? &smollm2 : strcmp(name, "qwen2.5-0.5b") == 0 ? &qwen25 : NULL;
+}
+
+/* The programs' option -r. */
+static inline ag_recompute recompute_named(const char *name)
+{
+    ag_recompute recompute;
+    if (ag_recompute_named(&recompute, name)) return recompute;
+    fprintf(stderr, "bench: -r is none, head or layer, not '%s'\n", name);
+    exit(2);
 }
 
 #endif

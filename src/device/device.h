@@ -177,9 +177,9 @@ typedef struct ag_bias_grad_args {
     int64_t rows, width, ld;
 } ag_bias_grad_args;
 
-/* The vocabulary head on chosen rows, in chunks; logits = h W^T / temperature; [rows, vocab] never exists. h [rows, width] and
- * W [vocab, width] of `type`. Targets of row i are target[first[i] .. first[i+1]). A mask (mask_of[i] >= 0) leaves only the
- * tokens whose bit is set: the policy is renormalised over them. mask_of NULL: none. */
+/* The vocabulary head on chosen rows, in chunks; logits = h W^T / temperature; [rows, vocab] never exists but where the caller brings it, as
+ * `probability`. h [rows, width] and W [vocab, width] of `type`. Targets of row i are target[first[i] .. first[i+1]). A mask
+ * (mask_of[i] >= 0) leaves only the tokens whose bit is set: the policy is renormalised over them. mask_of NULL: none. */
 typedef struct ag_head_args {
     const void *h, *w;
     ag_dtype type;
@@ -192,16 +192,20 @@ typedef struct ag_head_args {
 } ag_head_args;
 typedef struct ag_head_logprob_args {
     ag_head_args head;
-    void *logprob; /* real [targets] */
-    void *lse;     /* real [rows]: log-sum-exp of the allowed logits */
-    void *entropy; /* real [rows] or NULL */
+    void *logprob;     /* real [targets] */
+    void *lse;         /* real [rows]: log-sum-exp of the allowed logits */
+    void *entropy;     /* real [rows] or NULL */
+    void *probability; /* NULL, or of head.type [rows, vocab]: exp(logit - lse), 0 for masked tokens */
 } ag_head_logprob_args;
 /* dlogit = sum over the row's targets of dlogprob * (onehot - p) / temperature. dh [rows, width] real is overwritten; dw real
- * [vocab, width] accumulates (NULL: not wanted). */
+ * [vocab, width] accumulates (NULL: not wanted). With the probability that head_logprob left, logits are not computed again, and it is used
+ * up: dlogits take its place. Those of targets are made from logprob, for of a p near 1 rounding would leave nothing of 1 - p. */
 typedef struct ag_head_grad_args {
     ag_head_args head;
     const void *lse, *dlogprob; /* real */
     void *dh, *dw;
+    void *probability;   /* NULL, or of head.type [rows, vocab] */
+    const void *logprob; /* real [targets], read only with probability */
 } ag_head_grad_args;
 
 /* Draws one token a row. uniform [rows] in [0,1), double, inverts the cumulative distribution in id order after mask, temperature

@@ -288,6 +288,17 @@ ag_status ag_model_randomize_lora(ag_model *m, uint64_t seed, ag_error *err)
     return randomize(m, seed, true, err);
 }
 
+bool ag_recompute_named(ag_recompute *recompute, const char *name)
+{
+    static const char *const names[] = {"none", "head", "layer"};
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(name, names[i]) != 0) continue;
+        *recompute = (ag_recompute)i;
+        return true;
+    }
+    return false;
+}
+
 /* Mirrors add_params, ag_layer_buffers_alloc and ag_pass_create; a test holds it to what they ask for. */
 ag_memory_need ag_model_memory(const ag_config *c, const ag_model_options *o, const ag_pass_options *pass,
                                const ag_device *d)
@@ -312,13 +323,14 @@ ag_memory_need ag_model_memory(const ag_config *c, const ag_model_options *o, co
     if (rank > 0 && kept_type != d->real) inputs += full * fmax(qkv, 2 * ff);
     double backward = full * width + kept * (width + qkv + q + ff) +
                       type * ((o->type == d->real ? 0 : width) + (o->type == kept_type ? 0 : qkv) + 2 * ff);
+    double sets = train && pass->recompute != AG_RECOMPUTE_LAYER ? c->layers : 1,
+           probabilities = train && pass->recompute == AG_RECOMPUTE_NONE ? fmin(rows, targets) * c->vocab : 0;
     return (ag_memory_need){
         .weights = (size_t)(matrices * type + vectors * full),
         .gradients = o->train ? (size_t)(trained * full) : 0,
-        .activations = (size_t)(rows * (buffers * (train && !pass->recompute ? c->layers : 1) + inputs +
-                                        (train ? backward : 0) + 8)),
-        .head = (size_t)(targets * (width * (full * (train ? 3 : 1) + type) + 5 * full + 16) + 4 +
-                         64.0 * c->vocab * 6),
+        .activations = (size_t)(rows * (buffers * sets + inputs + (train ? backward : 0) + 8)),
+        .head = (size_t)(targets * (width * (full * (train ? 3 : 1) + type) + 5 * full + 16) +
+                         probabilities * type + 4 + 64.0 * c->vocab * 6),
         .other = (size_t)((double)rope_limit(c, o) * c->head_dim * full),
     };
 }

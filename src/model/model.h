@@ -99,12 +99,21 @@ ag_dtype ag_param_type(const ag_model *model, int param);
 ag_status ag_param_get(const ag_model *model, int param, double *values, ag_error *err);
 ag_status ag_param_set(ag_model *model, int param, const double *values, ag_error *err);
 
+/* What backward computes a second time, for less memory. */
+typedef enum ag_recompute {
+    AG_RECOMPUTE_NONE, /* nothing: the head's probabilities of rows with targets are kept, in the model's type */
+    AG_RECOMPUTE_HEAD, /* those */
+    AG_RECOMPUTE_LAYER /* and all of a layer but its input */
+} ag_recompute;
+/* By its name in settings: "none", "head" or "layer"; false: not one of them. */
+bool ag_recompute_named(ag_recompute *recompute, const char *name);
+
 /* What a pass or session of this size needs, in bytes: for the memory plan. */
 typedef struct ag_pass_options {
     int32_t max_rows;    /* tokens of the largest forest */
     int32_t max_targets; /* rows with targets, and targets, at most this many each */
     bool train;          /* keep what backward needs */
-    bool recompute;      /* keep only each layer's input and compute the rest again in backward */
+    ag_recompute recompute;
 } ag_pass_options;
 typedef struct ag_memory_need {
     size_t weights, gradients, activations, head, other;

@@ -1,6 +1,6 @@
 /* pass.c: forward, log-probabilities and backward of forest batches.
  *
- * The residual stream is kept as it enters each layer. Without recompute every layer keeps what its backward reads; with it
+ * The residual stream is kept as it enters each layer. Every layer keeps what its backward reads; or, with AG_RECOMPUTE_LAYER,
  * one set of buffers serves all layers, filled again from the kept input.
  */
 #include "model/layers.h"
@@ -22,6 +22,7 @@ struct ag_pass {
     void *row_index, *first, *token;        /* device int32: rows with targets, CSR of their targets */
     void *x_rows, *h, *rstd, *dh, *dx_rows; /* gathered residual, its norm */
     void *logprob, *lse, *entropy, *dlogprob;
+    void *probability; /* [rows with targets, vocab] of the model's type, or NULL */
     ag_mask_store masks;
     /* backward */
     void *dx, *dtmp, *dnarrow, *dqkv, *dqkv_narrow, *dattention, *dhidden,
@@ -48,7 +49,8 @@ static ag_status alloc_head(ag_pass *p, ag_error *err)
 {
     const ag_model *m = p->model;
     size_t real = ag_dtype_size(m->device->real), type = ag_dtype_size(m->type);
-    int64_t n = p->options.max_targets, width = m->config.width;
+    int64_t n = p->options.max_targets, width = m->config.width,
+            rows = n < p->options.max_rows ? n : p->options.max_rows; /* with targets, at most */
     AG_TRY(own(p, &p->row_index, n, 4, "targets", err));
     AG_TRY(own(p, &p->first, n + 1, 4, "targets", err));
     AG_TRY(own(p, &p->token, n, 4, "targets", err));
@@ -60,6 +62,8 @@ static ag_status alloc_head(ag_pass *p, ag_error *err)
     AG_TRY(own(p, &p->entropy, n, real, "targets", err));
     AG_TRY(own(p, &p->masks.of_row, n, 4, "targets", err));
     if (!p->options.train) return AG_OK;
+    if (p->options.recompute == AG_RECOMPUTE_NONE)
+        AG_TRY(own(p, &p->probability, rows * m->config.vocab, type, "probabilities of the head", err));
     AG_TRY(own(p, &p->dlogprob, n, real, "targets", err));
     AG_TRY(own(p, &p->dh, n * width, real, "head rows", err));
     return own(p, &p->dx_rows, n * width, real, "head rows", err);
@@ -90,7 +94,7 @@ static ag_status alloc_pass(ag_pass *p, ag_error *err)
 {
     ag_model *m = p->model;
     const ag_pass_options *o = &p->options;
-    p->layer_sets = o->train && !o->recompute ? m->config.layers : 1;
+    p->layer_sets = o->train && o->recompute != AG_RECOMPUTE_LAYER ? m->config.layers : 1;
     p->x_sets = o->train ? m->config.layers + 1 : 1;
     p->layers = ag_calloc((size_t)p->layer_sets, sizeof *p->layers);
     p->x = ag_calloc((size_t)p->x_sets, sizeof *p->x);
@@ -275,8 +279,10 @@ ag_status ag_pass_logprob(ag_pass *p, double temperature, const ag_masks *masks,
     if (p->targets == 0) return AG_OK;
     p->masked = masks != NULL;
     AG_TRY(ag_masks_upload(&p->masks, d, masks, p->target_rows, p->model->config.vocab, err));
-    AG_TRY(d->head_logprob(
-        d, &(ag_head_logprob_args){head_args(p), p->logprob, p->lse, entropy ? p->entropy : NULL}, err));
+    AG_TRY(d->head_logprob(d,
+                           &(ag_head_logprob_args){head_args(p), p->logprob, p->lse,
+                                                   entropy ? p->entropy : NULL, p->probability},
+                           err));
     AG_TRY(ag_device_get(d, logprob, p->logprob, (size_t)p->targets, err));
     if (!entropy) return AG_OK;
     double *rows = ag_calloc((size_t)p->target_rows, sizeof *rows);
@@ -441,8 +447,10 @@ static ag_status head_backward(ag_pass *p, const double *dlogprob, ag_error *err
     ag_device *d = m->device;
     int64_t width = m->config.width;
     AG_TRY(ag_device_put(d, p->dlogprob, dlogprob, (size_t)p->targets, err));
-    AG_TRY(d->head_grad(
-        d, &(ag_head_grad_args){head_args(p), p->lse, p->dlogprob, p->dh, ag_param_grad(m, m->head)}, err));
+    AG_TRY(d->head_grad(d,
+                        &(ag_head_grad_args){head_args(p), p->lse, p->dlogprob, p->dh,
+                                             ag_param_grad(m, m->head), p->probability, p->logprob},
+                        err));
     AG_TRY(norm_backward(p, m->final_norm, p->target_rows, p->dx_rows, p->dh, d->real, p->x_rows, p->rstd,
                          false, err));
     AG_TRY(d->zero(d, p->dx, (size_t)(p->rows * width) * ag_dtype_size(d->real), err));
@@ -461,7 +469,7 @@ ag_status ag_pass_backward(ag_pass *p, const double *dlogprob, ag_error *err)
     AG_TRY(head_backward(p, dlogprob, err));
     for (int i = m->config.layers - 1; i >= 0; i--) {
         const ag_layer_buffers *b = &p->layers[p->layer_sets > 1 ? i : 0];
-        if (p->layer_sets == 1) /* recompute; what it leaves in x[i + 1] is what was there */
+        if (p->layer_sets == 1) /* again; what it leaves in x[i + 1] is what was there */
             AG_TRY(ag_layer_forward(m, &m->layers[i], p->rows, p->x[i], p->x[i + 1], p->positions,
                                     &p->plan.view, NULL, b, &p->lora, err));
         AG_TRY(feed_forward_backward(p, &m->layers[i], b, err));

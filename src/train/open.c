@@ -360,12 +360,19 @@ static ag_status encode_pairs(ag_trainer *t, ag_error *err)
     return AG_OK;
 }
 
+static ag_pass_options pass_options(const ag_trainer *t)
+{
+    ag_pass_options o = {.max_rows = t->max_rows, .max_targets = t->max_targets, .train = true};
+    ag_recompute_named(&o.recompute, t->settings->recompute); /* the settings have checked the name */
+    return o;
+}
+
 /* What the run needs, a line a class, against what the machine has free. */
 static ag_status plan_memory(const ag_trainer *t, ag_error *err)
 {
     const ag_settings *s = t->settings;
     ag_model_options mo = model_options(t, t->model->type);
-    ag_pass_options po = {t->max_rows, t->max_targets, true, ag_streq(s->recompute, "layer")};
+    ag_pass_options po = pass_options(t);
     mo.lora_rank = t->model->lora_rank;
     ag_memory_need n = ag_model_memory(&t->model->config, &mo, &po, t->device);
     double mb = 1.0 / (1 << 20), kv = (double)ag_session_bytes(&t->model->config, (int32_t)s->kv_slots,
@@ -445,7 +452,7 @@ static ag_status open_engine(ag_trainer *t, ag_error *err)
             s->kv_slots, t->valid.longest, t->valid.longest + LEAVES);
     AG_TRY(check_pool(t, err));
     AG_TRY(plan_memory(t, err));
-    ag_pass_options po = {t->max_rows, t->max_targets, true, ag_streq(s->recompute, "layer")};
+    ag_pass_options po = pass_options(t);
     AG_TRY(ag_pass_create(&t->pass, t->model, &po, err));
     AG_TRY(ag_optimizer_create(&t->optimizer, t->model, err));
     if (any_stage(s, has_grammar)) {

@@ -83,8 +83,10 @@ static const row run_rows[] = {
      "longest sequence; 0: 4096 or the model's own, the smaller", ALL},
     {"kv_slots", WHOLE, RUN(kv_slots), "8192", 64, 1e8, NULL,
      "tokens kept at once while generating and judging", ALL},
-    {"recompute", CHOICE, RUN(recompute), "none", 0, 0, "none|layer",
-     "layer: keep only each layer's input and compute the rest again in backward", ALL},
+    {"recompute", CHOICE, RUN(recompute), "head", 0, 0, "none|head|layer",
+     "none: nothing is computed twice, and the head's probabilities are kept; head: those are computed again "
+     "in backward; layer: each layer's rest too",
+     ALL},
     {"lora.rank", WHOLE, RUN(lora_rank), "0", 0, 1024, NULL,
      "rank of LoRA pairs on all linear layers; 0: full fine-tuning", ALL},
     {"lora.alpha", NUMBER, RUN(lora_alpha), "16", 1e-6, 1e6, NULL, "scale of LoRA: alpha / rank", ALL},

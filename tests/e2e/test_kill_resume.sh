@@ -14,6 +14,7 @@ threads: 1
 kv_slots: 4096
 valid: {pairs: 8, answers: 2}
 micro_tokens: 1024
+recompute: none
 hints: {share: 0.3}
 stages:
   - {method: sft, steps: 80, batch: 4, lr: 1.0e-3, checkpoint_every: 3, valid_every: 20}

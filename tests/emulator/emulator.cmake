@@ -22,7 +22,7 @@ foreach(source ${emulator_sources})
   set(object ${emulator_folder}/${name}.o)
   add_custom_command(OUTPUT ${object}
                      COMMAND ${emulator_cxx} -I${CMAKE_SOURCE_DIR}/tests/emulator -I${CMAKE_SOURCE_DIR}/src
-                             -I${CMAKE_SOURCE_DIR}/include -MD -MF ${object}.d -c ${source} -o ${object}
+                             -I${CMAKE_SOURCE_DIR}/include -DAG_CUDA_CHUNK_ROWS=48 -MD -MF ${object}.d -c ${source} -o ${object}
                      DEPENDS ${source} DEPFILE ${object}.d COMMENT "Building emulated ${name}.o" VERBATIM)
   list(APPEND emulator_objects ${object})
 endforeach()

@@ -1,5 +1,5 @@
 /* head.c: the vocabulary head of the cpu backend: log-probabilities, their gradient and sampling, a chunk of rows at a time,
- * so that [rows, vocabulary] never exists.
+ * so that [rows, vocabulary] exists only where the caller keeps probabilities.
  */
 #include "device/cpu/cpu.h"
 
@@ -48,6 +48,17 @@ static float row_lse(const ag_cpu_kernels *k, const float *logits, int64_t n, fl
     return max + (float)log(sum);
 }
 
+/* The probabilities of row i; its logits are lost. */
+static void keep_row(const ag_cpu_kernels *k, const ag_head_logprob_args *x, int64_t i, float *logit,
+                     float lse)
+{
+    int64_t vocab = x->head.vocab;
+    bool narrow = x->head.type == AG_BF16;
+    k->exp_sum(narrow ? logit : (float *)x->probability + i * vocab, logit, vocab,
+               (float)(1 / x->head.temperature), lse);
+    if (narrow) k->to_bf16((uint16_t *)x->probability + i * vocab, logit, vocab);
+}
+
 ag_status ag_cpu_head_logprob(ag_device *d, const ag_head_logprob_args *x, ag_error *err)
 {
     ag_cpu *cpu = ag_cpu_of(d);
@@ -59,71 +70,98 @@ ag_status ag_cpu_head_logprob(ag_device *d, const ag_head_logprob_args *x, ag_er
         if ((status = chunk_logits(d, head, row, n, logits, err)) != AG_OK) break;
 #pragma omp parallel for schedule(static) num_threads(cpu->threads)
         for (int64_t i = row; i < row + n; i++) {
-            const float *logit = logits + (i - row) * head->vocab;
+            float *logit = logits + (i - row) * head->vocab;
             float lse = row_lse(cpu->k, logit, head->vocab, scale,
                                 x->entropy ? (float *)x->entropy + i : NULL);
             ((float *)x->lse)[i] = lse;
             for (int32_t t = head->first[i]; t < head->first[i + 1]; t++)
                 ((float *)x->logprob)[t] = logit[head->target[t]] * scale - lse;
+            if (x->probability) keep_row(cpu->k, x, i, logit, lse);
         }
     }
     return status;
 }
 
-ag_status ag_cpu_head_grad(ag_device *d, const ag_head_grad_args *x, ag_error *err)
+/* A row of probabilities becomes dlogits. */
+static void row_dlogits(const ag_cpu_kernels *k, const ag_head_grad_args *x, int64_t i, float *p)
 {
-    ag_cpu *cpu = ag_cpu_of(d);
+    const ag_head_args *head = &x->head;
+    int32_t begin = head->first[i], end = head->first[i + 1];
+    const float *coefficient = x->dlogprob;
+    float total = 0, scale = (float)(1 / head->temperature);
+    for (int32_t t = begin; t < end; t++) total += coefficient[t];
+    if (x->probability) /* what was kept has been rounded */
+        for (int32_t t = begin; t < end; t++) p[head->target[t]] = expf(((const float *)x->logprob)[t]);
+    k->scale(p, head->vocab, -total * scale);
+    for (int32_t t = begin; t < end; t++) p[head->target[t]] += coefficient[t] * scale;
+}
+
+/* dlogits of rows [at, at + n), of the products' type, into `to`: out of the probabilities that it holds, or of logits in `wide`, which `to`
+ * may be. */
+static void make_dlogits(const ag_cpu *cpu, const ag_head_grad_args *x, int64_t at, int64_t n, float *wide,
+                         void *to)
+{
+    const ag_head_args *head = &x->head;
+    int64_t vocab = head->vocab;
+    bool narrow = head->type == AG_BF16, kept = x->probability != NULL;
+#pragma omp parallel for schedule(static) num_threads(cpu->threads)
+    for (int64_t i = 0; i < n; i++) {
+        float *row = wide + (kept ? ag_cpu_thread() : i) * vocab;
+        uint16_t *rounded = (uint16_t *)to + i * vocab;
+        if (!narrow) row = (float *)to + i * vocab;
+        if (kept && narrow) cpu->k->from_bf16(row, rounded, vocab);
+        if (!kept)
+            cpu->k->exp_sum(row, row, vocab, (float)(1 / head->temperature), ((const float *)x->lse)[at + i]);
+        row_dlogits(cpu->k, x, at + i, row);
+        if (narrow) cpu->k->to_bf16(rounded, row, vocab);
+    }
+}
+
+/* dh = dlogits W, dW += dlogits' h, of rows [at, at + n). */
+static ag_status grad_products(ag_device *d, const ag_head_grad_args *x, const void *dlogits, int64_t at,
+                               int64_t n, ag_error *err)
+{
     const ag_head_args *head = &x->head;
     int64_t vocab = head->vocab, width = head->width;
-    float *logits, scale = (float)(1 / head->temperature);
-    const float *coefficient = x->dlogprob;
-    ag_status status = ag_cpu_scratch(d, 2, (size_t)(HEAD_ROWS * (vocab + vocab / 2 + 1 + width)), &logits,
-                                      err);
-    uint16_t *narrow = (uint16_t *)(logits + HEAD_ROWS * vocab); /* dlogits in the type of the products */
-    for (int64_t row = 0; row < head->rows && status == AG_OK; row += HEAD_ROWS) {
-        int64_t n = head->rows - row < HEAD_ROWS ? head->rows - row : HEAD_ROWS;
-        if ((status = chunk_logits(d, head, row, n, logits, err)) != AG_OK) break;
-#pragma omp parallel for schedule(static) num_threads(cpu->threads)
-        for (int64_t i = row; i < row + n; i++) {
-            float *logit = logits + (i - row) * vocab, total = 0;
-            for (int32_t t = head->first[i]; t < head->first[i + 1]; t++) total += coefficient[t];
-            cpu->k->exp_sum(logit, logit, vocab, scale, ((const float *)x->lse)[i]);
-            cpu->k->scale(logit, vocab, -total * scale);
-            for (int32_t t = head->first[i]; t < head->first[i + 1]; t++)
-                logit[head->target[t]] += coefficient[t] * scale;
-            if (head->type == AG_BF16) cpu->k->to_bf16(narrow + (i - row) * vocab, logit, vocab);
-        }
-        const void *dlogits = head->type == AG_BF16 ? (const void *)narrow : logits;
-        ag_matmul_args down = {.c = (float *)x->dh + row * width,
-                               .a = dlogits,
-                               .b = head->w,
-                               .type = head->type,
-                               .m = n,
-                               .n = width,
-                               .k = vocab,
-                               .lda = vocab,
-                               .ldb = width,
-                               .ldc = width,
-                               .alpha = 1};
-        status = ag_cpu_matmul(d, &down, err);
-        if (status != AG_OK || !x->dw) continue;
-        ag_matmul_args weight = {.c = x->dw,
-                                 .a = dlogits,
-                                 .b = (const char *)head->h +
-                                      row * width * (int64_t)ag_dtype_size(head->type),
-                                 .type = head->type,
-                                 .m = vocab,
-                                 .n = width,
-                                 .k = n,
-                                 .lda = vocab,
-                                 .ldb = width,
-                                 .ldc = width,
-                                 .transpose_a = true,
-                                 .plus = x->dw,
-                                 .alpha = 1};
-        status = ag_cpu_matmul(d, &weight, err);
+    ag_matmul_args product = {.c = (float *)x->dh + at * width,
+                              .a = dlogits,
+                              .b = head->w,
+                              .type = head->type,
+                              .m = n,
+                              .n = width,
+                              .k = vocab,
+                              .lda = vocab,
+                              .ldb = width,
+                              .ldc = width,
+                              .alpha = 1};
+    AG_TRY(ag_cpu_matmul(d, &product, err));
+    if (!x->dw) return AG_OK;
+    product.c = x->dw;
+    product.b = (const char *)head->h + at * width * (int64_t)ag_dtype_size(head->type);
+    product.m = vocab, product.k = n;
+    product.transpose_a = true, product.plus = x->dw;
+    return ag_cpu_matmul(d, &product, err);
+}
+
+ag_status ag_cpu_head_grad(ag_device *d, const ag_head_grad_args *x, ag_error *err)
+{
+    const ag_cpu *cpu = ag_cpu_of(d);
+    const ag_head_args *head = &x->head;
+    bool narrow = head->type == AG_BF16, kept = x->probability != NULL;
+    /* products widen what they cannot read: a chunk at a time */
+    int64_t step = kept && (!narrow || d->fast_bf16) ? head->rows : HEAD_ROWS;
+    float *wide;
+    AG_TRY(ag_cpu_scratch(d, 2, (size_t)((kept ? cpu->threads : HEAD_ROWS + HEAD_ROWS / 2) * head->vocab),
+                          &wide, err));
+    for (int64_t at = 0; at < head->rows; at += step) {
+        int64_t n = head->rows - at < step ? head->rows - at : step;
+        void *to = kept ? (char *)x->probability + at * head->vocab * (int64_t)ag_dtype_size(head->type)
+                        : (char *)(narrow ? wide + HEAD_ROWS * head->vocab : wide);
+        if (!kept) AG_TRY(chunk_logits(d, head, at, n, wide, err));
+        make_dlogits(cpu, x, at, n, wide, to);
+        AG_TRY(grad_products(d, x, to, at, n, err));
     }
-    return status;
+    return AG_OK;
 }
 
 /* What ag_sample_logits draws without truncation: the sums of blocks find the block, its probabilities the token. p: n floats;

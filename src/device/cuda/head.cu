@@ -1,10 +1,10 @@
 /* head.cu: the vocabulary head of the cuda backend: log-probabilities, their gradient and sampling, a chunk of rows at a
- * time, so that [rows, vocabulary] never exists. A block takes a row of logits.
+ * time, so that [rows, vocabulary] exists only where the caller keeps probabilities. A block takes a row.
  */
 #include "device/cuda/fours.cuh"
 
-#ifndef AG_CUDA_CHUNK_LOGITS            /* tests make it small */
-#define AG_CUDA_CHUNK_LOGITS (64 << 20) /* of all rows of a chunk: 256 MiB */
+#ifndef AG_CUDA_CHUNK_ROWS /* tests make it small */
+#define AG_CUDA_CHUNK_ROWS 1024
 #endif
 
 enum {
@@ -15,8 +15,7 @@ enum {
 
 static int64_t chunk_rows(const ag_head_args *x)
 {
-    int64_t rows = AG_CUDA_CHUNK_LOGITS / x->vocab;
-    return rows < 1 ? 1 : rows < x->rows ? rows : x->rows;
+    return x->rows < AG_CUDA_CHUNK_ROWS ? x->rows : AG_CUDA_CHUNK_ROWS;
 }
 
 size_t ag_cuda_head_bytes(int64_t rows, int64_t vocab)
@@ -111,9 +110,25 @@ template <int V> static __device__ float row_lse(const row &r, float *max_out, f
     return max + logf(sum);
 }
 
-/* The kernel of that name, a block for each of n rows, four logits at a time where rows allow it. */
-#define LAUNCH_ROWS(kernel, n, logits, vocab, d, ...)                                                        \
-    AG_LAUNCH_EITHER(ag_in_fours(logits, AG_F32, vocab), kernel, (unsigned)(n), (unsigned)(n), d, __VA_ARGS__)
+/* The kernel of that name, a block for each of n rows. */
+#define LAUNCH_ROWS(fours, kernel, n, d, ...)                                                                \
+    AG_LAUNCH_EITHER(fours, kernel, (unsigned)(n), (unsigned)(n), d, __VA_ARGS__)
+
+/* out[at + j] = factor * the probability of token j; out may be where the row's logits are. */
+template <int V>
+static __device__ void put_probabilities(const row &r, float lse, float factor, void *out, ag_dtype type,
+                                         int64_t at)
+{
+    for (int64_t j = (int64_t)threadIdx.x * V; j < r.vocab; j += BATCH * THREADS * V) {
+        ag_some<V> piece[BATCH];
+        take_batch<V>(piece, r, j, THREADS * V, r.vocab);
+        for (int u = 0; u < BATCH; u++) {
+            int64_t to = j + u * THREADS * V;
+            for (int e = 0; e < V; e++) piece[u].x[e] = factor * expf(piece[u].x[e] - lse);
+            if (to < r.vocab) ag_store_some(out, type, at + to, piece[u]);
+        }
+    }
+}
 
 template <int V> static __global__ void logprob(ag_head_logprob_args x, float *logits, int64_t first)
 {
@@ -127,6 +142,7 @@ template <int V> static __global__ void logprob(ag_head_logprob_args x, float *l
     }
     for (int32_t t = x.head.first[i] + threadIdx.x; t < x.head.first[i + 1]; t += THREADS)
         ((float *)x.logprob)[t] = logit(r, x.head.target[t]) - lse;
+    if (x.probability) put_probabilities<V>(r, lse, 1, x.probability, x.head.type, i * r.vocab);
 }
 
 ag_status ag_cuda_head_logprob(ag_device *d, const ag_head_logprob_args *x, ag_error *err)
@@ -136,52 +152,79 @@ ag_status ag_cuda_head_logprob(ag_device *d, const ag_head_logprob_args *x, ag_e
     int64_t step = chunk_rows(head);
     void *logits;
     AG_TRY(ag_cuda_scratch(d, AG_CUDA_LOGITS, (size_t)(step * head->vocab) * sizeof(float), &logits, err));
+    bool fours = ag_in_fours(logits, AG_F32, head->vocab) &&
+                 (!x->probability || ag_in_fours(x->probability, head->type, head->vocab));
     for (int64_t at = 0; at < head->rows; at += step) {
         int64_t n = head->rows - at < step ? head->rows - at : step;
         AG_TRY(chunk_logits(d, head, at, n, (float *)logits, err));
-        LAUNCH_ROWS(logprob, n, logits, head->vocab, d, *x, (float *)logits, at);
+        LAUNCH_ROWS(fours, logprob, n, d, *x, (float *)logits, at);
         AG_TRY(AG_LAUNCHED("head_logprob"));
     }
     return AG_OK;
 }
 
-/* dlogits of a row, in place or, for bf16 products, into narrow. */
-template <int V>
-static __global__ void dlogits(ag_head_grad_args x, float *logits, __nv_bfloat16 *narrow, int64_t first)
+/* Of row i: an entry of dlogits is this times p, and what the targets add. */
+static __device__ float row_factor(const ag_head_grad_args &x, int64_t i)
 {
-    ag_after_previous();
-    row r = row_of(x.head, logits, first);
-    int64_t i = first + blockIdx.x;
-    int32_t t0 = x.head.first[i], t1 = x.head.first[i + 1];
+    float total = 0;
+    for (int32_t t = x.head.first[i]; t < x.head.first[i + 1]; t++) total += ((const float *)x.dlogprob)[t];
+    return -total * (float)(1 / x.head.temperature);
+}
+
+/* out[at + token] for the tokens that are row i's targets: what they add, and rest(t), which is factor * p of target t. */
+template <typename F>
+static __device__ void put_targets(const ag_head_grad_args &x, int64_t i, void *out, int64_t at, F rest)
+{
     const float *coefficient = (const float *)x.dlogprob;
-    float total = 0, lse = ((const float *)x.lse)[i], scale = (float)(1 / x.head.temperature);
-    for (int32_t t = t0; t < t1; t++) total += coefficient[t];
-    if (narrow) narrow += blockIdx.x * r.vocab;
-    for (int64_t j = (int64_t)threadIdx.x * V; j < r.vocab; j += BATCH * THREADS * V) {
-        ag_some<V> piece[BATCH];
-        take_batch<V>(piece, r, j, THREADS * V, r.vocab);
-        for (int u = 0; u < BATCH; u++) {
-            int64_t to = j + u * THREADS * V;
-            for (int e = 0; e < V; e++) piece[u].x[e] = -total * scale * expf(piece[u].x[e] - lse);
-            if (to < r.vocab)
-                ag_store_some(narrow ? (void *)narrow : r.logits, narrow ? AG_BF16 : AG_F32, to, piece[u]);
-        }
-    }
-    __syncthreads();
-    /* A target's own share, with those of later targets of the same token. */
+    int32_t t0 = x.head.first[i], t1 = x.head.first[i + 1];
+    __syncthreads(); /* the row is there */
     for (int32_t t = t0 + threadIdx.x; t < t1; t += THREADS) {
         int32_t token = x.head.target[t], other = t0;
         while (x.head.target[other] != token) other++;
-        if (other < t) continue;
+        if (other < t) continue; /* the first of the same token adds up all of them */
         float g = 0;
         for (; other < t1; other++)
             if (x.head.target[other] == token) g += coefficient[other];
-        g *= scale;
-        if (narrow)
-            narrow[token] = __float2bfloat16_rn(g - total * scale * expf(logit(r, token) - lse));
-        else
-            r.logits[token] += g;
+        ag_store(out, x.head.type, at + token, g * (float)(1 / x.head.temperature) + rest(t));
     }
+}
+
+/* dlogits of a chunk's rows from their logits, in place or, for bf16 products, elsewhere. */
+template <int V> static __global__ void dlogits(ag_head_grad_args x, float *logits, void *out, int64_t first)
+{
+    ag_after_previous();
+    row r = row_of(x.head, logits, first);
+    int64_t i = first + blockIdx.x, at = blockIdx.x * r.vocab;
+    float lse = ((const float *)x.lse)[i], factor = row_factor(x, i);
+    put_probabilities<V>(r, lse, factor, out, x.head.type, at);
+    put_targets(x, i, out, at, [&](int32_t t) {
+        int32_t token = x.head.target[t];
+        return out == logits ? r.logits[token] : factor * expf(logit(r, token) - lse);
+    });
+}
+
+/* dlogits of all rows in the place of their probabilities. */
+template <int V> static __global__ void kept_dlogits(ag_head_grad_args x)
+{
+    ag_after_previous();
+    int64_t i = blockIdx.x, vocab = x.head.vocab, at = i * vocab;
+    float factor = row_factor(x, i);
+    for (int64_t j = (int64_t)threadIdx.x * V; j < vocab; j += BATCH * THREADS * V) {
+        ag_some<V> piece[BATCH];
+#pragma unroll
+        for (int u = 0; u < BATCH; u++) {
+            int64_t from = j + u * THREADS * V;
+            if (from < vocab) piece[u] = ag_load_some<V>(x.probability, x.head.type, at + from);
+        }
+#pragma unroll
+        for (int u = 0; u < BATCH; u++) {
+            int64_t to = j + u * THREADS * V;
+            for (int e = 0; e < V; e++) piece[u].x[e] *= factor;
+            if (to < vocab) ag_store_some(x.probability, x.head.type, at + to, piece[u]);
+        }
+    }
+    put_targets(x, i, x.probability, at,
+                [&](int32_t t) { return factor * expf(((const float *)x.logprob)[t]); });
 }
 
 /* dh = dlogits W,  dW += dlogits' h. */
@@ -207,21 +250,33 @@ static ag_status grad_products(ag_device *d, const ag_head_grad_args *x, const v
     return ag_cuda_matmul(d, &product, err);
 }
 
+static ag_status kept_grad(ag_device *d, const ag_head_grad_args *x, ag_error *err)
+{
+    const ag_head_args *head = &x->head;
+    unsigned rows = (unsigned)head->rows;
+    int widest = ag_widest(x->probability, head->type, head->vocab);
+    AG_LAUNCH_WIDEST_ON(widest, kept_dlogits, rows, rows, rows, d, *x);
+    AG_TRY(AG_LAUNCHED("head_grad"));
+    return grad_products(d, x, x->probability, 0, head->rows, err);
+}
+
 ag_status ag_cuda_head_grad(ag_device *d, const ag_head_grad_args *x, ag_error *err)
 {
     const ag_head_args *head = &x->head;
     if (head->rows == 0) return AG_OK;
+    if (x->probability) return kept_grad(d, x, err);
     int64_t step = chunk_rows(head);
-    void *logits, *narrow = NULL;
+    void *logits, *out;
     AG_TRY(ag_cuda_scratch(d, AG_CUDA_LOGITS, (size_t)(step * head->vocab) * sizeof(float), &logits, err));
+    out = logits;
     if (head->type == AG_BF16)
-        AG_TRY(ag_cuda_scratch(d, AG_CUDA_DLOGITS, (size_t)(step * head->vocab) * 2, &narrow, err));
+        AG_TRY(ag_cuda_scratch(d, AG_CUDA_DLOGITS, (size_t)(step * head->vocab) * 2, &out, err));
     for (int64_t at = 0; at < head->rows; at += step) {
         int64_t n = head->rows - at < step ? head->rows - at : step;
         AG_TRY(chunk_logits(d, head, at, n, (float *)logits, err));
-        LAUNCH_ROWS(dlogits, n, logits, head->vocab, d, *x, (float *)logits, (__nv_bfloat16 *)narrow, at);
+        LAUNCH_ROWS(ag_in_fours(logits, AG_F32, head->vocab), dlogits, n, d, *x, (float *)logits, out, at);
         AG_TRY(AG_LAUNCHED("head_grad"));
-        AG_TRY(grad_products(d, x, narrow ? narrow : logits, at, n, err));
+        AG_TRY(grad_products(d, x, out, at, n, err));
     }
     return AG_OK;
 }
@@ -382,7 +437,7 @@ ag_status ag_cuda_sample(ag_device *d, const ag_sample_args *x, ag_error *err)
     for (int64_t at = 0; at < head.rows; at += step) {
         int64_t n = head.rows - at < step ? head.rows - at : step;
         AG_TRY(chunk_logits(d, &head, at, n, (float *)logits, err));
-        LAUNCH_ROWS(sample, n, logits, head.vocab, d, *x, greedy, (float *)logits, at);
+        LAUNCH_ROWS(ag_in_fours(logits, AG_F32, head.vocab), sample, n, d, *x, greedy, (float *)logits, at);
         AG_TRY(AG_LAUNCHED("sample"));
     }
     return AG_OK;

@@ -219,22 +219,25 @@ ag_status ag_cuda_swiglu_grad(ag_device *d, const ag_swiglu_grad_args *x, ag_err
     return AG_LAUNCHED("swiglu_grad");
 }
 
-static __global__ void bias(ag_bias_args x)
+template <int V> static __global__ void bias(ag_bias_args x)
 {
     ag_after_previous();
-    AG_CUDA_EACH(at, x.rows * x.width)
+    AG_CUDA_EACH(at, x.rows * x.width / V)
     {
         int64_t i, j;
-        ag_cuda_place(at, x.width, &i, &j);
-        int64_t to = i * x.ld + j;
-        ag_store(x.x, x.type, to, ag_load(x.x, x.type, to) + ((const float *)x.bias)[j]);
+        ag_cuda_place(at, x.width / V, &i, &j);
+        int64_t to = i * x.ld + j * V;
+        ag_some<V> piece = ag_load_some<V>(x.x, x.type, to), more = ag_load_some<V>(x.bias, AG_F32, j * V);
+        for (int e = 0; e < V; e++) piece.x[e] += more.x[e];
+        ag_store_some(x.x, x.type, to, piece);
     }
 }
 
 ag_status ag_cuda_bias(ag_device *d, const ag_bias_args *x, ag_error *err)
 {
     if (x->rows * x->width == 0) return AG_OK;
-    AG_LAUNCH(bias, ag_cuda_grid(x->rows * x->width), THREADS, 0, d, *x);
+    int widest = ag_least(ag_widest(x->x, x->type, x->ld), ag_widest(x->bias, AG_F32, x->width));
+    AG_LAUNCH_WIDEST(widest, bias, x->rows * x->width, d, *x);
     return AG_LAUNCHED("bias");
 }
 

@@ -374,28 +374,44 @@ static ag_status ref_head_logprob(ag_device *d, const ag_head_logprob_args *x, a
         for (int64_t j = 0; j < head->vocab; j++)
             if (isfinite(logits[j])) entropy -= exp(logits[j] - lse) * (logits[j] - lse);
         if (x->entropy) ((ag_real *)x->entropy)[i] = (ag_real)entropy;
+        for (int64_t j = 0; j < head->vocab && x->probability; j++)
+            store(x->probability, head->type, i * head->vocab + j, (ag_real)exp(logits[j] - lse));
     }
     ag_free(logits);
     return AG_OK;
+}
+
+/* Of each token of a row: from its logits, or those that were kept, the targets' as they were before rounding. */
+static void row_probabilities(const ag_head_grad_args *x, int64_t row, double *p)
+{
+    const ag_head_args *head = &x->head;
+    if (!x->probability) row_logits(head, row, p);
+    for (int64_t j = 0; j < head->vocab; j++)
+        p[j] = x->probability ? (double)load(x->probability, head->type, row * head->vocab + j)
+                              : exp(p[j] - ((const ag_real *)x->lse)[row]);
+    if (x->probability)
+        for (int32_t t = head->first[row]; t < head->first[row + 1]; t++)
+            p[head->target[t]] = exp(((const ag_real *)x->logprob)[t]);
 }
 
 static ag_status ref_head_grad(ag_device *d, const ag_head_grad_args *x, ag_error *err)
 {
     (void)d;
     const ag_head_args *head = &x->head;
-    double *logits = ag_calloc((size_t)head->vocab, sizeof *logits);
-    if (!logits) return ag_fail_memory(err, "logits");
-    const ag_real *coefficient = x->dlogprob, *lse = x->lse;
+    double *p = ag_calloc((size_t)head->vocab, sizeof *p);
+    if (!p) return ag_fail_memory(err, "logits");
+    const ag_real *coefficient = x->dlogprob;
     memset(x->dh, 0, (size_t)(head->rows * head->width) * sizeof(ag_real));
     for (int64_t i = 0; i < head->rows; i++) {
-        row_logits(head, i, logits);
+        row_probabilities(x, i, p);
         double total = 0;
         for (int32_t t = head->first[i]; t < head->first[i + 1]; t++) total += coefficient[t];
         for (int64_t j = 0; j < head->vocab; j++) {
-            double g = isfinite(logits[j]) ? -total * exp(logits[j] - lse[i]) : 0;
+            double g = -total * p[j];
             for (int32_t t = head->first[i]; t < head->first[i + 1]; t++)
                 if (head->target[t] == j) g += coefficient[t];
             g /= head->temperature;
+            if (x->probability) store(x->probability, head->type, i * head->vocab + j, (ag_real)g);
             if (g == 0) continue;
             for (int64_t k = 0; k < head->width; k++) {
                 ((ag_real *)x->dh)[i * head->width + k] += (ag_real)(g * load(head->w, head->type,
@@ -406,7 +422,7 @@ static ag_status ref_head_grad(ag_device *d, const ag_head_grad_args *x, ag_erro
             }
         }
     }
-    ag_free(logits);
+    ag_free(p);
     return AG_OK;
 }
 

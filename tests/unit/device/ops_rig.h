@@ -69,16 +69,24 @@ typedef struct rig {
 
 #define LABEL(r, ...) snprintf((r)->label, sizeof(r)->label, __VA_ARGS__)
 
+/* The same bytes into both sides of a buffer. */
+static inline void put(rig *r, buffer b, const void *host)
+{
+    ag_error err = {0};
+    for (int s = 0; s < 2; s++)
+        assert_int_equal(r->d[s]->upload(r->d[s], b.at[s], host, (size_t)b.n * ag_dtype_size(b.type), &err),
+                         AG_OK);
+}
+
 static inline buffer rig_buffer(rig *r, ag_dtype type, int64_t n, const void *host)
 {
     buffer b = {.type = type, .n = n};
     ag_error err = {0};
     assert_true(r->held_count < MAX_HELD);
     size_t bytes = (size_t)n * ag_dtype_size(type);
-    for (int s = 0; s < 2; s++) {
+    for (int s = 0; s < 2; s++)
         if (r->d[s]->alloc(r->d[s], &b.at[s], bytes, "test", &err) != AG_OK) fail_msg("%s", err.message);
-        assert_int_equal(r->d[s]->upload(r->d[s], b.at[s], host, bytes, &err), AG_OK);
-    }
+    put(r, b, host);
     r->held[r->held_count++] = b;
     return b;
 }
@@ -152,10 +160,8 @@ static inline void *fetch(rig *r, buffer b, int side)
 /* What side 0 made becomes the input of both sides. */
 static inline void share(rig *r, buffer b)
 {
-    ag_error err = {0};
     void *host = fetch(r, b, 0);
-    assert_int_equal(r->d[1]->upload(r->d[1], b.at[1], host, (size_t)b.n * ag_dtype_size(b.type), &err),
-                     AG_OK);
+    put(r, b, host);
     ag_free(host);
 }
 

@@ -241,17 +241,34 @@ static void swiglu_grad_cases(rig *r)
     }
 }
 
+/* rows, width, ld, first element of x and of the bias: all that decides how many elements a backend moves at once. */
+static void bias_case(rig *r, int type, const int64_t *size)
+{
+    int64_t rows = size[0], width = size[1], ld = size[2], at = size[3], bias_at = size[4];
+    LABEL(r, "bias %ldx%ld from %ld and %ld on, rows of %ld, %s", (long)rows, (long)width, (long)at,
+          (long)bias_at, (long)ld, TYPE_NAMES[type]);
+    buffer x = normals(r, TYPES[type], at + rows * ld, 1), bias = normals(r, AG_F32, bias_at + width, 1);
+    BOTH(r, bias, (char *)x.at[s] + (size_t)at * ag_dtype_size(TYPES[type]), TYPES[type],
+         (float *)bias.at[s] + bias_at, rows, width, ld);
+    check(r, "x", x);
+    rig_clear(r);
+}
+
 static void bias_cases(rig *r)
 {
-    for (int i = 0; i < PLANE_COUNT; i++) {
-        for (int type = 0; type <= (kept_type(r, 1) == AG_BF16); type++) {
-            int64_t rows = PLANES[i][0], width = PLANES[i][1], ld = width + i % 3;
-            LABEL(r, "bias %ldx%ld %s", (long)rows, (long)width, TYPE_NAMES[type]);
-            buffer x = normals(r, TYPES[type], rows * ld, 1), bias = normals(r, AG_F32, width, 1);
-            BOTH(r, bias, x.at[s], TYPES[type], bias.at[s], rows, width, ld);
-            check_rows(r, "x", x, rows, width, ld, FP32_BOUND, 0);
-            rig_clear(r);
-        }
+    static const int64_t pieces[][5] = {/* of 8, 4 and 1 */ {9, 24, 24, 0, 0},
+                                        {9, 24, 40, 8, 0},
+                                        {9, 24, 24, 0, 4},
+                                        {9, 24, 28, 0, 0},
+                                        {9, 24, 32, 4, 0},
+                                        {9, 20, 24, 0, 0},
+                                        {9, 24, 24, 0, 2},
+                                        {9, 24, 24, 1, 0},
+                                        {9, 22, 24, 0, 0}};
+    for (int type = 0; type <= (kept_type(r, 1) == AG_BF16); type++) {
+        for (int i = 0; i < PLANE_COUNT; i++)
+            bias_case(r, type, (int64_t[]){PLANES[i][0], PLANES[i][1], PLANES[i][1] + i % 3, 0, 0});
+        for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) bias_case(r, type, pieces[i]);
     }
 }
 
@@ -352,6 +369,27 @@ static ag_head_args head_of(const head_case *c, int s)
                           .masks = c->masks.at[s]};
 }
 
+/* Of each row with targets, one token, whose probability is near 1: h points to it. */
+static void make_sure(rig *r, const head_case *c)
+{
+    const double logit = 10;
+    void *h = fetch(r, c->h, 0), *w = fetch(r, c->w, 0);
+    int32_t *first = fetch(r, c->first, 0), *target = fetch(r, c->target, 0);
+    for (int64_t i = 0; i < c->rows; i++) {
+        if (first[i] == first[i + 1]) continue;
+        int64_t from = target[first[i]] * c->width;
+        double square = 0;
+        for (int64_t k = 0; k < c->width; k++) square += pow(load_host(w, c->type, from + k), 2);
+        for (int64_t k = 0; k < c->width; k++)
+            store_host(h, c->type, i * c->width + k, logit / square * load_host(w, c->type, from + k));
+        for (int32_t t = first[i]; t < first[i + 1]; t++) target[t] = target[first[i]];
+    }
+    put(r, c->h, h);
+    put(r, c->target, target);
+    void *all[] = {h, w, first, target};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) ag_free(all[i]);
+}
+
 static const int64_t HEADS[][3] = {/* rows, width, vocab */ {0, 4, 9},
                                    {1, 1, 1},
                                    {3, 7, 31},
@@ -359,49 +397,63 @@ static const int64_t HEADS[][3] = {/* rows, width, vocab */ {0, 4, 9},
                                    {65, 17, 97},
                                    {130, 9, 60},
                                    {3, 33, 2053},
-                                   {2, 8, 9236}};
+                                   {2, 8, 9236},
+                                   {2, 5, 9240}};
 enum { HEAD_COUNT = sizeof HEADS / sizeof *HEADS };
 
 static void head_logprob_cases(rig *r)
 {
     for (int i = 0; i < HEAD_COUNT; i++) {
-        for (int flags = 0; flags < 8; flags++) {
-            head_case c = make_head(r, "head_logprob", HEADS[i][0], HEADS[i][1], HEADS[i][2], flags & 1,
-                                    flags & 2, flags & 4 ? 0.7 : 1);
+        for (int flags = 0; flags < 16; flags++) {
+            bool keeps = flags & 8;
+            head_case c = make_head(r, keeps ? "head_logprob that keeps" : "head_logprob", HEADS[i][0],
+                                    HEADS[i][1], HEADS[i][2], flags & 1, flags & 2, flags & 4 ? 0.7 : 1);
             buffer logprob = poison(r, AG_F32, c.targets), lse = poison(r, AG_F32, c.rows),
-                   entropy = poison(r, AG_F32, c.rows);
+                   entropy = poison(r, AG_F32, c.rows), probability = poison(r, c.type, c.rows * c.vocab);
             BOTH(r, head_logprob, head_of(&c, s), logprob.at[s], lse.at[s],
-                 flags == 5 ? NULL : entropy.at[s]);
+                 flags % 8 == 5 ? NULL : entropy.at[s], keeps ? probability.at[s] : NULL);
             /* Log-probabilities are differences of logits of order one: an absolute bound. */
             check_rows(r, "logprob", logprob, 1, c.targets, c.targets, FP32_BOUND, 1);
             check_rows(r, "lse", lse, 1, c.rows, c.rows, FP32_BOUND, 1);
-            if (flags != 5) check_rows(r, "entropy", entropy, 1, c.rows, c.rows, FP32_BOUND, 1);
+            if (flags % 8 != 5) check_rows(r, "entropy", entropy, 1, c.rows, c.rows, FP32_BOUND, 1);
+            if (keeps) check_rows(r, "probability", probability, c.rows, c.vocab, c.vocab, FP32_BOUND, 0);
             rig_clear(r);
         }
     }
 }
 
+/* flags: bit 0: bf16; 1: masks; 2: a temperature; 3: of kept probabilities; 4: of targets whose probability is near 1. */
+static void head_grad_case(rig *r, const int64_t *size, int flags)
+{
+    static const char *const names[] = {"head_grad", "head_grad of what was kept",
+                                        "head_grad of sure targets",
+                                        "head_grad of what was kept, sure targets"};
+    bool bf16 = flags & 1, kept = flags & 8, sure = flags & 16;
+    head_case c = make_head(r, names[flags / 8], size[0], size[1], size[2], bf16, flags & 2,
+                            flags & 4 ? 0.7 : 1);
+    if (sure) make_sure(r, &c);
+    buffer logprob = poison(r, AG_F32, c.targets), lse = poison(r, AG_F32, c.rows),
+           dlogprob = normals(r, AG_F32, c.targets, 1), probability = poison(r, c.type, c.rows * c.vocab);
+    buffer dh = poison(r, AG_F32, c.rows * c.width), dw = normals(r, AG_F32, c.vocab * c.width, 1);
+    BOTH(r, head_logprob, head_of(&c, s), logprob.at[s], lse.at[s], NULL, kept ? probability.at[s] : NULL);
+    share(r, lse);
+    share(r, logprob);
+    share(r, probability);
+    BOTH(r, head_grad, head_of(&c, s), lse.at[s], dlogprob.at[s], dh.at[s], flags % 8 == 6 ? NULL : dw.at[s],
+         kept ? probability.at[s] : NULL, kept ? logprob.at[s] : NULL);
+    /* With bf16 products a backend may round dlogits to bf16, whose rounding errors of 2^-9 cancel less. In fp32 a logit of 10 is off by
+     * 1e-6, and so is 1 - p. */
+    double bound = bf16 ? 1e-2 : FP32_BOUND, terms = sure && !bf16 ? 10 : 0;
+    check_rows(r, "dh", dh, c.rows, c.width, c.width, bound, fmax(terms, CANCELS));
+    check_rows(r, "dw", dw, c.vocab, c.width, c.width, bound, terms);
+    if (kept) check_rows(r, "dlogits", probability, c.rows, c.vocab, c.vocab, FP32_BOUND, CANCELS);
+    rig_clear(r);
+}
+
 static void head_grad_cases(rig *r)
 {
-    for (int i = 0; i < HEAD_COUNT; i++) {
-        for (int flags = 0; flags < 8; flags++) {
-            head_case c = make_head(r, "head_grad", HEADS[i][0], HEADS[i][1], HEADS[i][2], flags & 1,
-                                    flags & 2, flags & 4 ? 0.7 : 1);
-            buffer logprob = poison(r, AG_F32, c.targets), lse = poison(r, AG_F32, c.rows),
-                   dlogprob = normals(r, AG_F32, c.targets, 1);
-            buffer dh = poison(r, AG_F32, c.rows * c.width), dw = normals(r, AG_F32, c.vocab * c.width, 1);
-            BOTH(r, head_logprob, head_of(&c, s), logprob.at[s], lse.at[s], NULL);
-            share(r, lse);
-            BOTH(r, head_grad, head_of(&c, s), lse.at[s], dlogprob.at[s], dh.at[s],
-                 flags == 6 ? NULL : dw.at[s]);
-            /* With bf16 products a backend may round dlogits to bf16, whose rounding errors of 2^-9 cancel
-             * less. */
-            double bound = flags & 1 ? 1e-2 : FP32_BOUND;
-            check_rows(r, "dh", dh, c.rows, c.width, c.width, bound, CANCELS);
-            check_rows(r, "dw", dw, c.vocab, c.width, c.width, bound, 0);
-            rig_clear(r);
-        }
-    }
+    for (int i = 0; i < HEAD_COUNT; i++)
+        for (int flags = 0; flags < 32; flags++) head_grad_case(r, HEADS[i], flags);
 }
 
 static void sample_cases(rig *r)

@@ -110,7 +110,7 @@ static setup open_setup(ag_book *book)
     config.vocab = ag_tokenizer_vocab(s.tokenizer);
     must(ag_model_create(&s.model, &config, s.device, &(ag_model_options){.type = s.device->real}, &err));
     fill_tiny(s.model);
-    s.pass = make_pass(s.model, ROWS, VOCAB, false, false);
+    s.pass = make_pass(s.model, ROWS, VOCAB, false, AG_RECOMPUTE_NONE);
     ag_str_free(&system);
     must(ag_chat_end(s.tokenizer, AG_CHAT_CHATML, &s.end_id, &err));
     must(ag_judge_create(&s.judge, s.model, s.tokenizer, s.book, &s.options, &err));

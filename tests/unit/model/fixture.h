@@ -176,7 +176,7 @@ FIXTURE ag_forest make_forest(const sequences *q, int begin, int end, bool share
 
 /* --- passes and comparisons
  * --------------------------------------------------------------------------------- */
-FIXTURE ag_pass *make_pass(ag_model *m, int32_t rows, int32_t targets, bool train, bool recompute)
+FIXTURE ag_pass *make_pass(ag_model *m, int32_t rows, int32_t targets, bool train, ag_recompute recompute)
 {
     ag_error err = {0};
     ag_pass *p = NULL;

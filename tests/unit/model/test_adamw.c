@@ -111,7 +111,7 @@ static void test_five_steps(void **state)
     load_model(&r);
     load_batch(&r);
     size_t size = (size_t)r.m->train_count * ag_dtype_size(r.d->real);
-    r.pass = make_pass(r.m, r.forest.count, r.forest.target_count, true, false);
+    r.pass = make_pass(r.m, r.forest.count, r.forest.target_count, true, AG_RECOMPUTE_NONE);
     must(r.d->alloc(r.d, &r.moment1, size, "moments", &err));
     must(r.d->alloc(r.d, &r.moment2, size, "moments", &err));
     int steps = (int)json_array_size(json_object_get(r.golden, "losses"));

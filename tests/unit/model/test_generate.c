@@ -27,7 +27,7 @@ static setup make_setup(const char *device, tiny_kind kind, bool common)
     setup s = {.d = open_device(device), .judge = open_device("ref")};
     s.m = tiny_model(s.d, kind, s.d->real, false);
     s.judge_model = tiny_model(s.judge, kind, AG_F32, false);
-    s.pass = make_pass(s.judge_model, MAX_TOKENS, VOCAB, false, false);
+    s.pass = make_pass(s.judge_model, MAX_TOKENS, VOCAB, false, AG_RECOMPUTE_NONE);
     for (int p = 0; p < PROMPTS; p++) {
         ag_rng r = ag_rng_at(31, AG_RNG_TEST, p < 5 ? 0 : p < 7 ? (uint64_t)p : 7, 0, 0, 0);
         for (int t = 0; t < count[p]; t++) s.text[p][t] = (int32_t)ag_rng_below(&r, VOCAB);

@@ -50,7 +50,7 @@ static void differences(ag_model *m, const golden *g, double *mean, double *larg
     memset(wanted, 1, sizeof wanted);
     must(ag_forest_add(&b, g->tokens, g->n, wanted, 0, true, 0, &err));
     must(ag_forest_finish(&f, &b, &err));
-    ag_pass *pass = make_pass(m, f.count, f.target_count, false, false);
+    ag_pass *pass = make_pass(m, f.count, f.target_count, false, AG_RECOMPUTE_NONE);
     must(ag_pass_forward(pass, &f, &err));
     must(ag_pass_logprob(pass, 1, NULL, got, NULL, &err));
     *mean = *largest = 0;

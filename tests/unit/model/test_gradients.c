@@ -84,7 +84,7 @@ static void check_param(problem *p, int param, const double *g, ag_rng *r)
     ag_free(direction);
 }
 
-static double *backward(problem *p, bool recompute)
+static double *backward(problem *p, ag_recompute recompute)
 {
     ag_error err = {0};
     ag_pass *pass = make_pass(p->model, p->forest.count, p->forest.target_count, true, recompute);
@@ -129,14 +129,17 @@ static void test_family(void **state)
     p.coefficient = ag_calloc((size_t)p.forest.target_count, sizeof *p.coefficient);
     p.logprob = ag_calloc((size_t)p.forest.target_count, sizeof *p.logprob);
     for (int32_t t = 0; t < p.forest.target_count; t++) p.coefficient[t] = ag_rng_normal(&r);
-    p.pass = make_pass(p.model, p.forest.count, p.forest.target_count, false, false);
+    p.pass = make_pass(p.model, p.forest.count, p.forest.target_count, false, AG_RECOMPUTE_NONE);
 
-    double *g = backward(&p, false), *again = backward(&p, true);
-    assert_memory_equal(g, again, (size_t)p.model->train_count * sizeof *g);
+    double *g = backward(&p, AG_RECOMPUTE_NONE);
+    for (int less = AG_RECOMPUTE_HEAD; less <= AG_RECOMPUTE_LAYER; less++) {
+        double *again = backward(&p, (ag_recompute)less);
+        assert_memory_equal(g, again, (size_t)p.model->train_count * sizeof *g);
+        ag_free(again);
+    }
     for (int i = 0; i < p.model->param_count; i++)
         if (p.model->params[i].train >= 0) check_param(&p, i, g + p.model->params[i].train, &r);
     ag_free(g);
-    ag_free(again);
     ag_free(p.coefficient);
     ag_free(p.logprob);
     ag_pass_free(p.pass);

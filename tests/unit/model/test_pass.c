@@ -35,7 +35,7 @@ static void run_batch(ag_pass *pass, const ag_forest *f, outcome *out)
 }
 
 /* Runs the sequences in batches cut at the places in `cuts` (ends with q->n). */
-static outcome run_all(ag_model *m, const sequences *q, const int *cuts, bool shared, bool recompute)
+static outcome run_all(ag_model *m, const sequences *q, const int *cuts, bool shared, ag_recompute recompute)
 {
     outcome out;
     int tokens = 0;
@@ -84,10 +84,12 @@ static void test_sharing(void **state)
             uneven[] = {1, n / 3, n - 2, n};
         random_sequences(&q, &r, n, slow ? 20 : 70, m->config.vocab);
         for (int s = 0; s < n; s++) one_by_one[s] = s + 1;
-        outcome want = run_all(m, &q, one_by_one, false, false), forest = run_all(m, &q, all, true, false);
+        outcome want = run_all(m, &q, one_by_one, false, AG_RECOMPUTE_HEAD),
+                forest = run_all(m, &q, all, true, AG_RECOMPUTE_HEAD);
         check_outcome(m, &q, &forest, &want, "forest");
-        outcome micro = run_all(m, &q, uneven, true, false), packed = run_all(m, &q, all, false, true);
-        check_outcome(m, &q, &micro, &want, "micro-batches");
+        outcome micro = run_all(m, &q, uneven, true, AG_RECOMPUTE_NONE),
+                packed = run_all(m, &q, all, false, AG_RECOMPUTE_LAYER);
+        check_outcome(m, &q, &micro, &want, "micro-batches, all kept");
         check_outcome(m, &q, &packed, &want, "unshared in one batch, recomputed");
         free_outcome(&want);
         free_outcome(&forest);
@@ -98,29 +100,30 @@ static void test_sharing(void **state)
     ag_device_close(d);
 }
 
-/* The device named in *state against ref; `far` is ref, with recompute. */
+/* The device named in *state against ref, whatever is computed again; `far` is ref. */
 static void test_agrees_with_ref(void **state)
 {
     static sequences q;
-    const char *names[] = {*state, "ref"};
-    bool far = strcmp(*state, "far") == 0;
+    enum { REF = AG_RECOMPUTE_LAYER + 1, OUTCOMES };
     int cuts[] = {8};
     for (int kind = 0; kind < TINY_KINDS; kind++) {
-        outcome out[2];
-        ag_model *m[2];
-        ag_device *d[2];
-        for (int i = 0; i < 2; i++) {
+        outcome out[OUTCOMES];
+        ag_model *m[OUTCOMES];
+        ag_device *d[OUTCOMES];
+        for (int i = 0; i < OUTCOMES; i++) {
             ag_rng r = ag_rng_at(6, AG_RNG_TEST, (uint64_t)kind, 0, 0, 0);
-            d[i] = open_device(names[i]);
+            d[i] = open_device(i == REF ? "ref" : *state);
             m[i] = tiny_model(d[i], (tiny_kind)kind, AG_F32, true);
             random_sequences(&q, &r, 8, 24, m[i]->config.vocab);
-            out[i] = run_all(m[i], &q, cuts, true, far && i == 0);
+            out[i] = run_all(m[i], &q, cuts, true, i == REF ? AG_RECOMPUTE_HEAD : (ag_recompute)i);
         }
-        check_outcome(m[1], &q, &out[0], &out[1], *state);
-        if (far)
-            assert_memory_equal(out[0].gradients, out[1].gradients,
-                                (size_t)m[1]->train_count * sizeof(double));
-        for (int i = 0; i < 2; i++) {
+        for (int i = 0; i < REF; i++) {
+            check_outcome(m[REF], &q, &out[i], &out[REF], *state);
+            if (strcmp(*state, "far") == 0 && i != AG_RECOMPUTE_NONE) /* probabilities are kept in fp32 */
+                assert_memory_equal(out[i].gradients, out[REF].gradients,
+                                    (size_t)m[REF]->train_count * sizeof(double));
+        }
+        for (int i = 0; i < OUTCOMES; i++) {
             free_outcome(&out[i]);
             ag_model_free(m[i]);
             ag_device_close(d[i]);
@@ -128,31 +131,35 @@ static void test_agrees_with_ref(void **state)
     }
 }
 
-/* bf16 weights and inputs of products against fp32, and the device named in *state against ref in the same type. */
+/* bf16 weights and inputs of products against fp32, and the device named in *state against ref in the same type, whatever is
+ * computed again. */
 static void test_bf16(void **state)
 {
     static sequences q;
+    enum { WIDE, REF, TRIAL, OUTCOMES = TRIAL + AG_RECOMPUTE_LAYER + 1 };
     int cuts[] = {8};
     for (int at = 0; at < 2 * TINY_KINDS; at++) {
         int kind = at % TINY_KINDS, head_dim = at < TINY_KINDS ? 0 : 16; /* 16: what a card keeps as bf16 */
-        outcome out[3];
-        ag_model *m[3];
-        ag_device *trial = open_device(*state), *d[] = {open_device("ref"), open_device("ref"), trial};
-        for (int i = 0; i < 3; i++) {
+        outcome out[OUTCOMES];
+        ag_model *m[OUTCOMES];
+        ag_device *d[OUTCOMES];
+        for (int i = 0; i < OUTCOMES; i++) {
+            d[i] = open_device(i < TRIAL ? "ref" : *state);
             ag_rng r = ag_rng_at(6, AG_RNG_TEST, (uint64_t)kind, 0, 0, 0);
-            m[i] = tiny_model_of(d[i], (tiny_kind)kind, head_dim, i == 0 ? AG_F32 : AG_BF16, true);
+            m[i] = tiny_model_of(d[i], (tiny_kind)kind, head_dim, i == WIDE ? AG_F32 : AG_BF16, true);
             random_sequences(&q, &r, 8, 24, m[i]->config.vocab);
-            out[i] = run_all(m[i], &q, cuts, true, i == 2);
+            out[i] = run_all(m[i], &q, cuts, true, i < TRIAL ? AG_RECOMPUTE_HEAD : (ag_recompute)(i - TRIAL));
         }
         double mean = 0;
         int n = 0;
         for (int s = 0; s < q.n; s++)
             for (int t = 1; t < q.count[s]; t++)
-                if (q.wanted[s][t]) mean += fabs(out[1].logprob[s][t] - out[0].logprob[s][t]), n++;
+                if (q.wanted[s][t]) mean += fabs(out[REF].logprob[s][t] - out[WIDE].logprob[s][t]), n++;
         assert_true(mean / n > 1e-6 && mean / n < 0.05);
-        check_gradients(m[0], out[1].gradients, out[0].gradients, 0.15, "bf16 against fp32");
-        check_gradients(m[0], out[2].gradients, out[1].gradients, 0.05, "bf16 against ref");
-        for (int i = 0; i < 3; i++) {
+        check_gradients(m[WIDE], out[REF].gradients, out[WIDE].gradients, 0.15, "bf16 against fp32");
+        for (int i = TRIAL; i < OUTCOMES; i++)
+            check_gradients(m[WIDE], out[i].gradients, out[REF].gradients, 0.05, "bf16 against ref");
+        for (int i = 0; i < OUTCOMES; i++) {
             free_outcome(&out[i]);
             ag_model_free(m[i]);
             ag_device_close(d[i]);
@@ -249,7 +256,7 @@ static void test_masks_and_entropy(void **state)
     assert_int_equal(f.target_count, N);
     static const int32_t of_row[ROWS] = {1, -1, 0};
     static const uint32_t bits[] = {0x00ff00f1, 0x15, 0x80000001, 0};
-    ag_pass *pass = make_pass(m, f.count, N, false, false);
+    ag_pass *pass = make_pass(m, f.count, N, false, AG_RECOMPUTE_NONE);
     must(ag_pass_forward(pass, &f, &err));
     must(ag_pass_logprob(pass, 0.7, NULL, plain, plain_entropy, &err));
     must(ag_pass_logprob(pass, 0.7, &(ag_masks){of_row, bits, 2}, masked, entropy, &err));
@@ -290,7 +297,7 @@ static void test_refusals(void **state)
     double none = 0;
     ag_device *d = open_device("cpu");
     ag_model *m = tiny_model(d, TINY_LLAMA, AG_F32, true);
-    ag_pass *pass = make_pass(m, 100, 10, true, false);
+    ag_pass *pass = make_pass(m, 100, 10, true, AG_RECOMPUTE_NONE);
     ag_forest f = make_forest(&q, 0, 1, true);
     must(ag_pass_forward(pass, &f, &err));
     must(ag_pass_logprob(pass, 1, NULL, &none, &none, &err));
@@ -308,7 +315,7 @@ static void test_refusals(void **state)
     assert_int_equal(ag_pass_forward(pass, &f, &err), AG_ERR_INTERNAL);
     ag_forest_free(&f);
     ag_pass_free(pass);
-    pass = make_pass(m, 5, 100, false, false);
+    pass = make_pass(m, 5, 100, false, AG_RECOMPUTE_NONE);
     f = make_forest(&q, 0, 1, true);
     assert_int_equal(ag_pass_forward(pass, &f, &err), AG_ERR_INTERNAL);
     assert_int_equal(ag_pass_backward(pass, &none, &err), AG_ERR_INTERNAL);
@@ -349,7 +356,8 @@ static void test_memory_plan(void **state)
     ag_device *d = open_device("cpu");
     plain_alloc = d->alloc;
     d->alloc = counting_alloc;
-    for (int i = 0; i < 16; i++) {
+    for (int at = 0; at < 16 * (AG_RECOMPUTE_LAYER + 1); at++) {
+        int i = at % 16;
         ag_config c = {.vocab = 300,
                        .width = 48,
                        .layers = 3,
@@ -368,16 +376,19 @@ static void test_memory_plan(void **state)
                               .train = i % 8 < 5,
                               .lora_rank = i % 5 == 4 ? 8 : 0,
                               .lora_alpha = 1};
-        ag_pass_options p = {.max_rows = 150, .max_targets = 70, .train = i % 8 < 5, .recompute = i & 4};
+        ag_pass_options p = {.max_rows = 150,
+                             .max_targets = i & 1 ? 70 : 200,
+                             .train = i % 8 < 5,
+                             .recompute = (ag_recompute)(at / 16)};
         d->kept_type = i & 8 ? keeps_type : NULL;
         ag_memory_need need = ag_model_memory(&c, &o, &p, d);
         ag_model *m;
         allocated = 0;
         must(ag_model_create(&m, &c, d, &o, &err));
-        check_plan(need.weights + need.gradients + need.other, "the model", i);
+        check_plan(need.weights + need.gradients + need.other, "the model", at);
         allocated = 0;
         ag_pass *pass = make_pass(m, p.max_rows, p.max_targets, p.train, p.recompute);
-        check_plan(need.activations + need.head - 64 * 6 * (size_t)c.vocab, "a pass", i);
+        check_plan(need.activations + need.head - 64 * 6 * (size_t)c.vocab, "a pass", at);
         ag_pass_free(pass);
         ag_model_free(m);
     }
@@ -402,7 +413,8 @@ static ag_status pass_work(void *context, ag_error *err)
             &(ag_model_options){.type = AG_F32, .train = true, .lora_rank = 2, .lora_alpha = 1}, err);
     if (status == AG_OK) status = ag_model_randomize(m, 1, err);
     if (status == AG_OK)
-        status = ag_pass_create(&pass, m, &(ag_pass_options){f->count, f->target_count, true, true}, err);
+        status = ag_pass_create(&pass, m,
+                                &(ag_pass_options){f->count, f->target_count, true, AG_RECOMPUTE_NONE}, err);
     if (status == AG_OK) status = ag_pass_forward(pass, f, err);
     if (status == AG_OK)
         status = ag_pass_logprob(pass, 1, &(ag_masks){of_row, bits, 1}, values, entropy, err);

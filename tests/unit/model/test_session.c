@@ -22,7 +22,7 @@ static bench open_bench(const char *device, tiny_kind kind, int32_t slots, int32
     bench b = {.d = open_device(device), .judge = open_device("ref")};
     b.m = tiny_model(b.d, kind, b.d->real, false);
     b.judge_model = tiny_model(b.judge, kind, AG_F32, false);
-    b.pass = make_pass(b.judge_model, MAX_TOKENS, MAX_TOKENS, false, false);
+    b.pass = make_pass(b.judge_model, MAX_TOKENS, MAX_TOKENS, false, AG_RECOMPUTE_NONE);
     must(ag_session_create(&b.s, b.m, slots, max_rows, &err));
     return b;
 }

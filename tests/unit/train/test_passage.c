@@ -152,7 +152,7 @@ static void set_up(problem *p, int32_t micro_tokens)
     p->t.max_rows = p->t.max_targets = 128;
     p->t.device = open_device("ref64");
     p->t.model = tiny_model(p->t.device, TINY_LLAMA, AG_F64, true);
-    must(ag_pass_create(&p->t.pass, p->t.model, &(ag_pass_options){128, 128, true, false}, &err));
+    must(ag_pass_create(&p->t.pass, p->t.model, &(ag_pass_options){128, 128, true, AG_RECOMPUTE_HEAD}, &err));
     int32_t prompt[2][PROMPT];
     for (int k = 0; k < 2 * PROMPT; k++) prompt[k / PROMPT][k % PROMPT] = (int32_t)ag_rng_below(&r, 37);
     for (int i = 0; i < ANSWERS; i++) {
