@@ -329,7 +329,7 @@ ag_memory_need ag_model_memory(const ag_config *c, const ag_model_options *o, co
         .weights = (size_t)(matrices * type + vectors * full),
         .gradients = o->train ? (size_t)(trained * full) : 0,
         .activations = (size_t)(rows * (buffers * sets + inputs + (train ? backward : 0) + 8)),
-        .head = (size_t)(targets * (width * (full * (train ? 3 : 1) + type) + 5 * full + 16) +
+        .head = (size_t)(targets * (width * (full * (train ? 3 : 1) + type) + 6 * full + 16) +
                          probabilities * type + 4 + 64.0 * c->vocab * 6),
         .other = (size_t)((double)rope_limit(c, o) * c->head_dim * full),
     };

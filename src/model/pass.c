@@ -22,7 +22,8 @@ struct ag_pass {
     void *row_index, *first, *token;        /* device int32: rows with targets, CSR of their targets */
     void *x_rows, *h, *rstd, *dh, *dx_rows; /* gathered residual, its norm */
     void *logprob, *lse, *entropy, *dlogprob;
-    void *probability; /* [rows with targets, vocab] of the model's type, or NULL */
+    void *probability,
+        *reference; /* [rows with targets, vocab] of the model's type, or NULL; [rows with targets] */
     ag_mask_store masks;
     /* backward */
     void *dx, *dtmp, *dnarrow, *dqkv, *dqkv_narrow, *dattention, *dhidden,
@@ -60,6 +61,7 @@ static ag_status alloc_head(ag_pass *p, ag_error *err)
     AG_TRY(own(p, &p->logprob, n, real, "targets", err));
     AG_TRY(own(p, &p->lse, n, real, "targets", err));
     AG_TRY(own(p, &p->entropy, n, real, "targets", err));
+    AG_TRY(own(p, &p->reference, n, real, "targets", err));
     AG_TRY(own(p, &p->masks.of_row, n, 4, "targets", err));
     if (!p->options.train) return AG_OK;
     if (p->options.recompute == AG_RECOMPUTE_NONE)
@@ -281,7 +283,7 @@ ag_status ag_pass_logprob(ag_pass *p, double temperature, const ag_masks *masks,
     AG_TRY(ag_masks_upload(&p->masks, d, masks, p->target_rows, p->model->config.vocab, err));
     AG_TRY(d->head_logprob(d,
                            &(ag_head_logprob_args){head_args(p), p->logprob, p->lse,
-                                                   entropy ? p->entropy : NULL, p->probability},
+                                                   entropy ? p->entropy : NULL, p->probability, p->reference},
                            err));
     AG_TRY(ag_device_get(d, logprob, p->logprob, (size_t)p->targets, err));
     if (!entropy) return AG_OK;
@@ -447,10 +449,11 @@ static ag_status head_backward(ag_pass *p, const double *dlogprob, ag_error *err
     ag_device *d = m->device;
     int64_t width = m->config.width;
     AG_TRY(ag_device_put(d, p->dlogprob, dlogprob, (size_t)p->targets, err));
-    AG_TRY(d->head_grad(d,
-                        &(ag_head_grad_args){head_args(p), p->lse, p->dlogprob, p->dh,
-                                             ag_param_grad(m, m->head), p->probability, p->logprob},
-                        err));
+    AG_TRY(
+        d->head_grad(d,
+                     &(ag_head_grad_args){head_args(p), p->lse, p->dlogprob, p->dh, ag_param_grad(m, m->head),
+                                          p->probability, p->reference, p->logprob},
+                     err));
     AG_TRY(norm_backward(p, m->final_norm, p->target_rows, p->dx_rows, p->dh, d->real, p->x_rows, p->rstd,
                          false, err));
     AG_TRY(d->zero(d, p->dx, (size_t)(p->rows * width) * ag_dtype_size(d->real), err));

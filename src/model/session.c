@@ -495,7 +495,7 @@ ag_status ag_session_logprob(ag_session *s, double temperature, const int32_t *f
     ag_head_args head = head_args(s, temperature, masks);
     head.targets = (int64_t)targets;
     AG_TRY(d->head_logprob(
-        d, &(ag_head_logprob_args){head, s->logprob, s->lse, entropy ? s->entropy : NULL, NULL}, err));
+        d, &(ag_head_logprob_args){head, s->logprob, s->lse, entropy ? s->entropy : NULL, NULL, NULL}, err));
     AG_TRY(ag_device_get(d, logprob, s->logprob, targets, err));
     return entropy ? ag_device_get(d, entropy, s->entropy, (size_t)s->kept, err) : AG_OK;
 }

@@ -387,7 +387,7 @@ static ag_status plan_memory(const ag_trainer *t, ag_error *err)
     if (any_stage(s, ag_reference_needed))
         optimizer += (double)t->model->train_count * (double)ag_dtype_size(t->device->real) * mb;
     const ag_config *c = &t->model->config;
-    const ag_scratch_shape shape = {t->max_rows, c->vocab, c->heads, c->kv_heads, c->head_dim};
+    const ag_scratch_shape shape = {t->max_rows, c->width, c->vocab, c->heads, c->kv_heads, c->head_dim};
     double scratch = t->device->scratch ? (double)t->device->scratch(t->device, &shape) * mb : 0;
     double total = (double)(n.weights + n.gradients + n.activations + n.head + n.other) * mb + kv +
                    optimizer + scratch;

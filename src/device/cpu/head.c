@@ -48,12 +48,13 @@ static float row_lse(const ag_cpu_kernels *k, const float *logits, int64_t n, fl
     return max + (float)log(sum);
 }
 
-/* The probabilities of row i; its logits are lost. */
+/* The probabilities of row i, whose reference is lse itself; its logits are lost. */
 static void keep_row(const ag_cpu_kernels *k, const ag_head_logprob_args *x, int64_t i, float *logit,
                      float lse)
 {
     int64_t vocab = x->head.vocab;
     bool narrow = x->head.type == AG_BF16;
+    ((float *)x->reference)[i] = lse;
     k->exp_sum(narrow ? logit : (float *)x->probability + i * vocab, logit, vocab,
                (float)(1 / x->head.temperature), lse);
     if (narrow) k->to_bf16((uint16_t *)x->probability + i * vocab, logit, vocab);

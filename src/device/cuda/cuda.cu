@@ -149,7 +149,7 @@ static ag_status cuda_memory(ag_device *d, size_t *free, size_t *have, ag_error 
 static size_t cuda_scratch(ag_device *d, const ag_scratch_shape *s)
 {
     (void)d;
-    return AG_CUDA_WORKSPACE + ag_cuda_head_bytes(s->rows, s->vocab) +
+    return AG_CUDA_WORKSPACE + ag_cuda_head_bytes(s->rows, s->width, s->vocab) +
            ag_cuda_slices_bytes(s->rows, s->rows, s->heads, s->kv_heads, s->head_dim, 1);
 }
 

@@ -104,7 +104,7 @@ ag_status ag_cuda_scratch(ag_device *d, ag_cuda_slot slot, size_t bytes, void **
 ag_status ag_cuda_wait(ag_cuda *c, ag_error *err);
 
 /* Scratch memory of the head's operations on so many rows, at most (head.cu). */
-size_t ag_cuda_head_bytes(int64_t rows, int64_t vocab);
+size_t ag_cuda_head_bytes(int64_t rows, int64_t width, int64_t vocab);
 
 /* matmul.cu: what products need besides the stream. */
 ag_status ag_cuda_products_open(ag_device *d, ag_error *err);

@@ -18,10 +18,17 @@ static int64_t chunk_rows(const ag_head_args *x)
     return x->rows < AG_CUDA_CHUNK_ROWS ? x->rows : AG_CUDA_CHUNK_ROWS;
 }
 
-size_t ag_cuda_head_bytes(int64_t rows, int64_t vocab)
+/* Of what was kept, the gradient wants a number a row, and behind them rows of h. */
+static size_t factors_of(int64_t rows)
+{
+    return (size_t)(rows + 63) / 64 * 64;
+}
+
+size_t ag_cuda_head_bytes(int64_t rows, int64_t width, int64_t vocab)
 {
     const ag_head_args x = {.rows = rows, .vocab = vocab};
-    return (size_t)(chunk_rows(&x) * vocab) * (sizeof(float) + sizeof(__nv_bfloat16));
+    return (size_t)(chunk_rows(&x) * vocab) * (sizeof(float) + sizeof(__nv_bfloat16)) +
+           (factors_of(rows) + (size_t)(rows * width)) * sizeof(float);
 }
 
 /* logits [n, vocab] = h W^T / temperature for rows [row, row + n), before masks. */
@@ -77,72 +84,73 @@ static __device__ inline void take_batch(ag_some<V> (&piece)[BATCH], const row &
     }
 }
 
-/* The log-sum-exp of the allowed logits; their entropy where wanted. Reads the row once: what a thread has summed up shrinks when it meets a
- * larger logit. */
-template <int V> static __device__ float row_lse(const row &r, float *max_out, float *entropy)
+/* Where the weights of a row are to be kept, NULL for nowhere: from element `at` on. */
+typedef struct keep {
+    void *weights;
+    ag_dtype type;
+    int64_t at;
+} keep;
+
+/* What a row adds up to: weights are exp(logit - reference). */
+typedef struct row_sums {
+    float reference, max, lse, entropy;
+} row_sums;
+
+/* Reads the row once: the reference is the largest of its first logits, as good as the largest of all unless that lies far above it: then
+ * it is read again. */
+template <int V> static __device__ row_sums sum_row(const row &r, bool entropy, keep k)
 {
-    float max = -INFINITY, sum = 0, weighted = 0; /* sum of p and of p * (logit - max) */
-    auto rise = [&](float high) {
-        float by = max - high, shrink = sum > 0 ? expf(by) : 0;
-        if (sum > 0) weighted = (weighted + sum * by) * shrink;
-        sum *= shrink;
-        max = high;
-    };
-    for (int64_t j = (int64_t)threadIdx.x * V; j < r.vocab; j += BATCH * THREADS * V) {
-        ag_some<V> piece[BATCH];
-        take_batch<V>(piece, r, j, THREADS * V, r.vocab);
-        float high = max;
-        for (int u = 0; u < BATCH; u++)
-            for (int e = 0; e < V; e++) high = fmaxf(high, piece[u].x[e]);
-        if (high == -INFINITY) continue;
-        if (high > max) rise(high);
-        for (int u = 0; u < BATCH; u++)
-            for (int e = 0; e < V; e++) {
-                float below = piece[u].x[e] - max, p = expf(below);
-                sum += p;
-                if (p > 0) weighted += p * below;
+    enum { FAR = 20 };
+    ag_some<V> piece[BATCH];
+    row_sums s = {-INFINITY, 0, 0, 0};
+    float sum, weighted; /* of weights, and of weights * (logit - reference) */
+    take_batch<V>(piece, r, (int64_t)threadIdx.x * V, THREADS * V, r.vocab);
+    for (int u = 0; u < BATCH; u++)
+        for (int e = 0; e < V; e++) s.reference = fmaxf(s.reference, piece[u].x[e]);
+    s.reference = ag_block_reduce(s.reference, ag_max());
+    for (;; s.reference = s.max) {
+        s.max = -INFINITY, sum = weighted = 0;
+        for (int64_t j = (int64_t)threadIdx.x * V; j < r.vocab; j += BATCH * THREADS * V) {
+            take_batch<V>(piece, r, j, THREADS * V, r.vocab);
+#pragma unroll
+            for (int u = 0; u < BATCH; u++) {
+                int64_t to = j + u * THREADS * V;
+                for (int e = 0; e < V; e++) {
+                    float above = piece[u].x[e] - s.reference, weight = expf(above);
+                    s.max = fmaxf(s.max, piece[u].x[e]);
+                    sum += weight;
+                    if (weight > 0) weighted += weight * above;
+                    piece[u].x[e] = weight;
+                }
+                if (k.weights && to < r.vocab) ag_store_some(k.weights, k.type, k.at + to, piece[u]);
             }
+        }
+        s.max = ag_block_reduce(s.max, ag_max());
+        if (!(s.max - s.reference > FAR)) break;
     }
-    rise(ag_block_reduce(max, ag_max()));
     sum = ag_block_reduce(sum, ag_add());
-    if (entropy) *entropy = logf(sum) - ag_block_reduce(weighted, ag_add()) / sum;
-    *max_out = max;
-    return max + logf(sum);
+    s.lse = s.reference + logf(sum);
+    if (entropy) s.entropy = logf(sum) - ag_block_reduce(weighted, ag_add()) / sum;
+    return s;
 }
 
 /* The kernel of that name, a block for each of n rows. */
 #define LAUNCH_ROWS(fours, kernel, n, d, ...)                                                                \
     AG_LAUNCH_EITHER(fours, kernel, (unsigned)(n), (unsigned)(n), d, __VA_ARGS__)
 
-/* out[at + j] = factor * the probability of token j; out may be where the row's logits are. */
-template <int V>
-static __device__ void put_probabilities(const row &r, float lse, float factor, void *out, ag_dtype type,
-                                         int64_t at)
-{
-    for (int64_t j = (int64_t)threadIdx.x * V; j < r.vocab; j += BATCH * THREADS * V) {
-        ag_some<V> piece[BATCH];
-        take_batch<V>(piece, r, j, THREADS * V, r.vocab);
-        for (int u = 0; u < BATCH; u++) {
-            int64_t to = j + u * THREADS * V;
-            for (int e = 0; e < V; e++) piece[u].x[e] = factor * expf(piece[u].x[e] - lse);
-            if (to < r.vocab) ag_store_some(out, type, at + to, piece[u]);
-        }
-    }
-}
-
 template <int V> static __global__ void logprob(ag_head_logprob_args x, float *logits, int64_t first)
 {
     ag_after_previous();
     row r = row_of(x.head, logits, first);
     int64_t i = first + blockIdx.x;
-    float max, entropy, lse = row_lse<V>(r, &max, x.entropy ? &entropy : NULL);
+    row_sums s = sum_row<V>(r, x.entropy != NULL, {x.probability, x.head.type, i * r.vocab});
     if (threadIdx.x == 0) {
-        ((float *)x.lse)[i] = lse;
-        if (x.entropy) ((float *)x.entropy)[i] = entropy;
+        ((float *)x.lse)[i] = s.lse;
+        if (x.entropy) ((float *)x.entropy)[i] = s.entropy;
+        if (x.probability) ((float *)x.reference)[i] = s.reference;
     }
     for (int32_t t = x.head.first[i] + threadIdx.x; t < x.head.first[i + 1]; t += THREADS)
-        ((float *)x.logprob)[t] = logit(r, x.head.target[t]) - lse;
-    if (x.probability) put_probabilities<V>(r, lse, 1, x.probability, x.head.type, i * r.vocab);
+        ((float *)x.logprob)[t] = logit(r, x.head.target[t]) - s.lse;
 }
 
 ag_status ag_cuda_head_logprob(ag_device *d, const ag_head_logprob_args *x, ag_error *err)
@@ -171,9 +179,10 @@ static __device__ float row_factor(const ag_head_grad_args &x, int64_t i)
     return -total * (float)(1 / x.head.temperature);
 }
 
-/* out[at + token] for the tokens that are row i's targets: what they add, and rest(t), which is factor * p of target t. */
+/* out[at + token] for the tokens that are row i's targets: what they add, and rest(t), which is factor * p of target t; times `by`. */
 template <typename F>
-static __device__ void put_targets(const ag_head_grad_args &x, int64_t i, void *out, int64_t at, F rest)
+static __device__ void put_targets(const ag_head_grad_args &x, int64_t i, void *out, int64_t at, float by,
+                                   F rest)
 {
     const float *coefficient = (const float *)x.dlogprob;
     int32_t t0 = x.head.first[i], t1 = x.head.first[i + 1];
@@ -185,7 +194,7 @@ static __device__ void put_targets(const ag_head_grad_args &x, int64_t i, void *
         float g = 0;
         for (; other < t1; other++)
             if (x.head.target[other] == token) g += coefficient[other];
-        ag_store(out, x.head.type, at + token, g * (float)(1 / x.head.temperature) + rest(t));
+        ag_store(out, x.head.type, at + token, (g * (float)(1 / x.head.temperature) + rest(t)) * by);
     }
 }
 
@@ -196,40 +205,59 @@ template <int V> static __global__ void dlogits(ag_head_grad_args x, float *logi
     row r = row_of(x.head, logits, first);
     int64_t i = first + blockIdx.x, at = blockIdx.x * r.vocab;
     float lse = ((const float *)x.lse)[i], factor = row_factor(x, i);
-    put_probabilities<V>(r, lse, factor, out, x.head.type, at);
-    put_targets(x, i, out, at, [&](int32_t t) {
+    for (int64_t j = (int64_t)threadIdx.x * V; j < r.vocab; j += BATCH * THREADS * V) {
+        ag_some<V> piece[BATCH];
+        take_batch<V>(piece, r, j, THREADS * V, r.vocab);
+        for (int u = 0; u < BATCH; u++) {
+            int64_t to = j + u * THREADS * V;
+            for (int e = 0; e < V; e++) piece[u].x[e] = factor * expf(piece[u].x[e] - lse);
+            if (to < r.vocab) ag_store_some(out, x.head.type, at + to, piece[u]);
+        }
+    }
+    put_targets(x, i, out, at, 1, [&](int32_t t) {
         int32_t token = x.head.target[t];
         return out == logits ? r.logits[token] : factor * expf(logit(r, token) - lse);
     });
 }
 
-/* dlogits of all rows in the place of their probabilities. */
-template <int V> static __global__ void kept_dlogits(ag_head_grad_args x)
+/* What was kept of a row is its dlogits but for its targets and a factor: the former are put in, and the latter is left for what comes out of
+ * the products with W, and goes into the row of h for those that sum over rows. Where it vanishes, the row is made whole. */
+static __global__ void finish_kept(ag_head_grad_args x, float *factors, void *h)
 {
     ag_after_previous();
-    int64_t i = blockIdx.x, vocab = x.head.vocab, at = i * vocab;
-    float factor = row_factor(x, i);
-    for (int64_t j = (int64_t)threadIdx.x * V; j < vocab; j += BATCH * THREADS * V) {
-        ag_some<V> piece[BATCH];
-#pragma unroll
-        for (int u = 0; u < BATCH; u++) {
-            int64_t from = j + u * THREADS * V;
-            if (from < vocab) piece[u] = ag_load_some<V>(x.probability, x.head.type, at + from);
-        }
-#pragma unroll
-        for (int u = 0; u < BATCH; u++) {
-            int64_t to = j + u * THREADS * V;
-            for (int e = 0; e < V; e++) piece[u].x[e] *= factor;
-            if (to < vocab) ag_store_some(x.probability, x.head.type, at + to, piece[u]);
-        }
+    const float least = 1e-30f;
+    int64_t i = blockIdx.x, vocab = x.head.vocab, width = x.head.width, at = i * vocab;
+    float p_factor = row_factor(x, i),
+          factor = p_factor * expf(((const float *)x.reference)[i] - ((const float *)x.lse)[i]);
+    if (!(fabsf(factor) >= least)) {
+        factor = 1;
+        for (int64_t j = threadIdx.x; j < vocab; j += THREADS)
+            ag_store(x.probability, x.head.type, at + j, 0);
     }
-    put_targets(x, i, x.probability, at,
-                [&](int32_t t) { return factor * expf(((const float *)x.logprob)[t]); });
+    put_targets(x, i, x.probability, at, 1 / factor,
+                [&](int32_t t) { return p_factor * expf(((const float *)x.logprob)[t]); });
+    if (threadIdx.x == 0) factors[i] = factor;
+    for (int64_t j = threadIdx.x; j < width; j += THREADS)
+        ag_store(h, x.head.type, i * width + j, factor * ag_load(x.head.h, x.head.type, i * width + j));
 }
 
-/* dh = dlogits W,  dW += dlogits' h. */
-static ag_status grad_products(ag_device *d, const ag_head_grad_args *x, const void *dlogit, int64_t at,
-                               int64_t n, ag_error *err)
+template <int V>
+static __global__ void scale_rows(float *x, const float *factors, int64_t rows, int64_t width)
+{
+    ag_after_previous();
+    AG_CUDA_EACH(at, rows * width / V)
+    {
+        int64_t i, j;
+        ag_cuda_place(at, width / V, &i, &j);
+        ag_some<V> piece = ag_load_some<V>(x, AG_F32, at * V);
+        for (int e = 0; e < V; e++) piece.x[e] *= factors[i];
+        ag_store_some(x, AG_F32, at * V, piece);
+    }
+}
+
+/* dh = dlogits W,  dW += dlogits' h, of n rows from `at` on; dlogits and h begin there. */
+static ag_status grad_products(ag_device *d, const ag_head_grad_args *x, const void *dlogit, const void *h,
+                               int64_t at, int64_t n, ag_error *err)
 {
     const ag_head_args *head = &x->head;
     ag_matmul_args product = {};
@@ -244,7 +272,7 @@ static ag_status grad_products(ag_device *d, const ag_head_grad_args *x, const v
     AG_TRY(ag_cuda_matmul(d, &product, err));
     if (!x->dw) return AG_OK;
     product.c = x->dw;
-    product.b = (const char *)head->h + at * head->width * ag_cuda_size(head->type);
+    product.b = h;
     product.m = head->vocab, product.k = n;
     product.transpose_a = true, product.plus = product.c;
     return ag_cuda_matmul(d, &product, err);
@@ -253,11 +281,19 @@ static ag_status grad_products(ag_device *d, const ag_head_grad_args *x, const v
 static ag_status kept_grad(ag_device *d, const ag_head_grad_args *x, ag_error *err)
 {
     const ag_head_args *head = &x->head;
-    unsigned rows = (unsigned)head->rows;
-    int widest = ag_widest(x->probability, head->type, head->vocab);
-    AG_LAUNCH_WIDEST_ON(widest, kept_dlogits, rows, rows, rows, d, *x);
+    int64_t rows = head->rows, width = head->width;
+    void *memory;
+    AG_TRY(ag_cuda_scratch(
+        d, AG_CUDA_DLOGITS,
+        factors_of(rows) * sizeof(float) + (size_t)(rows * width * ag_cuda_size(head->type)), &memory, err));
+    float *factors = (float *)memory;
+    void *h = factors + factors_of(rows);
+    AG_LAUNCH(finish_kept, (unsigned)rows, THREADS, 0, d, *x, factors, h);
     AG_TRY(AG_LAUNCHED("head_grad"));
-    return grad_products(d, x, x->probability, 0, head->rows, err);
+    AG_TRY(grad_products(d, x, x->probability, h, 0, rows, err));
+    float *dh = (float *)x->dh;
+    AG_LAUNCH_FOURS(ag_in_fours(dh, AG_F32, width), scale_rows, rows * width, d, dh, factors, rows, width);
+    return AG_LAUNCHED("head_grad");
 }
 
 ag_status ag_cuda_head_grad(ag_device *d, const ag_head_grad_args *x, ag_error *err)
@@ -276,7 +312,8 @@ ag_status ag_cuda_head_grad(ag_device *d, const ag_head_grad_args *x, ag_error *
         AG_TRY(chunk_logits(d, head, at, n, (float *)logits, err));
         LAUNCH_ROWS(ag_in_fours(logits, AG_F32, head->vocab), dlogits, n, d, *x, (float *)logits, out, at);
         AG_TRY(AG_LAUNCHED("head_grad"));
-        AG_TRY(grad_products(d, x, out, at, n, err));
+        const char *h = (const char *)head->h + at * head->width * ag_cuda_size(head->type);
+        AG_TRY(grad_products(d, x, out, h, at, n, err));
     }
     return AG_OK;
 }
@@ -408,20 +445,20 @@ template <int V> static __global__ void sample(ag_sample_args x, bool greedy, fl
     ag_after_previous();
     row r = row_of(x.head, logits, first);
     int64_t i = first + blockIdx.x, id = -1;
-    float max, lse = row_lse<V>(r, &max, NULL);
+    row_sums s = sum_row<V>(r, false, {});
     if (!greedy) {
-        truncation cut = truncate(x, r, max, lse);
-        id = draw<V>(r, cut, lse, x.uniform[i]);
+        truncation cut = truncate(x, r, s.max, s.lse);
+        id = draw<V>(r, cut, s.lse, x.uniform[i]);
     }
     if (id < 0) { /* the lowest id of the largest */
         int64_t best = r.vocab;
         for (int64_t j = threadIdx.x; j < r.vocab && best == r.vocab; j += THREADS)
-            if (logit(r, j) == max) best = j;
+            if (logit(r, j) == s.max) best = j;
         id = -ag_block_reduce(-best, ag_max());
     }
     if (threadIdx.x == 0) {
         x.id[i] = (int32_t)id;
-        ((float *)x.logprob)[i] = logit(r, id) - lse;
+        ((float *)x.logprob)[i] = logit(r, id) - s.lse;
     }
 }
 

@@ -374,6 +374,7 @@ static ag_status ref_head_logprob(ag_device *d, const ag_head_logprob_args *x, a
         for (int64_t j = 0; j < head->vocab; j++)
             if (isfinite(logits[j])) entropy -= exp(logits[j] - lse) * (logits[j] - lse);
         if (x->entropy) ((ag_real *)x->entropy)[i] = (ag_real)entropy;
+        if (x->probability) ((ag_real *)x->reference)[i] = (ag_real)lse;
         for (int64_t j = 0; j < head->vocab && x->probability; j++)
             store(x->probability, head->type, i * head->vocab + j, (ag_real)exp(logits[j] - lse));
     }
@@ -411,7 +412,6 @@ static ag_status ref_head_grad(ag_device *d, const ag_head_grad_args *x, ag_erro
             for (int32_t t = head->first[i]; t < head->first[i + 1]; t++)
                 if (head->target[t] == j) g += coefficient[t];
             g /= head->temperature;
-            if (x->probability) store(x->probability, head->type, i * head->vocab + j, (ag_real)g);
             if (g == 0) continue;
             for (int64_t k = 0; k < head->width; k++) {
                 ((ag_real *)x->dh)[i * head->width + k] += (ag_real)(g * load(head->w, head->type,

@@ -40,7 +40,7 @@ static ag_status head(bench *b, int64_t rows, ag_error *err)
                          .first = b->first,
                          .target = b->target,
                          .targets = rows};
-    return b->d->head_logprob(b->d, &(ag_head_logprob_args){args, b->logprob, b->lse, NULL, NULL}, err);
+    return b->d->head_logprob(b->d, &(ag_head_logprob_args){args, b->logprob, b->lse, NULL, NULL, NULL}, err);
 }
 
 /* y += x and a head of `rows`, under a key; returns whether it was a replay. */
