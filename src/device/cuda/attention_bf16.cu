@@ -16,9 +16,10 @@ static __global__ void __launch_bounds__(THREADS, S::K <= 4 ? 4 : 1)
     AG_DYNAMIC_SHARED(__nv_bfloat16, dynamic);
     __nv_bfloat16 *memory = first_matrix<S>(dynamic);
     __shared__ ag_attention_block list[THREADS];
-    int dim = x.head_dim, head = blockIdx.y, kv = head / (x.heads / x.kv_heads) * dim,
-        lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    int64_t first = blockIdx.x * (int64_t)ROWS, end = first + ROWS < plan.rows ? first + ROWS : plan.rows;
+    const row_tile t = this_tile(plan.rows, x.heads);
+    int dim = x.head_dim, head = t.head, kv = head / (x.heads / x.kv_heads) * dim, lane = threadIdx.x % 32,
+        warp = threadIdx.x / 32;
+    int64_t first = t.first, end = t.end;
     int row[2] = {(int)first + warp * 16 + lane / 4, (int)first + warp * 16 + lane / 4 + 8};
     float max[2] = {-INFINITY, -INFINITY}, total[2] = {}, out[K * 2][4] = {}, scale = (float)x.scale * LOG2E;
     own_rows<S> query;
@@ -84,7 +85,7 @@ static __global__ void __launch_bounds__(THREADS, S::K <= 4 ? 4 : 1)
         finish_products<S>(out);
     };
     __syncthreads(); /* the rows have been taken */
-    each_chunk<S>(plan, {first, end}, row, list, memory, send, work);
+    each_chunk<S>(plan, t, row, list, memory, send, work);
 #pragma unroll
     for (int h = 0; h < 2; h++) {
         float sum = row_sum(total[h]), share = sum > 0 ? 1 / sum : 0;
@@ -392,9 +393,8 @@ template <typename S> static ag_status run_forward(ag_device *d, const ag_attent
     if ((int64_t)plan->block_count * 4 > plan->rows) /* a row has blocks of its own */
         return group > 2 ? choose_decode<K, 2>(d, x, group < DECODE_HEADS ? group : DECODE_HEADS, err)
                          : choose_decode<K, 1>(d, x, group, err);
-    dim3 grid((unsigned)((plan->rows + ROWS - 1) / ROWS), (unsigned)x->heads);
     AG_TRY(ag_cuda_allow_shared((const void *)forward<S>, S::bytes(1), err));
-    AG_LAUNCH(forward<S>, grid, THREADS, S::bytes(1), d, *x, *plan);
+    AG_LAUNCH(forward<S>, tile_grid(plan->rows, x->heads), THREADS, S::bytes(1), d, *x, *plan);
     return AG_LAUNCHED("attention");
 }
 

@@ -235,27 +235,48 @@ static __device__ inline int keys_end(const ag_attention_block &b, int q)
     return q < b.q0 || q >= b.q1 ? b.k0 : (int)ag_key_end(b, q);
 }
 
-/* Walks over the keys that rows `rows` (the block's tile) read: send(k0, n, to) puts n of them and their values on their way into a buffer,
+/* What a block of forward or dq works on. Tiles come from the last to the first, each with all of its heads: a sequence's last rows read the
+ * most keys, and where blocks with little to do come last no processor waits long for the others. */
+typedef struct row_tile {
+    int tile, head;
+    int64_t first, end; /* rows */
+} row_tile;
+
+static __device__ inline row_tile this_tile(int64_t rows, int heads)
+{
+    row_tile t;
+    t.head = (int)(blockIdx.x % heads);
+    t.tile = (int)((gridDim.x - 1 - blockIdx.x) / heads);
+    t.first = t.tile * (int64_t)ROWS, t.end = t.first + ROWS < rows ? t.first + ROWS : rows;
+    return t;
+}
+static inline unsigned tile_grid(int64_t rows, int heads)
+{
+    return (unsigned)((rows + ROWS - 1) / ROWS * heads);
+}
+
+/* Walks over the keys that the tile's rows read: send(k0, n, to) puts n of them and their values on their way into a buffer,
  * work(keys, values, seen) uses a chunk of them, of which the thread's two rows read the first `seen` (more than there are: all; negative: none).
  * The whole block calls it. */
 template <typename S, typename Send, typename Work>
-static __device__ void each_chunk(const ag_attention_plan &plan, ag_range rows, const int (&row)[2],
+static __device__ void each_chunk(const ag_attention_plan &plan, const row_tile &t, const int (&row)[2],
                                   ag_attention_block *list, __nv_bfloat16 *memory, Send send, Work work)
 {
     enum { CHUNK = S::CHUNK, MATRIX = S::MATRIX };
-    int32_t t = (int32_t)blockIdx.x, last = plan.tile_first[t + 1];
-    for (int32_t entry = plan.tile_first[t]; entry < last; entry += THREADS) {
-        int count = ag_collect(list, plan, plan.tile_block, entry, last, rows, {0, plan.keys}), turn = 0;
+    int32_t last = plan.tile_first[t.tile + 1];
+    for (int32_t entry = plan.tile_first[t.tile]; entry < last; entry += THREADS) {
+        int count = ag_collect(list, plan, plan.tile_block, entry, last, {t.first, t.end}, {0, plan.keys}),
+            turn = 0;
         int known = -1, end[2] = {}; /* of list[known] */
         key_walk now = {0, 0, 0};
         auto length = [](const key_walk &w) { return w.stop - w.k0 < CHUNK ? w.stop - w.k0 : CHUNK; };
-        bool more = open_block(now, list, count, rows.end);
+        bool more = open_block(now, list, count, t.end);
         if (more)
             send(now.k0, length(now), memory); /* ag_collect ends with a barrier: both buffers are free */
         for (; more; turn ^= 1) {
             key_walk next = now;
             next.k0 += CHUNK;
-            more = next.k0 < next.stop || (next.at++, open_block(next, list, count, rows.end));
+            more = next.k0 < next.stop || (next.at++, open_block(next, list, count, t.end));
             if (now.at != known) {
                 known = now.at;
                 for (int h = 0; h < 2; h++) end[h] = keys_end(list[known], row[h]);

@@ -65,9 +65,10 @@ static __global__ void __launch_bounds__(THREADS)
     AG_DYNAMIC_SHARED(__nv_bfloat16, dynamic);
     __nv_bfloat16 *memory = first_matrix<S>(dynamic);
     __shared__ ag_attention_block list[THREADS];
-    int dim = x.head_dim, head = blockIdx.y, kv = head / (x.heads / x.kv_heads) * dim,
-        lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    int64_t first = blockIdx.x * (int64_t)ROWS, end = first + ROWS < plan.rows ? first + ROWS : plan.rows;
+    const row_tile t = this_tile(plan.rows, x.heads);
+    int dim = x.head_dim, head = t.head, kv = head / (x.heads / x.kv_heads) * dim, lane = threadIdx.x % 32,
+        warp = threadIdx.x / 32;
+    int64_t first = t.first, end = t.end;
     int row[2] = {(int)first + warp * 16 + lane / 4, (int)first + warp * 16 + lane / 4 + 8};
     float scale = (float)x.scale, scale2 = scale * LOG2E, dq[K * 2][4] = {}, lse[2], delta[2];
     own_rows<S> query, dout;
@@ -120,7 +121,7 @@ static __global__ void __launch_bounds__(THREADS)
         }
     };
     __syncthreads(); /* the rows have been taken */
-    each_chunk<S>(plan, {first, end}, row, list, memory, send, work);
+    each_chunk<S>(plan, t, row, list, memory, send, work);
     store_rows<K>((__nv_bfloat16 *)x.dq, x.q_ld, head * dim, row, end, dq, scale);
 }
 
@@ -169,7 +170,8 @@ template <int count> static __device__ void fetch_floats(float *to, const float 
     if (threadIdx.x < count) ag_copy_later<4>(to + threadIdx.x, from + (is ? threadIdx.x : 0), is);
 }
 
-/* dv = p do,  dk = ds q  over the query rows of a slice and the heads that share the key head; rows of a product are keys here. */
+/* dv = p do,  dk = ds q  over the query rows of a slice and the heads that share the key head; rows of a product are keys here. A sequence's
+ * first keys are read by most of its rows, so that tiles come from the first on. */
 template <typename S>
 static __global__ void __launch_bounds__(THREADS, S::K <= 4 ? 3 : 1)
     backward_keys(ag_attention_grad_args x, ag_attention_plan plan, const float *deltas, ag_slices s)
@@ -180,12 +182,13 @@ static __global__ void __launch_bounds__(THREADS, S::K <= 4 ? 3 : 1)
     __nv_bfloat16 *memory = first_matrix<S>(dynamic);
     __shared__ ag_attention_block list[THREADS];
     __shared__ __align__(8) float lse[2][CHUNK], delta[2][CHUNK];
-    int dim = x.head_dim, kv = blockIdx.y, group = x.heads / x.kv_heads, lane = threadIdx.x % 32,
+    int dim = x.head_dim, kv = blockIdx.x % x.kv_heads, group = x.heads / x.kv_heads, lane = threadIdx.x % 32,
         warp = threadIdx.x / 32;
-    int64_t first = blockIdx.x * (int64_t)ROWS, end = first + ROWS < plan.keys ? first + ROWS : plan.keys;
+    int64_t first = blockIdx.x / x.kv_heads * (int64_t)ROWS,
+            end = first + ROWS < plan.keys ? first + ROWS : plan.keys;
     int own = (int)first + warp * 16,
         key[2] = {own + lane / 4, own + lane / 4 + 8}; /* the warp's keys, the lane's */
-    ag_range rows = {blockIdx.z * s.rows, (blockIdx.z + 1) * s.rows};
+    ag_range rows = {blockIdx.y * s.rows, (blockIdx.y + 1) * s.rows};
     if (rows.end > plan.rows) rows.end = plan.rows;
     float scale = (float)x.scale, scale2 = scale * LOG2E, dk[K * 2][4] = {}, dv[K * 2][4] = {};
     own_rows<S> keys, values;
@@ -265,11 +268,10 @@ static __global__ void __launch_bounds__(THREADS, S::K <= 4 ? 3 : 1)
             now = next;
         }
     }
-    if (s.touched && threadIdx.x == 0)
-        s.touched[((int64_t)blockIdx.z * gridDim.x + blockIdx.x) * gridDim.y + kv] = any;
+    if (s.touched && threadIdx.x == 0) s.touched[(int64_t)blockIdx.y * gridDim.x + blockIdx.x] = any;
     if (s.touched && !any) return;
     int64_t ld = s.touched ? (int64_t)x.kv_heads * dim : x.kv_ld,
-            at = s.touched ? blockIdx.z * plan.keys * ld : 0;
+            at = s.touched ? blockIdx.y * plan.keys * ld : 0;
     store_slice<K>(s.dk, s.type, at, ld, kv * dim, key, end, dk, scale);
     store_slice<K>(s.dv, s.type, at, ld, kv * dim, key, end, dv, 1);
 }
@@ -284,9 +286,8 @@ static ag_status run_backward(ag_device *d, const ag_attention_grad_args *x, ag_
     AG_TRY(ag_cuda_allow_shared((const void *)backward_queries<S>, shared, err));
     AG_TRY(ag_cuda_allow_shared((const void *)backward_keys<S>, shared, err));
     AG_TRY(ag_cuda_cut_slices(d, x, ROWS, &deltas, &s, err));
-    dim3 query_grid((unsigned)((plan->rows + ROWS - 1) / ROWS), (unsigned)x->heads);
-    dim3 key_grid((unsigned)((plan->keys + ROWS - 1) / ROWS), (unsigned)x->kv_heads, (unsigned)s.count);
-    AG_LAUNCH(backward_queries<S>, query_grid, THREADS, shared, d, *x, *plan, deltas);
+    dim3 key_grid((unsigned)((plan->keys + ROWS - 1) / ROWS * x->kv_heads), (unsigned)s.count);
+    AG_LAUNCH(backward_queries<S>, tile_grid(plan->rows, x->heads), THREADS, shared, d, *x, *plan, deltas);
     AG_LAUNCH(backward_keys<S>, key_grid, THREADS, shared, d, *x, *plan, deltas, s);
     AG_TRY(AG_LAUNCHED("attention_grad"));
     return ag_cuda_add_slices(d, x, &s, err);

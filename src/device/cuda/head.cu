@@ -103,23 +103,25 @@ template <int V> static __device__ row_sums sum_row(const row &r, bool entropy, 
     enum { FAR = 20 };
     ag_some<V> piece[BATCH];
     row_sums s = {-INFINITY, 0, 0, 0};
-    float sum, weighted; /* of weights, and of weights * (logit - reference) */
+    const float ln2 = 0.693147181f;
+    float sum, weighted,
+        base; /* of weights, and of weights times their powers of 2; the reference as such a power */
     take_batch<V>(piece, r, (int64_t)threadIdx.x * V, THREADS * V, r.vocab);
     for (int u = 0; u < BATCH; u++)
         for (int e = 0; e < V; e++) s.reference = fmaxf(s.reference, piece[u].x[e]);
     s.reference = ag_block_reduce(s.reference, ag_max());
     for (;; s.reference = s.max) {
-        s.max = -INFINITY, sum = weighted = 0;
+        s.max = -INFINITY, sum = weighted = 0, base = s.reference * AG_LOG2E;
         for (int64_t j = (int64_t)threadIdx.x * V; j < r.vocab; j += BATCH * THREADS * V) {
             take_batch<V>(piece, r, j, THREADS * V, r.vocab);
 #pragma unroll
             for (int u = 0; u < BATCH; u++) {
                 int64_t to = j + u * THREADS * V;
                 for (int e = 0; e < V; e++) {
-                    float above = piece[u].x[e] - s.reference, weight = expf(above);
+                    float power = fmaf(piece[u].x[e], AG_LOG2E, -base), weight = ag_exp2(power);
                     s.max = fmaxf(s.max, piece[u].x[e]);
                     sum += weight;
-                    if (weight > 0) weighted += weight * above;
+                    if (entropy && weight > 0) weighted += weight * power;
                     piece[u].x[e] = weight;
                 }
                 if (k.weights && to < r.vocab) ag_store_some(k.weights, k.type, k.at + to, piece[u]);
@@ -129,8 +131,9 @@ template <int V> static __device__ row_sums sum_row(const row &r, bool entropy, 
         if (!(s.max - s.reference > FAR)) break;
     }
     sum = ag_block_reduce(sum, ag_add());
+    s.reference = base * ln2;
     s.lse = s.reference + logf(sum);
-    if (entropy) s.entropy = logf(sum) - ag_block_reduce(weighted, ag_add()) / sum;
+    if (entropy) s.entropy = logf(sum) - ag_block_reduce(weighted, ag_add()) / sum * ln2;
     return s;
 }
 
@@ -138,7 +141,9 @@ template <int V> static __device__ row_sums sum_row(const row &r, bool entropy, 
 #define LAUNCH_ROWS(fours, kernel, n, d, ...)                                                                \
     AG_LAUNCH_EITHER(fours, kernel, (unsigned)(n), (unsigned)(n), d, __VA_ARGS__)
 
-template <int V> static __global__ void logprob(ag_head_logprob_args x, float *logits, int64_t first)
+template <int V>
+static __global__ void __launch_bounds__(THREADS, 4)
+    logprob(ag_head_logprob_args x, float *logits, int64_t first)
 {
     ag_after_previous();
     row r = row_of(x.head, logits, first);
