@@ -17,14 +17,14 @@ part() { # NAME COMMAND...: its output under a title, and in OUT
 }
 
 part products "$build/bench_products"
-part engine "$build/bench_engine" -d cuda -l 1024 -p 32 -s 8 -h 32768 0 bf16
-part engine-by-operation "$build/bench_engine" -d cuda -l 1024 -p 32 -s 8 -h -w 32768 0 bf16
-part grpo "$build/bench_grpo" -d cuda -n 32 random 0 bf16 5
-part grpo-by-operation "$build/bench_grpo" -d cuda -n 32 -w random 0 bf16 3
-part engine-qwen2.5-0.5b "$build/bench_engine" -m qwen2.5-0.5b -d cuda -l 1024 -p 32 -s 8 -h 16384 0 bf16
+part engine "$build/bench_engine" -d cuda -l 1024 -p 32 -s 8 -h -r none 32768 0 bf16
+part engine-by-operation "$build/bench_engine" -d cuda -l 1024 -p 32 -s 8 -h -r none -w 32768 0 bf16
+part grpo "$build/bench_grpo" -d cuda -n 32 -r none random 0 bf16 5
+part grpo-by-operation "$build/bench_grpo" -d cuda -n 32 -r none -w random 0 bf16 3
+part engine-qwen2.5-0.5b "$build/bench_engine" -m qwen2.5-0.5b -d cuda -l 1024 -p 32 -s 8 -h -r none 16384 0 bf16
 if command -v ncu > /dev/null; then
     echo "== kernels of a GRPO step, microseconds in all (times under ncu): $out/kernels.txt"
-    timeout 240 ncu --csv --metrics gpu__time_duration.sum "$build/bench_grpo" -d cuda -n 32 random 0 bf16 1 > "$out/ncu.csv" 2> "$out/ncu.log"
+    timeout 240 ncu --csv --metrics gpu__time_duration.sum "$build/bench_grpo" -d cuda -n 32 -r none random 0 bf16 1 > "$out/ncu.csv" 2> "$out/ncu.log"
     awk -F'","' '/gpu__time_duration/ { name = $5; sub(/[(].*/, "", name); name = substr(name, 1, 100)
         value = $NF; gsub(/[",]/, "", value); t[name] += value / ($(NF - 1) ~ /^n/ ? 1000 : 1); n[name]++ } END { for (k in t) printf "%10.0f %7d %s\n", t[k], n[k], k }' "$out/ncu.csv" | sort -rn > "$out/kernels.txt"
     head -25 "$out/kernels.txt"
