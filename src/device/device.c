@@ -26,7 +26,7 @@ static ag_status open_cuda(ag_device **device, int card, ag_error *err)
     ag_status (*open)(ag_device **, size_t, int, ag_error *);
     AG_TRY(ag_plugin_open(&function, "libagrl_cuda.so", "ag_device_cuda_open", "device 'cuda'", err));
     *(void **)&open = function;
-    return open(device, sizeof **device, card, err);
+    return open(device, ag_device_table_bytes(), card, err);
 }
 
 ag_status ag_device_open(ag_device **device, const char *name, int threads, ag_error *err)

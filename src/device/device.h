@@ -333,6 +333,14 @@ struct ag_device {
 #undef AG_DECLARE
 };
 
+/* Of the table and of what its operations take: tells a plugin of another build. */
+static inline size_t ag_device_table_bytes(void)
+{
+#define AG_BYTES(op) +sizeof(ag_##op##_args)
+    return sizeof(ag_device) + sizeof(ag_scratch_shape) AG_DEVICE_OPS(AG_BYTES);
+#undef AG_BYTES
+}
+
 /* Opens a backend by name. threads: 0 for all processors (cpu). "cuda" loads its plugin and fails clearly without one; "cuda:1" is the
  * second card. */
 ag_status ag_device_open(ag_device **device, const char *name, int threads, ag_error *err);

@@ -324,13 +324,15 @@ ag_memory_need ag_model_memory(const ag_config *c, const ag_model_options *o, co
     double backward = full * width + kept * (width + qkv + q + ff) +
                       type * ((o->type == d->real ? 0 : width) + (o->type == kept_type ? 0 : qkv) + 2 * ff);
     double sets = train && pass->recompute != AG_RECOMPUTE_LAYER ? c->layers : 1,
-           probabilities = train && pass->recompute == AG_RECOMPUTE_NONE ? fmin(rows, targets) * c->vocab : 0;
+           probabilities = train && pass->recompute == AG_RECOMPUTE_NONE
+                               ? fmin(rows, targets) * (c->vocab * type + full)
+                               : 0;
     return (ag_memory_need){
         .weights = (size_t)(matrices * type + vectors * full),
         .gradients = o->train ? (size_t)(trained * full) : 0,
         .activations = (size_t)(rows * (buffers * sets + inputs + (train ? backward : 0) + 8)),
-        .head = (size_t)(targets * (width * (full * (train ? 3 : 1) + type) + 6 * full + 16) +
-                         probabilities * type + 4 + 64.0 * c->vocab * 6),
+        .head = (size_t)(targets * (width * (full * (train ? 3 : 1) + type) + 5 * full + 16) + probabilities +
+                         4 + 64.0 * c->vocab * 6),
         .other = (size_t)((double)rope_limit(c, o) * c->head_dim * full),
     };
 }

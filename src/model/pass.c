@@ -61,11 +61,12 @@ static ag_status alloc_head(ag_pass *p, ag_error *err)
     AG_TRY(own(p, &p->logprob, n, real, "targets", err));
     AG_TRY(own(p, &p->lse, n, real, "targets", err));
     AG_TRY(own(p, &p->entropy, n, real, "targets", err));
-    AG_TRY(own(p, &p->reference, n, real, "targets", err));
     AG_TRY(own(p, &p->masks.of_row, n, 4, "targets", err));
     if (!p->options.train) return AG_OK;
-    if (p->options.recompute == AG_RECOMPUTE_NONE)
+    if (p->options.recompute == AG_RECOMPUTE_NONE) {
         AG_TRY(own(p, &p->probability, rows * m->config.vocab, type, "probabilities of the head", err));
+        AG_TRY(own(p, &p->reference, rows, real, "probabilities of the head", err));
+    }
     AG_TRY(own(p, &p->dlogprob, n, real, "targets", err));
     AG_TRY(own(p, &p->dh, n * width, real, "head rows", err));
     return own(p, &p->dx_rows, n * width, real, "head rows", err);

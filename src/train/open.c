@@ -404,9 +404,9 @@ static ag_status plan_memory(const ag_trainer *t, ag_error *err)
     if (total > 0.95 * (double)have * mb)
         return ag_fail(err, AG_ERR_MEMORY,
                        "the run needs %.0f MiB and device '%s' has %.0f (%.0f free); lower micro_tokens "
-                       "(%ld) or kv_slots (%ld), or set recompute: layer",
+                       "(%ld) or kv_slots (%ld), or set recompute: %s",
                        total, t->device->name, (double)have * mb, (double)free * mb, s->micro_tokens,
-                       s->kv_slots);
+                       s->kv_slots, ag_streq(s->recompute, "none") ? "head or layer" : "layer");
     return AG_OK;
 }
 

@@ -105,7 +105,8 @@ static void make_dlogits(const ag_cpu *cpu, const ag_head_grad_args *x, int64_t 
     const ag_head_args *head = &x->head;
     int64_t vocab = head->vocab;
     bool narrow = head->type == AG_BF16, kept = x->probability != NULL;
-#pragma omp parallel for schedule(static) num_threads(cpu->threads)
+    int threads = cpu->threads < HEAD_ROWS ? cpu->threads : HEAD_ROWS; /* each may have a row of `wide` */
+#pragma omp parallel for schedule(static) num_threads(threads)
     for (int64_t i = 0; i < n; i++) {
         float *row = wide + (kept ? ag_cpu_thread() : i) * vocab;
         uint16_t *rounded = (uint16_t *)to + i * vocab;
@@ -152,8 +153,7 @@ ag_status ag_cpu_head_grad(ag_device *d, const ag_head_grad_args *x, ag_error *e
     /* products widen what they cannot read: a chunk at a time */
     int64_t step = kept && (!narrow || d->fast_bf16) ? head->rows : HEAD_ROWS;
     float *wide;
-    AG_TRY(ag_cpu_scratch(d, 2, (size_t)((kept ? cpu->threads : HEAD_ROWS + HEAD_ROWS / 2) * head->vocab),
-                          &wide, err));
+    AG_TRY(ag_cpu_scratch(d, 2, (size_t)((HEAD_ROWS + HEAD_ROWS / 2) * head->vocab), &wide, err));
     for (int64_t at = 0; at < head->rows; at += step) {
         int64_t n = head->rows - at < step ? head->rows - at : step;
         void *to = kept ? (char *)x->probability + at * head->vocab * (int64_t)ag_dtype_size(head->type)

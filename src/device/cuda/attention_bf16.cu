@@ -24,8 +24,7 @@ static __global__ void __launch_bounds__(THREADS, S::K <= 4 ? 4 : 1)
     float max[2] = {-INFINITY, -INFINITY}, total[2] = {}, out[K * 2][4] = {}, scale = (float)x.scale * LOG2E;
     own_rows<S> query;
     const __nv_bfloat16 *all_keys = (const __nv_bfloat16 *)x.k, *all_values = (const __nv_bfloat16 *)x.v;
-    fetch_own<S>(query, 0, NULL, memory, (const __nv_bfloat16 *)x.q, x.q_ld, first, head * dim,
-                 (int)(end - first));
+    stage_own<S>(query, 0, memory, (const __nv_bfloat16 *)x.q, x.q_ld, first, head * dim, (int)(end - first));
     auto send = [&](int k0, int n, __nv_bfloat16 *to) {
         fetch<S, CHUNK>(to, all_keys, x.kv_ld, k0, kv, n);
         fetch<S, CHUNK>(to + S::MATRIX, all_values, x.kv_ld, k0, kv, n);

@@ -181,37 +181,41 @@ template <typename S> static __device__ void receive(void)
     __syncthreads();
 }
 
-/* This warp's 16 of the block's n rows from `row` on, as left operands; `memory` is free again at the next barrier. */
+/* The block's n rows from `row` on, into `memory`; it is free again at the next barrier. */
 template <typename S>
-static __device__ void fetch_left(uint32_t (&left)[S::K][4], __nv_bfloat16 *memory, const __nv_bfloat16 *from,
-                                  int64_t ld, int64_t row, int64_t column, int n)
+static __device__ void stage(__nv_bfloat16 *memory, const __nv_bfloat16 *from, int64_t ld, int64_t row,
+                             int64_t column, int n)
 {
     __syncthreads(); /* what was here has been taken */
     fetch<S, ROWS>(memory, from, ld, row, column, n);
     ag_copies_close();
     receive<S>();
-    take_left<S>(left, memory);
 }
 
-/* The block's n rows from `row` on, its tile number `which`; also as left operands where wanted. `memory`: first_matrix. */
+/* The same, as the block's tile number `which`. memory: first_matrix. */
 template <typename S>
-static __device__ void fetch_own(own_rows<S> &own, int which, uint32_t (*left)[4], __nv_bfloat16 *memory,
+static __device__ void stage_own(own_rows<S> &own, int which, __nv_bfloat16 *memory,
                                  const __nv_bfloat16 *from, int64_t ld, int64_t row, int64_t column, int n)
 {
-    uint32_t mine[S::K][4];
     if constexpr (S::GROUP) {
+        static_assert((int)S::CHUNK == (int)ROWS, "a tile is as large as a chunk");
         memory += S::CHUNKS + which * S::MATRIX;
         own.staged = memory;
-        static_assert((int)S::CHUNK == (int)ROWS, "a tile is as large as a chunk");
     }
-    fetch_left<S>(mine, memory, from, ld, row, column, n);
+    stage<S>(memory, from, ld, row, column, n);
+    if constexpr (!S::GROUP) take_left<S>(own.left, memory);
+}
+
+/* The warp's 16 rows of such a tile, in registers. */
+template <typename S> static __device__ void left_rows(uint32_t (&left)[S::K][4], const own_rows<S> &own)
+{
+    if constexpr (S::GROUP)
+        take_left<S>(left, own.staged);
+    else
 #pragma unroll
-    for (int k = 0; k < S::K; k++)
+        for (int k = 0; k < S::K; k++)
 #pragma unroll
-        for (int i = 0; i < 4; i++) {
-            if constexpr (!S::GROUP) own.left[k][i] = mine[k][i];
-            if (left) left[k][i] = mine[k][i];
-        }
+            for (int i = 0; i < 4; i++) left[k][i] = own.left[k][i];
 }
 
 /* A piece of the keys that a block's rows read: [k0, stop), by block `at` of its list of `count`. */

@@ -75,10 +75,12 @@ static __global__ void __launch_bounds__(THREADS)
     {
         uint32_t o[K][4], d[K][4];
         int n = (int)(end - first);
-        fetch_left<S>(o, memory, (const __nv_bfloat16 *)x.out, x.out_ld, first, head * dim, n);
-        fetch_own<S>(dout, 1, d, memory, (const __nv_bfloat16 *)x.dout, x.dout_ld, first, head * dim, n);
+        stage<S>(memory, (const __nv_bfloat16 *)x.out, x.out_ld, first, head * dim, n);
+        take_left<S>(o, memory);
+        stage_own<S>(dout, 1, memory, (const __nv_bfloat16 *)x.dout, x.dout_ld, first, head * dim, n);
+        left_rows<S>(d, dout);
         row_dots<K>(delta, o, d);
-        fetch_own<S>(query, 0, NULL, memory, (const __nv_bfloat16 *)x.q, x.q_ld, first, head * dim, n);
+        stage_own<S>(query, 0, memory, (const __nv_bfloat16 *)x.q, x.q_ld, first, head * dim, n);
     }
     for (int h = 0; h < 2; h++) {
         int64_t at = head * (int64_t)plan.rows + row[h];
@@ -211,8 +213,8 @@ static __global__ void __launch_bounds__(THREADS, S::K <= 4 ? 3 : 1)
         bool more = open_block(now, list, count, rows, first);
         if (more && !any) {
             int n = (int)(end - first);
-            fetch_own<S>(keys, 0, NULL, memory, (const __nv_bfloat16 *)x.k, x.kv_ld, first, kv * dim, n);
-            fetch_own<S>(values, 1, NULL, memory, (const __nv_bfloat16 *)x.v, x.kv_ld, first, kv * dim, n);
+            stage_own<S>(keys, 0, memory, (const __nv_bfloat16 *)x.k, x.kv_ld, first, kv * dim, n);
+            stage_own<S>(values, 1, memory, (const __nv_bfloat16 *)x.v, x.kv_ld, first, kv * dim, n);
             any = true;
             __syncthreads();
         }
@@ -236,6 +238,7 @@ static __global__ void __launch_bounds__(THREADS, S::K <= 4 ? 3 : 1)
                 close_products<S>();
                 finish_products<S>(p);
                 finish_products<S>(ds);
+                /* where no row is all is zero but p, and a key that only such rows would read may be anything */
                 auto weigh = [&](auto mask) {
 #pragma unroll
                     for (int i = 0; i < WIDE / 8; i++) {
@@ -245,7 +248,6 @@ static __global__ void __launch_bounds__(THREADS, S::K <= 4 ? 3 : 1)
                         for (int e = 0; e < 4; e++) {
                             p[i][e] = ag_exp2(fmaf(p[i][e], scale2, (e % 2 ? l.y : l.x) * -LOG2E));
                             ds[i][e] = p[i][e] * (ds[i][e] - (e % 2 ? d.y : d.x));
-                            /* where no row is all is zero, but for p */
                             if (mask.IS && (now.q0 + q + e % 2 < readers.of_key[e / 2] || q + e % 2 >= n))
                                 p[i][e] = ds[i][e] = 0;
                         }

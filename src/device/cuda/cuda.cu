@@ -48,7 +48,7 @@ static ag_status get_memory(ag_cuda *c, void **memory, size_t bytes, const char 
     return ag_fail(
         err, AG_ERR_MEMORY,
         "out of device memory: %zu bytes for %s; lower micro_tokens or kv_slots (--kv-slots), or set "
-        "recompute: layer",
+        "recompute: head or layer",
         bytes, what);
 }
 
@@ -234,7 +234,7 @@ static ag_status open_stream(ag_cuda *c, ag_error *err)
 extern "C" ag_status ag_device_cuda_open(ag_device **device, size_t table_bytes, int card, ag_error *err)
 {
     *device = NULL;
-    if (table_bytes != sizeof(ag_device))
+    if (table_bytes != ag_device_table_bytes())
         return ag_fail(err, AG_ERR_UNSUPPORTED, "device 'cuda': the plugin belongs to another build of agrl");
     ag_device *d = (ag_device *)ag_calloc(1, sizeof *d);
     ag_cuda *c = (ag_cuda *)ag_calloc(1, sizeof *c);

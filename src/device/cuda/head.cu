@@ -133,7 +133,9 @@ template <int V> static __device__ row_sums sum_row(const row &r, bool entropy, 
     sum = ag_block_reduce(sum, ag_add());
     s.reference = base * ln2;
     s.lse = s.reference + logf(sum);
+    if (s.lse < s.max) s.lse = s.max; /* by rounding: no probability is above 1 */
     if (entropy) s.entropy = logf(sum) - ag_block_reduce(weighted, ag_add()) / sum * ln2;
+    if (s.entropy < 0) s.entropy = 0;
     return s;
 }
 
@@ -176,12 +178,17 @@ ag_status ag_cuda_head_logprob(ag_device *d, const ag_head_logprob_args *x, ag_e
     return AG_OK;
 }
 
-/* Of row i: an entry of dlogits is this times p, and what the targets add. */
-static __device__ float row_factor(const ag_head_grad_args &x, int64_t i)
+/* Of row i: an entry of dlogits is this times p, and what the targets add. *largest: of those. */
+static __device__ float row_factor(const ag_head_grad_args &x, int64_t i, float *largest)
 {
-    float total = 0;
-    for (int32_t t = x.head.first[i]; t < x.head.first[i + 1]; t++) total += ((const float *)x.dlogprob)[t];
-    return -total * (float)(1 / x.head.temperature);
+    float total = 0, scale = (float)(1 / x.head.temperature);
+    *largest = 0;
+    for (int32_t t = x.head.first[i]; t < x.head.first[i + 1]; t++) {
+        float g = ((const float *)x.dlogprob)[t];
+        total += g;
+        *largest = fmaxf(*largest, fabsf(g) * scale);
+    }
+    return -total * scale;
 }
 
 /* out[at + token] for the tokens that are row i's targets: what they add, and rest(t), which is factor * p of target t; times `by`. */
@@ -209,7 +216,7 @@ template <int V> static __global__ void dlogits(ag_head_grad_args x, float *logi
     ag_after_previous();
     row r = row_of(x.head, logits, first);
     int64_t i = first + blockIdx.x, at = blockIdx.x * r.vocab;
-    float lse = ((const float *)x.lse)[i], factor = row_factor(x, i);
+    float largest, lse = ((const float *)x.lse)[i], factor = row_factor(x, i, &largest);
     for (int64_t j = (int64_t)threadIdx.x * V; j < r.vocab; j += BATCH * THREADS * V) {
         ag_some<V> piece[BATCH];
         take_batch<V>(piece, r, j, THREADS * V, r.vocab);
@@ -230,11 +237,11 @@ template <int V> static __global__ void dlogits(ag_head_grad_args x, float *logi
 static __global__ void finish_kept(ag_head_grad_args x, float *factors, void *h)
 {
     ag_after_previous();
-    const float least = 1e-30f;
+    const float nothing = 1e-12f, least = 1e-35f;
     int64_t i = blockIdx.x, vocab = x.head.vocab, width = x.head.width, at = i * vocab;
-    float p_factor = row_factor(x, i),
-          factor = p_factor * expf(((const float *)x.reference)[i] - ((const float *)x.lse)[i]);
-    if (!(fabsf(factor) >= least)) {
+    float largest, p_factor = row_factor(x, i, &largest),
+                   factor = p_factor * expf(((const float *)x.reference)[i] - ((const float *)x.lse)[i]);
+    if (!(fabsf(p_factor) > nothing * largest && fabsf(factor) >= least)) {
         factor = 1;
         for (int64_t j = threadIdx.x; j < vocab; j += THREADS)
             ag_store(x.probability, x.head.type, at + j, 0);
@@ -242,7 +249,7 @@ static __global__ void finish_kept(ag_head_grad_args x, float *factors, void *h)
     put_targets(x, i, x.probability, at, 1 / factor,
                 [&](int32_t t) { return p_factor * expf(((const float *)x.logprob)[t]); });
     if (threadIdx.x == 0) factors[i] = factor;
-    for (int64_t j = threadIdx.x; j < width; j += THREADS)
+    for (int64_t j = threadIdx.x; j < width && x.dw; j += THREADS)
         ag_store(h, x.head.type, i * width + j, factor * ag_load(x.head.h, x.head.type, i * width + j));
 }
 
@@ -288,9 +295,10 @@ static ag_status kept_grad(ag_device *d, const ag_head_grad_args *x, ag_error *e
     const ag_head_args *head = &x->head;
     int64_t rows = head->rows, width = head->width;
     void *memory;
-    AG_TRY(ag_cuda_scratch(
-        d, AG_CUDA_DLOGITS,
-        factors_of(rows) * sizeof(float) + (size_t)(rows * width * ag_cuda_size(head->type)), &memory, err));
+    AG_TRY(ag_cuda_scratch(d, AG_CUDA_DLOGITS,
+                           factors_of(rows) * sizeof(float) +
+                               (size_t)(x->dw ? rows * width * ag_cuda_size(head->type) : 0),
+                           &memory, err));
     float *factors = (float *)memory;
     void *h = factors + factors_of(rows);
     AG_LAUNCH(finish_kept, (unsigned)rows, THREADS, 0, d, *x, factors, h);
