@@ -91,6 +91,16 @@ static void sparse_plan(host_plan *p, int32_t rows)
     add_block(p, rows / 3, rows - 2 > rows / 3 ? rows - 2 : rows / 3 + 1, 200, 331, 64);
 }
 
+/* More small blocks on one tile than are looked at together, and diagonals of all kinds; most rows attend nothing. */
+static void crowded_plan(host_plan *p)
+{
+    static const int32_t diagonals[] = {0, 2, INT32_MAX, -3, INT32_MIN, -20, INT32_MAX - 5};
+    enum { BLOCKS = 150, KEYS = 3, DIAGONALS = sizeof diagonals / sizeof *diagonals };
+    *p = (host_plan){.rows = 4 * BLOCKS + 10, .keys = BLOCKS * KEYS};
+    for (int32_t i = 0; i < BLOCKS; i++)
+        add_block(p, i % 60, 64, i * KEYS, (i + 1) * KEYS, diagonals[i % DIAGONALS]);
+}
+
 static void make_plan(rig *r, host_plan *p, int which)
 {
     switch (which) {
@@ -101,12 +111,13 @@ static void make_plan(rig *r, host_plan *p, int which)
     case 4: decode_plan(r, p, 7, 1, 150); break;
     case 5: decode_plan(r, p, 5, 17, 33); break;
     case 6: sparse_plan(p, 70); break;
+    case 7: crowded_plan(p); break;
     default:
         forest_plan(r, p, SMALL_GRID ? 140 : 601, 40, false);
         break; /* more tiles than slices of the backward */
     }
 }
-enum { PLAN_COUNT = 8 };
+enum { PLAN_COUNT = 9 };
 
 typedef struct attention_case {
     host_plan host;
@@ -125,7 +136,7 @@ static void poison_unread_keys(attention_case *c, float *kv)
         bool read = false;
         for (int32_t b = 0; b < c->host.count && !read; b++) {
             const ag_attention_block *k = &c->host.blocks[b];
-            int32_t end = k->k0 + k->diagonal + k->q1 - k->q0;
+            int64_t end = (int64_t)k->k0 + k->diagonal + k->q1 - k->q0;
             read = key >= k->k0 && key < k->k1 && key < end;
         }
         for (int64_t j = 0; !read && j < c->kv_ld; j++) kv[key * c->kv_ld + j] = NAN;
