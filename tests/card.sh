@@ -38,14 +38,14 @@ fi
 # A process an operation: the sanitizer makes them slow, and each uses one core.
 if command -v compute-sanitizer > /dev/null; then
     sed -n 's/^\[ RUN *\] *//p' "$out/operations.log" | grep -v /matmul > "$out/names" # which is the library's
-    for tool in memcheck racecheck; do
+    for tool in racecheck memcheck; do # the slower first
         while read -r name; do echo "$tool $name"; done < "$out/names"
     done > "$out/sanitized"
     begin=$(date +%s)
     # shellcheck disable=SC2016
     xargs -P "$jobs" -L 1 sh -c '
         log=$1/$3.$(echo "$4" | tr -c "a-z0-9_\n" -).log
-        timeout 240 compute-sanitizer --tool "$3" --error-exitcode 9 "$2/device_test_ops" "$4" > "$log" 2>&1 || echo "FAILED  $3 of $4: see $log"' \
+        timeout 400 compute-sanitizer --tool "$3" --error-exitcode 9 "$2/device_test_ops" "$4" > "$log" 2>&1 || echo "FAILED  $3 of $4: see $log"' \
         - "$out" "$build" < "$out/sanitized" | tee -a "$broken"
     echo "        compute-sanitizer on $(wc -l < "$out/names") operations, memcheck and racecheck ($(($(date +%s) - begin)) s)"
 else

@@ -160,7 +160,7 @@ static double attention_floor(int shape)
 /* Combinations that say nothing new are left out where they are large. */
 static bool left_out(int which, int shape)
 {
-    return which == PLAN_COUNT - 1 && shape > 1 && shape != WIDE_SHAPE;
+    return which >= PLAN_COUNT - 2 && shape > 1 && shape != WIDE_SHAPE;
 }
 
 /* kept: what goes in is of the type that the device on trial keeps. */
