@@ -22,8 +22,8 @@ struct ag_pass {
     void *row_index, *first, *token;        /* device int32: rows with targets, CSR of their targets */
     void *x_rows, *h, *rstd, *dh, *dx_rows; /* gathered residual, its norm */
     void *logprob, *lse, *entropy, *dlogprob;
-    void *probability,
-        *reference; /* [rows with targets, vocab] of the model's type, or NULL; [rows with targets] */
+    void *probability; /* [rows with targets, vocab] of the model's type, or NULL: they are computed again */
+    void *reference;   /* with it: [rows with targets] */
     ag_mask_store masks;
     /* backward */
     void *dx, *dtmp, *dnarrow, *dqkv, *dqkv_narrow, *dattention, *dhidden,

@@ -23,20 +23,14 @@ static __global__ void __launch_bounds__(THREADS, S::K <= 4 ? 4 : 1)
     int row[2] = {(int)first + warp * 16 + lane / 4, (int)first + warp * 16 + lane / 4 + 8};
     float max[2] = {-INFINITY, -INFINITY}, total[2] = {}, out[K * 2][4] = {}, scale = (float)x.scale * LOG2E;
     own_rows<S> query;
-    const __nv_bfloat16 *all_keys = (const __nv_bfloat16 *)x.k, *all_values = (const __nv_bfloat16 *)x.v;
     stage_own<S>(query, 0, memory, (const __nv_bfloat16 *)x.q, x.q_ld, first, head * dim, (int)(end - first));
-    auto send = [&](int k0, int n, __nv_bfloat16 *to) {
-        fetch<S, CHUNK>(to, all_keys, x.kv_ld, k0, kv, n);
-        fetch<S, CHUNK>(to + S::MATRIX, all_values, x.kv_ld, k0, kv, n);
-        ag_copies_close();
-    };
+    auto send = [&](int k0, int n, __nv_bfloat16 *to) { send_keys<S>(x, kv, k0, n, to); };
     auto work = [&](const __nv_bfloat16 *keys, const __nv_bfloat16 *values, const int(&seen)[2]) {
         if (!S::GROUP && !__ballot_sync(~0u, seen[0] > 0 || seen[1] > 0)) return;
         float score[CHUNK / 8][4];
         uint32_t weights[CHUNK / 16][4];
         begin_products<S>();
         product_by_column<S>(score, query, keys);
-        close_products<S>();
         finish_products<S>(score);
         auto weigh = [&](auto mask) {
             float high[2] = {-INFINITY, -INFINITY};
@@ -80,7 +74,6 @@ static __global__ void __launch_bounds__(THREADS, S::K <= 4 ? 4 : 1)
         left_of(weights, score);
         begin_products<S>();
         product_by_row<S>(out, weights, values);
-        close_products<S>();
         finish_products<S>(out);
     };
     __syncthreads(); /* the rows have been taken */

@@ -123,18 +123,17 @@ static __device__ void product_by_row(float (&sum)[S::K * 2][4], const uint32_t 
     }
 }
 
-/* Around products of a group; where each warp has its own nothing is to be done. */
+/* Around products of a group, of which all sums are named; where each warp has its own nothing is to be done. */
 template <typename S> static __device__ void begin_products(void)
 {
     if constexpr (S::GROUP) ag_group_begin();
 }
-template <typename S> static __device__ void close_products(void)
+template <typename S, typename... Sums> static __device__ void finish_products(Sums &...sums)
 {
-    if constexpr (S::GROUP) ag_group_close();
-}
-template <typename S, int N> static __device__ void finish_products(float (&sum)[N][4])
-{
-    if constexpr (S::GROUP) ag_group_finish(sum);
+    if constexpr (S::GROUP) {
+        ag_group_close();
+        (ag_group_finish(sums), ...);
+    }
 }
 
 /* The largest, or the sum, over the four lanes that share a row of a product. */
@@ -257,6 +256,15 @@ static __device__ inline row_tile this_tile(int64_t rows, int heads)
 static inline unsigned tile_grid(int64_t rows, int heads)
 {
     return (unsigned)((rows + ROWS - 1) / ROWS * heads);
+}
+
+/* n keys from k0 on and their values, of the key head at column `kv`, on their way into a buffer. x: the arguments of either pass. */
+template <typename S, typename X>
+static __device__ void send_keys(const X &x, int kv, int k0, int n, __nv_bfloat16 *to)
+{
+    fetch<S, S::CHUNK>(to, (const __nv_bfloat16 *)x.k, x.kv_ld, k0, kv, n);
+    fetch<S, S::CHUNK>(to + S::MATRIX, (const __nv_bfloat16 *)x.v, x.kv_ld, k0, kv, n);
+    ag_copies_close();
 }
 
 /* Walks over the keys that the tile's rows read: send(k0, n, to) puts n of them and their values on their way into a buffer,

@@ -87,11 +87,7 @@ static __global__ void __launch_bounds__(THREADS)
         lse[h] = row[h] < end ? ((const float *)x.lse)[at] * LOG2E : 0;
         if (row[h] < end && lane % 4 == 0) deltas[at] = delta[h];
     }
-    auto send = [&](int k0, int n, __nv_bfloat16 *to) {
-        fetch<S, CHUNK>(to, (const __nv_bfloat16 *)x.k, x.kv_ld, k0, kv, n);
-        fetch<S, CHUNK>(to + S::MATRIX, (const __nv_bfloat16 *)x.v, x.kv_ld, k0, kv, n);
-        ag_copies_close();
-    };
+    auto send = [&](int k0, int n, __nv_bfloat16 *to) { send_keys<S>(x, kv, k0, n, to); };
     auto work = [&](const __nv_bfloat16 *keys, const __nv_bfloat16 *values, const int(&seen)[2]) {
         for (int j = 0; j < CHUNK; j += WIDE) {
             if (!S::GROUP && !__ballot_sync(~0u, seen[0] > j || seen[1] > j)) break;
@@ -100,9 +96,7 @@ static __global__ void __launch_bounds__(THREADS)
             begin_products<S>();
             product_by_column<S>(score, query, keys + j * S::PITCH);
             product_by_column<S>(dp, dout, values + j * S::PITCH);
-            close_products<S>();
-            finish_products<S>(score);
-            finish_products<S>(dp);
+            finish_products<S>(score, dp);
             auto weigh = [&](auto mask) {
 #pragma unroll
                 for (int i = 0; i < WIDE / 2; i++) {
@@ -118,7 +112,6 @@ static __global__ void __launch_bounds__(THREADS)
             left_of(ds, score);
             begin_products<S>();
             product_by_row<S>(dq, ds, keys + j * S::PITCH);
-            close_products<S>();
             finish_products<S>(dq);
         }
     };
@@ -154,8 +147,8 @@ typedef struct key_readers {
 
 static __device__ key_readers find_readers(const ag_attention_block &b, int own, const int (&key)[2])
 {
-    int64_t before = b.q0 - (int64_t)b.k0 -
-                     b.diagonal; /* key k of the block is read from row k + before on */
+    /* key k of the block is read from row k + before on */
+    int64_t before = b.q0 - (int64_t)b.k0 - b.diagonal;
     auto from = [&](bool in, int k) { return in && k + before < INT32_MAX ? (int)(k + before) : INT32_MAX; };
     int lowest = own > b.k0 ? own : b.k0;
     key_readers r;
@@ -235,9 +228,7 @@ static __global__ void __launch_bounds__(THREADS, S::K <= 4 ? 3 : 1)
                 begin_products<S>();
                 product_by_column<S>(p, keys, query + j * S::PITCH);
                 product_by_column<S>(ds, values, dout + j * S::PITCH);
-                close_products<S>();
-                finish_products<S>(p);
-                finish_products<S>(ds);
+                finish_products<S>(p, ds);
                 /* where no row is all is zero but p, and a key that only such rows would read may be anything */
                 auto weigh = [&](auto mask) {
 #pragma unroll
@@ -263,9 +254,7 @@ static __global__ void __launch_bounds__(THREADS, S::K <= 4 ? 3 : 1)
                 begin_products<S>();
                 product_by_row<S>(dv, p_left, dout + j * S::PITCH);
                 product_by_row<S>(dk, ds_left, query + j * S::PITCH);
-                close_products<S>();
-                finish_products<S>(dv);
-                finish_products<S>(dk);
+                finish_products<S>(dv, dk);
             }
             now = next;
         }

@@ -76,8 +76,7 @@ static inline int ag_least(int a, int b)
     return a < b ? a : b;
 }
 
-/* The kernel of that name by fours on `wide` blocks, or one by one on `narrow` ones; and for n elements, four a thread or one. WIDEST: the
- * same with eights. */
+/* The kernel of that name by fours on `wide` blocks, or one by one on `narrow` ones; and for n elements, four a thread or one. */
 #define AG_LAUNCH_EITHER(fours, kernel, wide, narrow, d, ...)                                                \
     do {                                                                                                     \
         if (fours)                                                                                           \
@@ -87,15 +86,12 @@ static inline int ag_least(int a, int b)
     } while (0)
 #define AG_LAUNCH_FOURS(fours, kernel, n, d, ...)                                                            \
     AG_LAUNCH_EITHER(fours, kernel, ag_cuda_grid((n) / 4), ag_cuda_grid(n), d, __VA_ARGS__)
-#define AG_LAUNCH_WIDEST_ON(widest, kernel, eights, wide, narrow, d, ...)                                    \
+#define AG_LAUNCH_WIDEST(widest, kernel, n, d, ...)                                                          \
     do {                                                                                                     \
         if ((widest) == 8)                                                                                   \
-            AG_LAUNCH(kernel<8>, eights, AG_CUDA_THREADS, 0, d, __VA_ARGS__);                                \
+            AG_LAUNCH(kernel<8>, ag_cuda_grid((n) / 8), AG_CUDA_THREADS, 0, d, __VA_ARGS__);                 \
         else                                                                                                 \
-            AG_LAUNCH_EITHER((widest) == 4, kernel, wide, narrow, d, __VA_ARGS__);                           \
+            AG_LAUNCH_FOURS((widest) == 4, kernel, n, d, __VA_ARGS__);                                       \
     } while (0)
-#define AG_LAUNCH_WIDEST(widest, kernel, n, d, ...)                                                          \
-    AG_LAUNCH_WIDEST_ON(widest, kernel, ag_cuda_grid((n) / 8), ag_cuda_grid((n) / 4), ag_cuda_grid(n), d,    \
-                        __VA_ARGS__)
 
 #endif

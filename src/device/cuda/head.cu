@@ -104,8 +104,8 @@ template <int V> static __device__ row_sums sum_row(const row &r, bool entropy, 
     ag_some<V> piece[BATCH];
     row_sums s = {-INFINITY, 0, 0, 0};
     const float ln2 = 0.693147181f;
-    float sum, weighted,
-        base; /* of weights, and of weights times their powers of 2; the reference as such a power */
+    /* of weights, and of weights times their powers of 2; the reference as such a power */
+    float sum, weighted, base;
     take_batch<V>(piece, r, (int64_t)threadIdx.x * V, THREADS * V, r.vocab);
     for (int u = 0; u < BATCH; u++)
         for (int e = 0; e < V; e++) s.reference = fmaxf(s.reference, piece[u].x[e]);
