@@ -5,7 +5,7 @@
  * prompts of 600 tokens. Each line prints model FLOP/s counted over unique tokens (2 per weight and token, 6 in training,
  * attention not counted) and its share of the products' rate.
  *
- * usage: bench_engine [-m smollm2-135m|qwen2.5-0.5b] [-d cpu|cuda] [-l TOKENS_A_SEQUENCE] [-p PROMPTS] [-s SAMPLES_A_PROMPT] [-r none|head|layer] [-h] [-w] [rows [threads [fp32|bf16]]]
+ * usage: bench_engine [-m smollm2-135m|qwen2.5-0.5b|qwen3-0.6b] [-d cpu|cuda] [-l TOKENS_A_SEQUENCE] [-p PROMPTS] [-s SAMPLES_A_PROMPT] [-r none|head|layer] [-h] [-w] [rows [threads [fp32|bf16]]]
  * Defaults: smollm2-135m, cpu, 256, 1, 32, head, 2048 rows. -r: what backward computes again (ag_recompute). -h: every token is trained, not the last
  * tenth of a sequence. -w: wait for each operation, and tell where the time goes (op_clock.h); the whole takes longer then.
  */

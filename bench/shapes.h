@@ -40,10 +40,33 @@ static const ag_config qwen25 = {.family = AG_FAMILY_QWEN2,
                                  .eos = -1,
                                  .pad = -1};
 
+static const ag_config qwen3 = {.family = AG_FAMILY_QWEN3,
+                                .vocab = 151936,
+                                .width = 1024,
+                                .layers = 28,
+                                .heads = 16,
+                                .kv_heads = 8,
+                                .head_dim = 128,
+                                .ff = 3072,
+                                .max_positions = 40960,
+                                .rope_theta = 1000000,
+                                .norm_eps = 1e-6,
+                                .tied = true,
+                                .qk_norm = true,
+                                .bos = -1,
+                                .eos = -1,
+                                .pad = -1};
+
 /* NULL: no such shape. */
 static inline const ag_config *shape_named(const char *name)
 {
-    return strcmp(name, "smollm2-135m") == 0 ? &smollm2 : strcmp(name, "qwen2.5-0.5b") == 0 ? &qwen25 : NULL;
+    static const struct {
+        const char *name;
+        const ag_config *shape;
+    } shapes[] = {{"smollm2-135m", &smollm2}, {"qwen2.5-0.5b", &qwen25}, {"qwen3-0.6b", &qwen3}};
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        if (strcmp(name, shapes[i].name) == 0) return shapes[i].shape;
+    return NULL;
 }
 
 /* The programs' option -r. */

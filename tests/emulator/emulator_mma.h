@@ -101,12 +101,12 @@ static inline uint16_t emulator_swapped(const __nv_bfloat16 *rows, int row, int 
 }
 
 static inline void ag_group_by_column(float (&sum)[8][4], const __nv_bfloat16 *left,
-                                      const __nv_bfloat16 *rows, int k)
+                                      const __nv_bfloat16 *rows, int k, bool add)
 {
     for (int i = 0; i < 32; i++) {
         int row = (int)(threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4) + i % 4 / 2 * 8,
             column = i / 4 * 8 + (int)threadIdx.x % 4 * 2 + i % 2;
-        if (k == 0) sum[i / 4][i % 4] = 0;
+        if (!add) sum[i / 4][i % 4] = 0;
         for (int at = k * 16; at < k * 16 + 16; at++)
             sum[i / 4][i % 4] += __uint_as_float((uint32_t)emulator_swapped(left, row, at) << 16) *
                                  __uint_as_float((uint32_t)emulator_swapped(rows, column, at) << 16);

@@ -5,7 +5,7 @@
  * of products stand in registers as the next product wants them, so that softmax weights never leave the lane (Dao 2023). A piece that every
  * row reads needs no mask, and most do not: what comes between the products is compiled twice.
  *
- * Each warp has its own products (mma.cuh), or the block is a warp group where the card has those and heads are of 64: then it takes a chunk
+ * Each warp has its own products (mma.cuh), or the block is a warp group where the card has those and heads are of 64 or 128: then it takes a chunk
  * at once, and cannot leave out the pieces of it that none of a warp's rows reads.
  */
 #ifndef AG_DEVICE_CUDA_ATTENTION_BF16_CUH
@@ -24,9 +24,11 @@ template <int k, bool group> struct shape {
         K = k,
         GROUP = group,
         DIM = K * 16,
-        PITCH = DIM + (GROUP ? 0 : 8),
-        CHUNK = K <= 4 ? 64 : 32,
-        MATRIX = CHUNK * PITCH,
+        PITCH = GROUP ? 64 : DIM + 8,
+        CHUNK = GROUP || K <= 4 ? 64 : 32,
+        PANEL = CHUNK * PITCH, /* of a group: columns come by 64, panels one after the other */
+        PANELS = GROUP ? DIM / PITCH : 1,
+        MATRIX = PANELS * PANEL,
         ALIGN = GROUP ? 1024 : 16,
         CHUNKS = 4 * MATRIX /* two of two matrices */
     };
@@ -37,7 +39,7 @@ template <int k, bool group> struct shape {
     }
     static __device__ int place(int row, int column)
     {
-        return GROUP ? ag_swapped(row, column) : row * PITCH + column;
+        return GROUP ? column / 64 * PANEL + ag_swapped(row, column % 64) : row * PITCH + column;
     }
 };
 
@@ -79,7 +81,8 @@ static __device__ void product_by_column(float (&sum)[N][4], const own_rows<S> &
 {
     if constexpr (S::GROUP) {
 #pragma unroll
-        for (int k = 0; k < S::K; k++) ag_group_by_column(sum, own.staged, staged, k);
+        for (int k = 0; k < S::K; k++)
+            ag_group_by_column(sum, own.staged + k / 4 * S::PANEL, staged + k / 4 * S::PANEL, k % 4, k > 0);
     } else {
 #pragma unroll
         for (int i = 0; i < N; i += 2) {
@@ -109,9 +112,12 @@ static __device__ void product_by_row(float (&sum)[S::K * 2][4], const uint32_t 
 {
 #pragma unroll
     for (int i = 0; i < N; i++) {
-        if constexpr (S::GROUP)
-            ag_group_by_row(sum, weights[i], staged + i * 16 * S::PITCH);
-        else {
+        if constexpr (S::GROUP) {
+#pragma unroll
+            for (int panel = 0; panel < S::PANELS; panel++)
+                ag_group_by_row(*(float(*)[8][4])sum[panel * 8], weights[i],
+                                staged + panel * S::PANEL + i * 16 * S::PITCH);
+        } else {
 #pragma unroll
             for (int k = 0; k < S::K; k++) {
                 uint32_t right[4];
@@ -128,11 +134,16 @@ template <typename S> static __device__ void begin_products(void)
 {
     if constexpr (S::GROUP) ag_group_begin();
 }
+template <int N> static __device__ void finish_panels(float (&sum)[N][4])
+{
+#pragma unroll
+    for (int i = 0; i < N; i += 8) ag_group_finish(*(float(*)[8][4])sum[i]);
+}
 template <typename S, typename... Sums> static __device__ void finish_products(Sums &...sums)
 {
     if constexpr (S::GROUP) {
         ag_group_close();
-        (ag_group_finish(sums), ...);
+        (finish_panels(sums), ...);
     }
 }
 
@@ -328,6 +339,7 @@ static inline ag_status refuse_layout(ag_error *err)
      : (x)->head_dim == 64 && ag_cuda_of(d)->groups ? run<shape<4, true>>(d, x, err)                         \
      : (x)->head_dim == 64                          ? run<shape<4, false>>(d, x, err)                        \
      : (x)->head_dim == 96                          ? run<shape<6, false>>(d, x, err)                        \
+     : ag_cuda_of(d)->groups                        ? run<shape<8, true>>(d, x, err)                         \
                                                     : run<shape<8, false>>(d, x, err))
 
 #endif

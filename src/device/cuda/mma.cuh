@@ -133,14 +133,14 @@ static __device__ inline uint64_t ag_group_operand(const __nv_bfloat16 *from)
     "%11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, "   \
     "%31}, "
 
-/* sum [16, 64] = columns [16 * k, 16 * k + 16) of the warp's 16 of 64 left rows times those of 64 rows, added to what it is but for k = 0. */
+/* sum [16, 64] = columns [16 * k, 16 * k + 16) of the warp's 16 of 64 left rows times those of 64 rows; added to what it is where `add`. */
 static __device__ inline void ag_group_by_column(float (&sum)[8][4], const __nv_bfloat16 *left,
-                                                 const __nv_bfloat16 *rows, int k)
+                                                 const __nv_bfloat16 *rows, int k, bool add)
 {
     uint64_t l = ag_group_operand(left + k * 16), r = ag_group_operand(rows + k * 16);
     AG_GROUP_ASM("{.reg .pred add; setp.ne.b32 add, %34, 0; " AG_GROUP_MMA "%32, %33, add, 1, 1, 0, 0;}"
                  : AG_GROUP_SUMS(sum)
-                 : "l"(l), "l"(r), "r"((int)(k > 0)));
+                 : "l"(l), "l"(r), "r"((int)add));
 }
 
 /* sum [16, 64] += left [16, 16] of 16 rows. */
