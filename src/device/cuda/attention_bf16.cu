@@ -16,15 +16,12 @@ static __global__ void __launch_bounds__(THREADS, S::K <= 4 ? 4 : 1)
     AG_DYNAMIC_SHARED(__nv_bfloat16, dynamic);
     __nv_bfloat16 *memory = first_matrix<S>(dynamic);
     __shared__ ag_attention_block list[THREADS];
-    const row_tile t = this_tile(plan.rows, x.heads);
-    int dim = x.head_dim, head = t.head, kv = head / (x.heads / x.kv_heads) * dim, lane = threadIdx.x % 32,
-        warp = threadIdx.x / 32;
-    int64_t first = t.first, end = t.end;
-    int row[2] = {(int)first + warp * 16 + lane / 4, (int)first + warp * 16 + lane / 4 + 8};
+    const row_tile t = this_tile(x, plan.rows);
+    int lane = threadIdx.x % 32;
     float max[2] = {-INFINITY, -INFINITY}, total[2] = {}, out[K * 2][4] = {}, scale = (float)x.scale * LOG2E;
     own_rows<S> query;
-    stage_own<S>(query, 0, memory, (const __nv_bfloat16 *)x.q, x.q_ld, first, head * dim, (int)(end - first));
-    auto send = [&](int k0, int n, __nv_bfloat16 *to) { send_keys<S>(x, kv, k0, n, to); };
+    stage_own<S>(query, 0, memory, (const __nv_bfloat16 *)x.q, x.q_ld, t.first, t.column,
+                 (int)(t.end - t.first));
     auto work = [&](const __nv_bfloat16 *keys, const __nv_bfloat16 *values, const int(&seen)[2]) {
         if (!S::GROUP && !__ballot_sync(~0u, seen[0] > 0 || seen[1] > 0)) return;
         float score[CHUNK / 8][4];
@@ -77,17 +74,16 @@ static __global__ void __launch_bounds__(THREADS, S::K <= 4 ? 4 : 1)
         finish_products<S>(out);
     };
     __syncthreads(); /* the rows have been taken */
-    each_chunk<S>(plan, t, row, list, memory, send, work);
+    each_chunk<S>(x, plan, t, list, memory, work);
 #pragma unroll
     for (int h = 0; h < 2; h++) {
         float sum = row_sum(total[h]), share = sum > 0 ? 1 / sum : 0;
-        if (row[h] >= end) continue;
-        uint32_t *to = (uint32_t *)((__nv_bfloat16 *)x.out + (int64_t)row[h] * x.out_ld + head * dim) +
-                       lane % 4;
+        if (t.row[h] >= t.end) continue;
+        uint32_t *to = (uint32_t *)((__nv_bfloat16 *)x.out + t.row[h] * x.out_ld + t.column) + lane % 4;
 #pragma unroll
         for (int k = 0; k < K * 2; k++) to[k * 4] = ag_pack(out[k][2 * h] * share, out[k][2 * h + 1] * share);
         if (x.lse && lane % 4 == 0)
-            ((float *)x.lse)[head * (int64_t)plan.rows + row[h]] = sum > 0 ? max[h] * LN2 + logf(sum) : 0;
+            ((float *)x.lse)[t.head * (int64_t)plan.rows + t.row[h]] = sum > 0 ? max[h] * LN2 + logf(sum) : 0;
     }
 }
 

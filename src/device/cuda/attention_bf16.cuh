@@ -252,16 +252,20 @@ static __device__ inline int keys_end(const ag_attention_block &b, int q)
 /* What a block of forward or dq works on. Tiles come from the last to the first, each with all of its heads: a sequence's last rows read the
  * most keys, and where blocks with little to do come last no processor waits long for the others. */
 typedef struct row_tile {
-    int tile, head;
-    int64_t first, end; /* rows */
+    int tile, head, column, kv_column; /* where the columns of the head and of its key head begin */
+    int64_t first, end;                /* rows */
+    int row[2];                        /* the thread's */
 } row_tile;
 
-static __device__ inline row_tile this_tile(int64_t rows, int heads)
+/* x: the arguments of either pass. */
+template <typename X> static __device__ row_tile this_tile(const X &x, int64_t rows)
 {
     row_tile t;
-    t.head = (int)(blockIdx.x % heads);
-    t.tile = (int)((gridDim.x - 1 - blockIdx.x) / heads);
+    t.head = (int)(blockIdx.x % x.heads);
+    t.tile = (int)((gridDim.x - 1 - blockIdx.x) / x.heads);
+    t.column = t.head * x.head_dim, t.kv_column = t.head / (x.heads / x.kv_heads) * x.head_dim;
     t.first = t.tile * (int64_t)ROWS, t.end = t.first + ROWS < rows ? t.first + ROWS : rows;
+    t.row[0] = (int)t.first + threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4, t.row[1] = t.row[0] + 8;
     return t;
 }
 static inline unsigned tile_grid(int64_t rows, int heads)
@@ -269,21 +273,20 @@ static inline unsigned tile_grid(int64_t rows, int heads)
     return (unsigned)((rows + ROWS - 1) / ROWS * heads);
 }
 
-/* n keys from k0 on and their values, of the key head at column `kv`, on their way into a buffer. x: the arguments of either pass. */
+/* n keys from k0 on and their values, of the tile's key head, on their way into a buffer. */
 template <typename S, typename X>
-static __device__ void send_keys(const X &x, int kv, int k0, int n, __nv_bfloat16 *to)
+static __device__ void send_keys(const X &x, const row_tile &t, int k0, int n, __nv_bfloat16 *to)
 {
-    fetch<S, S::CHUNK>(to, (const __nv_bfloat16 *)x.k, x.kv_ld, k0, kv, n);
-    fetch<S, S::CHUNK>(to + S::MATRIX, (const __nv_bfloat16 *)x.v, x.kv_ld, k0, kv, n);
+    fetch<S, S::CHUNK>(to, (const __nv_bfloat16 *)x.k, x.kv_ld, k0, t.kv_column, n);
+    fetch<S, S::CHUNK>(to + S::MATRIX, (const __nv_bfloat16 *)x.v, x.kv_ld, k0, t.kv_column, n);
     ag_copies_close();
 }
 
-/* Walks over the keys that the tile's rows read: send(k0, n, to) puts n of them and their values on their way into a buffer,
- * work(keys, values, seen) uses a chunk of them, of which the thread's two rows read the first `seen` (more than there are: all; negative: none).
- * The whole block calls it. */
-template <typename S, typename Send, typename Work>
-static __device__ void each_chunk(const ag_attention_plan &plan, const row_tile &t, const int (&row)[2],
-                                  ag_attention_block *list, __nv_bfloat16 *memory, Send send, Work work)
+/* Walks over the keys that the tile's rows read: work(keys, values, seen) uses a chunk of them, of which the thread's two rows read the first
+ * `seen` (more than there are: all; negative: none). The whole block calls it. */
+template <typename S, typename X, typename Work>
+static __device__ void each_chunk(const X &x, const ag_attention_plan &plan, const row_tile &t,
+                                  ag_attention_block *list, __nv_bfloat16 *memory, Work work)
 {
     enum { CHUNK = S::CHUNK, MATRIX = S::MATRIX };
     int32_t last = plan.tile_first[t.tile + 1];
@@ -295,19 +298,20 @@ static __device__ void each_chunk(const ag_attention_plan &plan, const row_tile 
         auto length = [](const key_walk &w) { return w.stop - w.k0 < CHUNK ? w.stop - w.k0 : CHUNK; };
         bool more = open_block(now, list, count, t.end);
         if (more)
-            send(now.k0, length(now), memory); /* ag_collect ends with a barrier: both buffers are free */
+            send_keys<S>(x, t, now.k0, length(now),
+                         memory); /* ag_collect ends with a barrier: both buffers are free */
         for (; more; turn ^= 1) {
             key_walk next = now;
             next.k0 += CHUNK;
             more = next.k0 < next.stop || (next.at++, open_block(next, list, count, t.end));
             if (now.at != known) {
                 known = now.at;
-                for (int h = 0; h < 2; h++) end[h] = keys_end(list[known], row[h]);
+                for (int h = 0; h < 2; h++) end[h] = keys_end(list[known], t.row[h]);
             }
             const int seen[2] = {end[0] - now.k0, end[1] - now.k0};
             const __nv_bfloat16 *keys = memory + turn * 2 * MATRIX;
             receive<S>(); /* and the other buffer has been worked on */
-            if (more) send(next.k0, length(next), memory + (turn ^ 1) * 2 * MATRIX);
+            if (more) send_keys<S>(x, t, next.k0, length(next), memory + (turn ^ 1) * 2 * MATRIX);
             work(keys, keys + MATRIX, seen);
             now = next;
         }

@@ -65,29 +65,25 @@ static __global__ void __launch_bounds__(THREADS)
     AG_DYNAMIC_SHARED(__nv_bfloat16, dynamic);
     __nv_bfloat16 *memory = first_matrix<S>(dynamic);
     __shared__ ag_attention_block list[THREADS];
-    const row_tile t = this_tile(plan.rows, x.heads);
-    int dim = x.head_dim, head = t.head, kv = head / (x.heads / x.kv_heads) * dim, lane = threadIdx.x % 32,
-        warp = threadIdx.x / 32;
-    int64_t first = t.first, end = t.end;
-    int row[2] = {(int)first + warp * 16 + lane / 4, (int)first + warp * 16 + lane / 4 + 8};
+    const row_tile t = this_tile(x, plan.rows);
+    int lane = threadIdx.x % 32;
     float scale = (float)x.scale, scale2 = scale * LOG2E, dq[K * 2][4] = {}, lse[2], delta[2];
     own_rows<S> query, dout;
     {
         uint32_t o[K][4], d[K][4];
-        int n = (int)(end - first);
-        stage<S>(memory, (const __nv_bfloat16 *)x.out, x.out_ld, first, head * dim, n);
+        int n = (int)(t.end - t.first);
+        stage<S>(memory, (const __nv_bfloat16 *)x.out, x.out_ld, t.first, t.column, n);
         take_left<S>(o, memory);
-        stage_own<S>(dout, 1, memory, (const __nv_bfloat16 *)x.dout, x.dout_ld, first, head * dim, n);
+        stage_own<S>(dout, 1, memory, (const __nv_bfloat16 *)x.dout, x.dout_ld, t.first, t.column, n);
         left_rows<S>(d, dout);
         row_dots<K>(delta, o, d);
-        stage_own<S>(query, 0, memory, (const __nv_bfloat16 *)x.q, x.q_ld, first, head * dim, n);
+        stage_own<S>(query, 0, memory, (const __nv_bfloat16 *)x.q, x.q_ld, t.first, t.column, n);
     }
     for (int h = 0; h < 2; h++) {
-        int64_t at = head * (int64_t)plan.rows + row[h];
-        lse[h] = row[h] < end ? ((const float *)x.lse)[at] * LOG2E : 0;
-        if (row[h] < end && lane % 4 == 0) deltas[at] = delta[h];
+        int64_t at = t.head * (int64_t)plan.rows + t.row[h];
+        lse[h] = t.row[h] < t.end ? ((const float *)x.lse)[at] * LOG2E : 0;
+        if (t.row[h] < t.end && lane % 4 == 0) deltas[at] = delta[h];
     }
-    auto send = [&](int k0, int n, __nv_bfloat16 *to) { send_keys<S>(x, kv, k0, n, to); };
     auto work = [&](const __nv_bfloat16 *keys, const __nv_bfloat16 *values, const int(&seen)[2]) {
         for (int j = 0; j < CHUNK; j += WIDE) {
             if (!S::GROUP && !__ballot_sync(~0u, seen[0] > j || seen[1] > j)) break;
@@ -116,8 +112,8 @@ static __global__ void __launch_bounds__(THREADS)
         }
     };
     __syncthreads(); /* the rows have been taken */
-    each_chunk<S>(plan, t, row, list, memory, send, work);
-    store_rows<K>((__nv_bfloat16 *)x.dq, x.q_ld, head * dim, row, end, dq, scale);
+    each_chunk<S>(x, plan, t, list, memory, work);
+    store_rows<K>((__nv_bfloat16 *)x.dq, x.q_ld, t.column, t.row, t.end, dq, scale);
 }
 
 /* Where a block of backward_keys is: rows [q0, r1) of a head by block `at` of its list of `count`. */
