@@ -297,9 +297,8 @@ static __device__ void each_chunk(const X &x, const ag_attention_plan &plan, con
         key_walk now = {0, 0, 0};
         auto length = [](const key_walk &w) { return w.stop - w.k0 < CHUNK ? w.stop - w.k0 : CHUNK; };
         bool more = open_block(now, list, count, t.end);
-        if (more)
-            send_keys<S>(x, t, now.k0, length(now),
-                         memory); /* ag_collect ends with a barrier: both buffers are free */
+        /* ag_collect ends with a barrier: both buffers are free */
+        if (more) send_keys<S>(x, t, now.k0, length(now), memory);
         for (; more; turn ^= 1) {
             key_walk next = now;
             next.k0 += CHUNK;
