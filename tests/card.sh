@@ -35,9 +35,9 @@ else
     echo "left out: ranks on several cards (cards: $cards)"
 fi
 
-# A process an operation: the sanitizer makes them slow, and each uses one core.
+# A process an operation: the sanitizer makes them slow, and each uses one core. The pair cuda-again runs the same kernels on the same cases.
 if command -v compute-sanitizer > /dev/null; then
-    sed -n 's/^\[ RUN *\] *//p' "$out/operations.log" | grep -v /matmul > "$out/names" # which is the library's
+    sed -n 's/^\[ RUN *\] *//p' "$out/operations.log" | grep '^ref-cuda/' | grep -v /matmul > "$out/names" # which is the library's
     for tool in racecheck memcheck; do # the slower first
         while read -r name; do echo "$tool $name"; done < "$out/names"
     done > "$out/sanitized"

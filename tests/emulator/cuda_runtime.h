@@ -155,6 +155,10 @@ template <typename T> static inline T __ldcg(const T *p)
     return *p;
 }
 #define __expf expf
+static inline float rsqrtf(float x)
+{
+    return 1 / sqrtf(x);
+}
 static inline float __fdividef(float a, float b)
 {
     return a / b;

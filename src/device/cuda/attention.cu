@@ -237,13 +237,6 @@ static __global__ void __launch_bounds__(ROW_WARPS * 32)
     if (threadIdx.x == 0) store_lse(x, plan.rows, head, row, max, total);
 }
 
-ag_status ag_cuda_allow_shared(const void *kernel, size_t bytes, ag_error *err)
-{
-    return ag_cuda_check(
-        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes),
-        "attention: heads too large for the card's shared memory", err);
-}
-
 static ag_status check_heads(int dim, ag_error *err)
 {
     if (dim <= 256) return AG_OK;

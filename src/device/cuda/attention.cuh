@@ -65,9 +65,6 @@ size_t ag_cuda_slices_bytes(int64_t rows, int64_t keys, int heads, int kv_heads,
 ag_status ag_cuda_add_slices(ag_device *d, const ag_attention_grad_args *x, const ag_slices *s,
                              ag_error *err);
 
-/* Lets a kernel have so much dynamic shared memory, besides what it declares. */
-ag_status ag_cuda_allow_shared(const void *kernel, size_t bytes, ag_error *err);
-
 /* BF16 where the tensor cores' kernels take heads of that size: 16, 32, 64, 96, 128. */
 ag_dtype ag_cuda_kept_type(ag_dtype type, int head_dim);
 

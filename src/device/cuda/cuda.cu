@@ -18,6 +18,13 @@ ag_status ag_cuda_check(cudaError_t status, const char *what, ag_error *err)
                    "device 'cuda': %s: %s", what, cudaGetErrorString(status));
 }
 
+ag_status ag_cuda_allow_shared(const void *kernel, size_t bytes, ag_error *err)
+{
+    return ag_cuda_check(
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)bytes),
+        "more shared memory for a block than the card has", err);
+}
+
 ag_status ag_cuda_wait(ag_cuda *c, ag_error *err)
 {
     AG_TRY(ag_cuda_check(cudaStreamSynchronize(c->stream), "a kernel failed", err));

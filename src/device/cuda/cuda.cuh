@@ -100,6 +100,8 @@ static __device__ inline void ag_after_previous(void)
 
 ag_status ag_cuda_check(cudaError_t status, const char *what, ag_error *err);
 ag_status ag_cuda_scratch(ag_device *d, ag_cuda_slot slot, size_t bytes, void **memory, ag_error *err);
+/* Lets a kernel have so much dynamic shared memory, besides what it declares. */
+ag_status ag_cuda_allow_shared(const void *kernel, size_t bytes, ag_error *err);
 /* Waits for the stream and reports what went wrong on it. */
 ag_status ag_cuda_wait(ag_cuda *c, ag_error *err);
 
@@ -111,9 +113,9 @@ ag_status ag_cuda_products_open(ag_device *d, ag_error *err);
 void ag_cuda_products_close(ag_device *d);
 enum { AG_CUDA_WORKSPACE = 32 << 20 }; /* bytes */
 
-/* norm.cu: sums over rows go through parts, in how many depends on sizes alone. Block p of them leaves partial[p, width]; then
+/* norm.cu: sums over rows go through parts, in how many depends on their sizes alone. Block p of them leaves partial[p, width]; then
  * sum[width] += the parts, always in the same order. */
-unsigned ag_cuda_parts(int64_t rows);
+unsigned ag_cuda_parts(int64_t rows, int64_t width);
 ag_status ag_cuda_add_parts(ag_device *d, float *sum, const float *partial, unsigned parts, int64_t width,
                             ag_error *err);
 
@@ -157,36 +159,18 @@ static __device__ inline void ag_cuda_place(int64_t at, int64_t width, int64_t *
     }
 }
 
-/* A real or a bf16, where the type is known when it is compiled. */
-static __device__ inline float ag_real(float x)
-{
-    return x;
-}
-static __device__ inline float ag_real(__nv_bfloat16 x)
-{
-    return __bfloat162float(x);
-}
-static __device__ inline void ag_set(float *p, float x)
-{
-    *p = x;
-}
-static __device__ inline void ag_set(__nv_bfloat16 *p, float x)
-{
-    *p = __float2bfloat16_rn(x);
-}
-
-/* At index i, of either type. */
+/* A real or a bf16 at index i. */
 static __device__ inline float ag_load(const void *p, ag_dtype type, int64_t i)
 {
-    return type == AG_BF16 ? ag_real(((const __nv_bfloat16 *)p)[i]) : ((const float *)p)[i];
+    return type == AG_BF16 ? __bfloat162float(((const __nv_bfloat16 *)p)[i]) : ((const float *)p)[i];
 }
 
 static __device__ inline void ag_store(void *p, ag_dtype type, int64_t i, float x)
 {
     if (type == AG_BF16)
-        ag_set((__nv_bfloat16 *)p + i, x);
+        ((__nv_bfloat16 *)p)[i] = __float2bfloat16_rn(x);
     else
-        ag_set((float *)p + i, x);
+        ((float *)p)[i] = x;
 }
 
 typedef struct ag_add {

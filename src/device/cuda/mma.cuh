@@ -62,7 +62,7 @@ static __device__ inline float ag_exp2(float x)
     return y;
 }
 
-/* A thread's copy of 4 or 16 bytes, aligned so, from global to shared memory; zeros where `is` is false (`from` must be an address all the
+/* A thread's copy of 4, 8 or 16 bytes, aligned so, from global to shared memory; zeros where `is` is false (`from` must be an address all the
  * same). Copies since the last close are a group; a thread that waits for all but the last `open` groups sees its own; others see them
  * after a barrier. */
 template <int bytes> static __device__ inline void ag_copy_later(void *to, const void *from, bool is)
@@ -72,7 +72,8 @@ template <int bytes> static __device__ inline void ag_copy_later(void *to, const
         asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(at), "l"(from), "r"(is ? 16 : 0)
                      : "memory");
     else
-        asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(at), "l"(from), "r"(is ? 4 : 0)
+        asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(at), "l"(from), "n"(bytes),
+                     "r"(is ? bytes : 0)
                      : "memory");
 }
 static __device__ inline void ag_copies_close(void)

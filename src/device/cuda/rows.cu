@@ -241,25 +241,39 @@ ag_status ag_cuda_bias(ag_device *d, const ag_bias_args *x, ag_error *err)
     return AG_LAUNCHED("bias");
 }
 
-static __global__ void bias_grad(ag_bias_grad_args x, float *partial)
+/* Block (p, c): a part's rows, its warps in turns, of 32 * V columns. */
+template <int V> static __global__ void bias_grad(ag_bias_grad_args x, float *partial)
 {
     ag_after_previous();
-    int64_t begin = x.rows * blockIdx.x / gridDim.x, end = x.rows * (blockIdx.x + 1) / gridDim.x;
-    for (int64_t j = threadIdx.x; j < x.width; j += THREADS) {
-        float sum = 0;
+    __shared__ float share[WARPS][32 * V];
+    int64_t begin = x.rows * blockIdx.x / gridDim.x, end = x.rows * (blockIdx.x + 1) / gridDim.x,
+            first = blockIdx.y * (int64_t)(32 * V);
+    int own = threadIdx.x % 32 * V, warp = threadIdx.x / 32;
+    ag_some<V> sum = {};
+    if (first + own < x.width)
 #pragma unroll 8
-        for (int64_t i = begin; i < end; i++) sum += ag_load(x.dx, x.type, i * x.ld + j);
-        partial[blockIdx.x * x.width + j] = sum;
-    }
+        for (int64_t i = begin + warp; i < end; i += WARPS) {
+            ag_some<V> piece = ag_load_some<V>(x.dx, x.type, i * x.ld + first + own);
+            for (int e = 0; e < V; e++) sum.x[e] += piece.x[e];
+        }
+    for (int e = 0; e < V; e++) share[warp][own + e] = sum.x[e];
+    __syncthreads();
+    int j = threadIdx.x;
+    if (j >= 32 * V || first + j >= x.width) return;
+    float total = share[0][j];
+    for (int w = 1; w < WARPS; w++) total += share[w][j];
+    partial[blockIdx.x * x.width + first + j] = total;
 }
 
 ag_status ag_cuda_bias_grad(ag_device *d, const ag_bias_grad_args *x, ag_error *err)
 {
     if (x->rows * x->width == 0) return AG_OK;
-    unsigned parts = ag_cuda_parts(x->rows);
+    unsigned parts = ag_cuda_parts(x->rows, x->width);
     void *partial;
     AG_TRY(ag_cuda_scratch(d, AG_CUDA_PARTIAL, parts * (size_t)x->width * sizeof(float), &partial, err));
-    AG_LAUNCH(bias_grad, parts, THREADS, 0, d, *x, (float *)partial);
+    bool fours = x->width % 4 == 0 && ag_in_fours(x->dx, x->type, x->ld);
+    dim3 wide(parts, (unsigned)((x->width + 127) / 128)), narrow(parts, (unsigned)((x->width + 31) / 32));
+    AG_LAUNCH_EITHER(fours, bias_grad, wide, narrow, d, *x, (float *)partial);
     AG_TRY(AG_LAUNCHED("bias_grad"));
     return ag_cuda_add_parts(d, (float *)x->dbias, (const float *)partial, parts, x->width, err);
 }

@@ -52,6 +52,7 @@ typedef struct rig {
     ag_rng rng;
     buffer held[MAX_HELD];
     int held_count;
+    int part;   /* of the cases, where an operation has several */
     bool exact; /* the same bytes are asked for */
     bool show;  /* tell how close it came: */
     long checks;

@@ -96,6 +96,12 @@ static const int64_t NORMS[][3] = {/* rows, heads, width */ {0, 1, 8},
                                    {3, 1, 577},
                                    {130, 1, 33},
                                    {17, 9, 64},
+                                   {3, 1, 132},
+                                   {9, 2, 384},
+                                   {4, 1, 508},
+                                   {140, 1, 640},
+                                   {2, 1, 768},
+                                   {6, 1, 896},
                                    {40, 1, 1024},
                                    {5, 2, 1025},
                                    {8300, 1, 40}};
@@ -103,9 +109,9 @@ static const int64_t NORMS[][3] = {/* rows, heads, width */ {0, 1, 8},
 static void rmsnorm_cases(rig *r)
 {
     for (size_t i = 0; i < sizeof NORMS / sizeof *NORMS; i++) {
-        for (int variant = 0; variant < 6;
-             variant++) { /* bit 0: bf16 out; bit 1: wide rows; 4 and 5: in place */
-            int64_t rows = NORMS[i][0], heads = NORMS[i][1], width = NORMS[i][2], pad = variant & 2 ? 9 : 0;
+        for (int variant = 0; variant < 6; variant++) { /* bit 0: bf16 out; 4 and 5: in place */
+            static const int64_t pads[] = {0, 0, 9, 9, 4, 9};
+            int64_t rows = NORMS[i][0], heads = NORMS[i][1], width = NORMS[i][2], pad = pads[variant];
             bool in_place = variant >= 4, wants_rstd = variant != 1;
             ag_dtype type = variant & 1 && !in_place ? AG_BF16 : AG_F32;
             int64_t x_ld = heads * width + pad, out_ld = in_place ? x_ld : heads * width + 2 * pad;
@@ -126,31 +132,33 @@ static void rmsnorm_cases(rig *r)
 static void rmsnorm_grad_cases(rig *r)
 {
     for (size_t i = 0; i < sizeof NORMS / sizeof *NORMS; i++) {
-        for (int at = 0; at < (kept_type(r, 1) == AG_BF16 ? 12 : 6); at++) {
-            /* bit 0: accumulates; bit 1: no dweight; 4 and 5: dx is dy; from 6 on the same with dy of bf16, and where it is dx that too */
-            int variant = at % 6;
-            int64_t rows = NORMS[i][0], heads = NORMS[i][1], width = NORMS[i][2], n = heads * width;
+        for (int at = 0; at < (kept_type(r, 1) == AG_BF16 ? 24 : 12); at++) {
+            /* bit 0: accumulates; bit 1: no dweight; 4 and 5: dx is dy; from 6 on the same with rows that pieces of four can be moved of;
+             * from 12 on the same with dy of bf16, and where it is dx that too */
+            int variant = at % 6, pad = at % 12 < 6 ? 1 : 4;
+            int64_t rows = NORMS[i][0], heads = NORMS[i][1], width = NORMS[i][2], n = heads * width,
+                    x_ld = n + 3 * pad, dy_ld = n + pad;
             bool in_place = variant >= 4, accumulate = variant & 1 && !in_place, weights = !(variant & 2),
                  narrows = variant & 1;
-            ag_dtype dy_type = at < 6 ? AG_F32 : AG_BF16, dx_type = in_place ? dy_type : AG_F32;
+            ag_dtype dy_type = at < 12 ? AG_F32 : AG_BF16, dx_type = in_place ? dy_type : AG_F32;
+            int64_t dx_ld = in_place ? dy_ld : n + 2 * pad;
             LABEL(r, "rmsnorm_grad %ldx%ldx%ld variant %d", (long)rows, (long)heads, (long)width, at);
-            buffer x = normals(r, AG_F32, rows * (n + 3), 2), weight = normals(r, AG_F32, width, 1),
-                   dy = normals(r, dy_type, rows * (n + 1), 1);
+            buffer x = normals(r, AG_F32, rows * x_ld, 2), weight = normals(r, AG_F32, width, 1),
+                   dy = normals(r, dy_type, rows * dy_ld, 1);
             buffer rstd = poison(r, AG_F32, rows * heads), out = poison(r, AG_F32, rows * n),
                    dweight = normals(r, AG_F32, width, 1);
             buffer dx = in_place     ? dy
-                        : accumulate ? normals(r, AG_F32, rows * (n + 2), 1)
-                                     : poison(r, AG_F32, rows * (n + 2));
+                        : accumulate ? normals(r, AG_F32, rows * dx_ld, 1)
+                                     : poison(r, AG_F32, rows * dx_ld);
             buffer narrow = poison(r, AG_BF16, rows * n);
-            int64_t dx_ld = in_place ? n + 1 : n + 2;
             BOTH(r, rmsnorm, .out = out.at[s], .out_type = AG_F32, .x = x.at[s], .weight = weight.at[s],
-                 .rstd = rstd.at[s], .rows = rows, .heads = heads, .width = width, .x_ld = n + 3, .out_ld = n,
+                 .rstd = rstd.at[s], .rows = rows, .heads = heads, .width = width, .x_ld = x_ld, .out_ld = n,
                  .eps = 1e-5);
             share(r, rstd);
             BOTH(r, rmsnorm_grad, .dx = dx.at[s], .dweight = weights ? dweight.at[s] : NULL,
                  .narrow = narrows ? narrow.at[s] : NULL, .dx_type = dx_type, .dy_type = dy_type,
                  .dy = dy.at[s], .x = x.at[s], .weight = weight.at[s], .rstd = rstd.at[s], .rows = rows,
-                 .heads = heads, .width = width, .x_ld = n + 3, .dy_ld = n + 1, .dx_ld = dx_ld,
+                 .heads = heads, .width = width, .x_ld = x_ld, .dy_ld = dy_ld, .dx_ld = dx_ld,
                  .accumulate = accumulate);
             check_rows(r, "dx", dx, rows, n, dx_ld, FP32_BOUND, CANCELS);
             check(r, "dweight", dweight);
@@ -199,7 +207,9 @@ static const int64_t PLANES[][2] = {/* rows, width */ {0, 5},
                                     {65, 31},
                                     {2, 1543},
                                     {301, 5},
-                                    {18, 96}};
+                                    {18, 96},
+                                    {70, 260},
+                                    {300, 132}};
 enum { PLANE_COUNT = sizeof PLANES / sizeof *PLANES };
 
 /* The types of what goes in and comes out, of those that the device on trial has. */
@@ -655,11 +665,18 @@ static void axpy_cases(rig *r)
 typedef struct operation {
     const char *name;
     void (*cases)(rig *r);
+    int part;
 } operation;
 static const operation OPERATIONS[] = {
-#define ROW(op) {#op, op##_cases},
+#define ROW(op) {#op, op##_cases, 0},
     AG_DEVICE_OPS(ROW)
 #undef ROW
+        {"attention-wide", attention_cases, WIDE_PART},
+    {"attention-large", attention_cases, LARGE_PART},
+    {"attention-kept", attention_cases, KEPT_PART},
+    {"attention_grad-wide", attention_grad_cases, WIDE_PART},
+    {"attention_grad-large", attention_grad_cases, LARGE_PART},
+    {"attention_grad-kept", attention_grad_cases, KEPT_PART},
 };
 enum { OPERATION_COUNT = sizeof OPERATIONS / sizeof *OPERATIONS };
 
@@ -699,7 +716,10 @@ static bool show;
 static void test_operation(void **state)
 {
     const trial *t = *state;
-    rig r = {.rng = ag_rng_at(7, AG_RNG_TEST, 0, 0, 0, 0), .exact = t->pair->threads[0] > 0, .show = show};
+    rig r = {.rng = ag_rng_at(7, AG_RNG_TEST, 0, 0, 0, 0),
+             .part = t->operation->part,
+             .exact = t->pair->threads[0] > 0,
+             .show = show};
     ag_error err = {0};
     for (int s = 0; s < 2; s++) {
         ag_status status = open_side(t->pair, s, &r.d[s], &err);
