@@ -129,7 +129,7 @@ AG_DEVICE_OPS(AG_CUDA_DECLARE)
 #undef AG_CUDA_DECLARE
 
 /* Bytes of a real or a bf16. */
-static inline int64_t ag_cuda_size(ag_dtype type)
+static __host__ __device__ constexpr int64_t ag_cuda_size(ag_dtype type)
 {
     return type == AG_BF16 ? 2 : 4;
 }
@@ -199,6 +199,17 @@ template <typename T, typename Op> static __device__ inline T ag_block_reduce(T 
     x = part[0];
     for (int i = 1; i < warps; i++) x = op(x, part[i]);
     return x;
+}
+
+/* A block's part of sums over rows (ag_cuda_parts): partial[n] = what its warps have left in share[AG_CUDA_WARPS, pitch], added up. */
+static __device__ inline void ag_leave_part(float *partial, const float *share, int pitch, int64_t n)
+{
+    __syncthreads();
+    for (int j = threadIdx.x; j < n; j += AG_CUDA_THREADS) {
+        float sum = share[j];
+        for (int w = 1; w < AG_CUDA_WARPS; w++) sum += share[w * pitch + j];
+        partial[j] = sum;
+    }
 }
 
 /* True in the one block that comes last: it sees what all others wrote before they called this. */

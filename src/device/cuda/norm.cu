@@ -149,15 +149,15 @@ ag_status ag_cuda_rmsnorm(ag_device *d, const ag_rmsnorm_args *x, ag_error *err)
 /* What a warp has of its next group in shared memory: x, dy and dx, each FOURS * 128 elements. A lane copies and reads none but its own
  * pieces, so that it waits for no other. */
 template <int FOURS, ag_dtype DX, ag_dtype DY> struct stage {
-    enum { N = FOURS * 128, DY_AT = N * 4, DX_AT = DY_AT + N * (DY == AG_BF16 ? 2 : 4) };
-    enum { BYTES = DX_AT + N * (DX == AG_BF16 ? 2 : 4) };
+    enum { N = FOURS * 128, DY_AT = N * 4, DX_AT = DY_AT + N * ag_cuda_size(DY) };
+    enum { BYTES = DX_AT + N * ag_cuda_size(DX) };
 };
 
 /* Copies the lane's pieces of a group that begins at element `at`. */
 template <int FOURS, ag_dtype TYPE>
 static __device__ inline void fetch(char *to, const void *from, int64_t at, int64_t width)
 {
-    enum { BYTES = TYPE == AG_BF16 ? 2 : 4 };
+    enum { BYTES = ag_cuda_size(TYPE) };
     const char *begin = (const char *)from + at * BYTES;
 #pragma unroll
     for (int p = 0; p < FOURS; p++)
@@ -241,12 +241,7 @@ static __global__ void __launch_bounds__(THREADS, FOURS * 128 <= NARROW ? 4 : 2)
     __syncthreads();
     for (int p = 0; p < FOURS; p++)
         ag_store_some(share + threadIdx.x / 32 * S::N, AG_F32, place(p), dweight[p]);
-    __syncthreads();
-    for (int j = threadIdx.x; j < x.width; j += THREADS) {
-        float sum = share[j];
-        for (int w = 1; w < WARPS; w++) sum += share[w * S::N + j];
-        partial[blockIdx.x * x.width + j] = sum;
-    }
+    ag_leave_part(partial + blockIdx.x * x.width, share, S::N, x.width);
 }
 
 template <int FOURS, ag_dtype DX, ag_dtype DY>

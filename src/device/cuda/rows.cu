@@ -245,7 +245,7 @@ ag_status ag_cuda_bias(ag_device *d, const ag_bias_args *x, ag_error *err)
 template <int V> static __global__ void bias_grad(ag_bias_grad_args x, float *partial)
 {
     ag_after_previous();
-    __shared__ float share[WARPS][32 * V];
+    __shared__ __align__(16) float share[WARPS][32 * V];
     int64_t begin = x.rows * blockIdx.x / gridDim.x, end = x.rows * (blockIdx.x + 1) / gridDim.x,
             first = blockIdx.y * (int64_t)(32 * V);
     int own = threadIdx.x % 32 * V, warp = threadIdx.x / 32;
@@ -256,13 +256,9 @@ template <int V> static __global__ void bias_grad(ag_bias_grad_args x, float *pa
             ag_some<V> piece = ag_load_some<V>(x.dx, x.type, i * x.ld + first + own);
             for (int e = 0; e < V; e++) sum.x[e] += piece.x[e];
         }
-    for (int e = 0; e < V; e++) share[warp][own + e] = sum.x[e];
-    __syncthreads();
-    int j = threadIdx.x;
-    if (j >= 32 * V || first + j >= x.width) return;
-    float total = share[0][j];
-    for (int w = 1; w < WARPS; w++) total += share[w][j];
-    partial[blockIdx.x * x.width + first + j] = total;
+    ag_store_some(share[warp], AG_F32, own, sum);
+    int64_t rest = x.width - first;
+    ag_leave_part(partial + blockIdx.x * x.width + first, share[0], 32 * V, rest < 32 * V ? rest : 32 * V);
 }
 
 ag_status ag_cuda_bias_grad(ag_device *d, const ag_bias_grad_args *x, ag_error *err)

@@ -667,16 +667,16 @@ typedef struct operation {
     void (*cases)(rig *r);
     int part;
 } operation;
-static const operation OPERATIONS[] = {
+static const operation OPERATIONS[] = {/* the slowest first */
+                                       {"attention-wide", attention_cases, WIDE_PART},
+                                       {"attention-large", attention_cases, LARGE_PART},
+                                       {"attention-kept", attention_cases, KEPT_PART},
+                                       {"attention_grad-wide", attention_grad_cases, WIDE_PART},
+                                       {"attention_grad-large", attention_grad_cases, LARGE_PART},
+                                       {"attention_grad-kept", attention_grad_cases, KEPT_PART},
 #define ROW(op) {#op, op##_cases, 0},
-    AG_DEVICE_OPS(ROW)
+                                       AG_DEVICE_OPS(ROW)
 #undef ROW
-        {"attention-wide", attention_cases, WIDE_PART},
-    {"attention-large", attention_cases, LARGE_PART},
-    {"attention-kept", attention_cases, KEPT_PART},
-    {"attention_grad-wide", attention_grad_cases, WIDE_PART},
-    {"attention_grad-large", attention_grad_cases, LARGE_PART},
-    {"attention_grad-kept", attention_grad_cases, KEPT_PART},
 };
 enum { OPERATION_COUNT = sizeof OPERATIONS / sizeof *OPERATIONS };
 
