@@ -196,18 +196,17 @@ typedef struct ag_head_logprob_args {
     void *lse;         /* real [rows]: log-sum-exp of the allowed logits */
     void *entropy;     /* real [rows] or NULL */
     void *probability; /* NULL, or of head.type [rows, vocab]: exp(logit - reference), 0 for masked tokens */
-    void *
-        reference; /* real [rows], with probability: a number at most 20 below the row's largest logit; what suits the backend */
+    void *reference;   /* real [rows], with probability: a number within 60 of lse; what suits the backend */
 } ag_head_logprob_args;
 /* dlogit = sum over the row's targets of dlogprob * (onehot - p) / temperature. dh [rows, width] real is overwritten; dw real
  * [vocab, width] accumulates (NULL: not wanted). With the probability that head_logprob left, logits are not computed again, and it is used
  * up. The dlogits of targets are made from logprob, for of a p near 1 rounding would leave nothing of 1 - p. */
 typedef struct ag_head_grad_args {
     ag_head_args head;
-    const void *lse, *dlogprob; /* real */
+    const void *lse, *logprob, *dlogprob; /* real, as head_logprob left the former */
     void *dh, *dw;
-    void *probability; /* NULL, or of head.type [rows, vocab], as this backend's head_logprob left it */
-    const void *reference, *logprob; /* real [rows], real [targets], read only with probability */
+    void *probability;     /* NULL, or of head.type [rows, vocab], as this backend's head_logprob left it */
+    const void *reference; /* real [rows], with probability */
 } ag_head_grad_args;
 
 /* Draws one token a row. uniform [rows] in [0,1), double, inverts the cumulative distribution in id order after mask, temperature

@@ -450,11 +450,10 @@ static ag_status head_backward(ag_pass *p, const double *dlogprob, ag_error *err
     ag_device *d = m->device;
     int64_t width = m->config.width;
     AG_TRY(ag_device_put(d, p->dlogprob, dlogprob, (size_t)p->targets, err));
-    AG_TRY(
-        d->head_grad(d,
-                     &(ag_head_grad_args){head_args(p), p->lse, p->dlogprob, p->dh, ag_param_grad(m, m->head),
-                                          p->probability, p->reference, p->logprob},
-                     err));
+    AG_TRY(d->head_grad(d,
+                        &(ag_head_grad_args){head_args(p), p->lse, p->logprob, p->dlogprob, p->dh,
+                                             ag_param_grad(m, m->head), p->probability, p->reference},
+                        err));
     AG_TRY(norm_backward(p, m->final_norm, p->target_rows, p->dx_rows, p->dh, d->real, p->x_rows, p->rstd,
                          false, err));
     AG_TRY(d->zero(d, p->dx, (size_t)(p->rows * width) * ag_dtype_size(d->real), err));

@@ -154,6 +154,10 @@ template <typename T> static inline T __ldcg(const T *p)
 {
     return *p;
 }
+template <typename T> static inline void __stcs(T *p, const T &x)
+{
+    *p = x;
+}
 #define __expf expf
 static inline float rsqrtf(float x)
 {

@@ -88,7 +88,8 @@ static inline uint32_t ag_pack(float first, float second)
 /* Products of a warp group, by its warps one by one; what they would read too early is not found here. */
 static inline void ag_group_begin(void) {}
 static inline void ag_group_close(void) {}
-static inline void ag_group_finish(float (&)[8][4]) {}
+template <int open> static inline void ag_group_wait(void) {}
+template <int N> static inline void ag_group_finish(float (&)[N][4]) {}
 static inline void ag_group_see_copies(void) {}
 
 /* A value of rows of 128 bytes: address bits 4 to 6 are found at their exclusive or with bits 7 to 9. */
@@ -100,11 +101,13 @@ static inline uint16_t emulator_swapped(const __nv_bfloat16 *rows, int row, int 
     return rows[(at ^ (at >> 3 & 0x70)) / 2].bits;
 }
 
-static inline void ag_group_by_column(float (&sum)[8][4], const __nv_bfloat16 *left,
+/* N * 8 columns; a block may be several groups. */
+template <int N>
+static inline void ag_group_by_column(float (&sum)[N][4], const __nv_bfloat16 *left,
                                       const __nv_bfloat16 *rows, int k, bool add)
 {
-    for (int i = 0; i < 32; i++) {
-        int row = (int)(threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4) + i % 4 / 2 * 8,
+    for (int i = 0; i < N * 4; i++) {
+        int row = (int)(threadIdx.x / 32 % 4 * 16 + threadIdx.x % 32 / 4) + i % 4 / 2 * 8,
             column = i / 4 * 8 + (int)threadIdx.x % 4 * 2 + i % 2;
         if (!add) sum[i / 4][i % 4] = 0;
         for (int at = k * 16; at < k * 16 + 16; at++)

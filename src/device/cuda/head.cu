@@ -2,6 +2,7 @@
  * time, so that [rows, vocabulary] exists only where the caller keeps probabilities. A block takes a row.
  */
 #include "device/cuda/fours.cuh"
+#include "device/cuda/head_bf16.cuh"
 
 #ifndef AG_CUDA_CHUNK_ROWS /* tests make it small */
 #define AG_CUDA_CHUNK_ROWS 1024
@@ -27,7 +28,9 @@ static size_t factors_of(int64_t rows)
 size_t ag_cuda_head_bytes(int64_t rows, int64_t width, int64_t vocab)
 {
     const ag_head_args x = {.rows = rows, .vocab = vocab};
-    return (size_t)(chunk_rows(&x) * vocab) * (sizeof(float) + sizeof(__nv_bfloat16)) +
+    size_t chunk = (size_t)(chunk_rows(&x) * vocab), logits = chunk * sizeof(float),
+           tiles = ag_cuda_head_tiles_bytes(rows, vocab);
+    return (logits > tiles ? logits : tiles) + chunk * sizeof(__nv_bfloat16) +
            (factors_of(rows) + (size_t)(rows * width)) * sizeof(float);
 }
 
@@ -164,6 +167,7 @@ ag_status ag_cuda_head_logprob(ag_device *d, const ag_head_logprob_args *x, ag_e
 {
     const ag_head_args *head = &x->head;
     if (head->rows == 0) return AG_OK;
+    if (ag_cuda_head_tiles_can(d, head, x->probability)) return ag_cuda_head_tiles(d, x, err);
     int64_t step = chunk_rows(head);
     void *logits;
     AG_TRY(ag_cuda_scratch(d, AG_CUDA_LOGITS, (size_t)(step * head->vocab) * sizeof(float), &logits, err));
@@ -309,11 +313,35 @@ static ag_status kept_grad(ag_device *d, const ag_head_grad_args *x, ag_error *e
     return AG_LAUNCHED("head_grad");
 }
 
+/* As if they had been kept, a chunk at a time, with lse as the reference. */
+static ag_status weights_grad(ag_device *d, const ag_head_grad_args *x, ag_error *err)
+{
+    const ag_head_args *head = &x->head;
+    int64_t step = 2 * chunk_rows(head); /* of half the size of logits */
+    void *weights;
+    AG_TRY(ag_cuda_scratch(d, AG_CUDA_LOGITS, (size_t)(step * head->vocab) * sizeof(__nv_bfloat16), &weights,
+                           err));
+    for (int64_t at = 0; at < head->rows; at += step) {
+        ag_head_grad_args chunk = *x;
+        chunk.head.h = (const __nv_bfloat16 *)head->h + at * head->width;
+        chunk.head.rows = head->rows - at < step ? head->rows - at : step;
+        chunk.head.first = head->first + at;
+        if (head->mask_of) chunk.head.mask_of = head->mask_of + at;
+        chunk.lse = chunk.reference = (const float *)x->lse + at;
+        chunk.dh = (float *)x->dh + at * head->width;
+        chunk.probability = weights;
+        AG_TRY(ag_cuda_head_weights(d, &chunk.head, chunk.reference, weights, err));
+        AG_TRY(kept_grad(d, &chunk, err));
+    }
+    return AG_OK;
+}
+
 ag_status ag_cuda_head_grad(ag_device *d, const ag_head_grad_args *x, ag_error *err)
 {
     const ag_head_args *head = &x->head;
     if (head->rows == 0) return AG_OK;
     if (x->probability) return kept_grad(d, x, err);
+    if (ag_cuda_head_tiles_can(d, head, NULL)) return weights_grad(d, x, err);
     int64_t step = chunk_rows(head);
     void *logits, *out;
     AG_TRY(ag_cuda_scratch(d, AG_CUDA_LOGITS, (size_t)(step * head->vocab) * sizeof(float), &logits, err));

@@ -104,11 +104,16 @@ static __device__ inline void ag_group_close(void)
 {
     AG_GROUP_ASM("wgmma.commit_group.sync.aligned;" ::: "memory");
 }
-static __device__ inline void ag_group_finish(float (&sum)[8][4])
+/* For all but the last `open` closed since. */
+template <int open> static __device__ inline void ag_group_wait(void)
 {
-    AG_GROUP_ASM("wgmma.wait_group.sync.aligned 0;" ::: "memory");
+    AG_GROUP_ASM("wgmma.wait_group.sync.aligned %0;" ::"n"(open) : "memory");
+}
+template <int N> static __device__ inline void ag_group_finish(float (&sum)[N][4])
+{
+    ag_group_wait<0>();
 #pragma unroll
-    for (int i = 0; i < 32; i++) /* not read before */
+    for (int i = 0; i < N * 4; i++) /* not read before */
         asm volatile("" : "+f"(sum[i / 4][i % 4])::"memory");
 }
 
@@ -126,9 +131,9 @@ static __device__ inline uint64_t ag_group_operand(const __nv_bfloat16 *from)
 }
 
 #define AG_GROUP_SUM(s, i) "+f"(s[i][0]), "+f"(s[i][1]), "+f"(s[i][2]), "+f"(s[i][3])
-#define AG_GROUP_SUMS(s)                                                                                     \
-    AG_GROUP_SUM(s, 0), AG_GROUP_SUM(s, 1), AG_GROUP_SUM(s, 2), AG_GROUP_SUM(s, 3), AG_GROUP_SUM(s, 4),      \
-        AG_GROUP_SUM(s, 5), AG_GROUP_SUM(s, 6), AG_GROUP_SUM(s, 7)
+#define AG_GROUP_SUMS(s, i)                                                                                  \
+    AG_GROUP_SUM(s, i), AG_GROUP_SUM(s, i + 1), AG_GROUP_SUM(s, i + 2), AG_GROUP_SUM(s, i + 3),              \
+        AG_GROUP_SUM(s, i + 4), AG_GROUP_SUM(s, i + 5), AG_GROUP_SUM(s, i + 6), AG_GROUP_SUM(s, i + 7)
 #define AG_GROUP_MMA                                                                                         \
     "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, "    \
     "%11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, "   \
@@ -140,8 +145,27 @@ static __device__ inline void ag_group_by_column(float (&sum)[8][4], const __nv_
 {
     uint64_t l = ag_group_operand(left + k * 16), r = ag_group_operand(rows + k * 16);
     AG_GROUP_ASM("{.reg .pred add; setp.ne.b32 add, %34, 0; " AG_GROUP_MMA "%32, %33, add, 1, 1, 0, 0;}"
-                 : AG_GROUP_SUMS(sum)
+                 : AG_GROUP_SUMS(sum, 0)
                  : "l"(l), "l"(r), "r"((int)add));
+}
+
+#define AG_GROUP_TEN(t)                                                                                      \
+    "%" #t "0, %" #t "1, %" #t "2, %" #t "3, %" #t "4, %" #t "5, %" #t "6, %" #t "7, %" #t "8, %" #t "9, "
+
+/* The same of 256 rows, sum [16, 256]. */
+static __device__ inline void ag_group_by_column(float (&sum)[32][4], const __nv_bfloat16 *left,
+                                                 const __nv_bfloat16 *rows, int k, bool add)
+{
+    uint64_t l = ag_group_operand(left + k * 16), r = ag_group_operand(rows + k * 16);
+    AG_GROUP_ASM(
+        "{.reg .pred add; setp.ne.b32 add, %130, 0; "
+        "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 "
+        "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, " AG_GROUP_TEN(1) AG_GROUP_TEN(2) AG_GROUP_TEN(3)
+            AG_GROUP_TEN(4) AG_GROUP_TEN(5) AG_GROUP_TEN(6) AG_GROUP_TEN(7) AG_GROUP_TEN(8) AG_GROUP_TEN(9)
+                AG_GROUP_TEN(10) AG_GROUP_TEN(
+                    11) "%120, %121, %122, %123, %124, %125, %126, %127}, %128, %129, add, 1, 1, 0, 0;}"
+        : AG_GROUP_SUMS(sum, 0), AG_GROUP_SUMS(sum, 8), AG_GROUP_SUMS(sum, 16), AG_GROUP_SUMS(sum, 24)
+        : "l"(l), "l"(r), "r"((int)add));
 }
 
 /* sum [16, 64] += left [16, 16] of 16 rows. */
@@ -151,7 +175,7 @@ static __device__ inline void ag_group_by_row(float (&sum)[8][4], const uint32_t
     uint64_t right = ag_group_operand(rows);
     AG_GROUP_ASM("{.reg .pred add; setp.ne.b32 add, 1, 0; " AG_GROUP_MMA
                  "{%32, %33, %34, %35}, %36, add, 1, 1, 1;}"
-                 : AG_GROUP_SUMS(sum)
+                 : AG_GROUP_SUMS(sum, 0)
                  : "r"(left[0]), "r"(left[1]), "r"(left[2]), "r"(left[3]), "l"(right));
 }
 

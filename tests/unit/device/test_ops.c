@@ -379,23 +379,45 @@ static ag_head_args head_of(const head_case *c, int s)
                           .masks = c->masks.at[s]};
 }
 
-/* Of each row with targets, one token, of that logit, whose probability is near 1: h points to it. */
+/* Row i's h points to the token, so that its logit is that. */
+static void point(const head_case *c, void *h, const void *w, int64_t i, int64_t token, double logit)
+{
+    int64_t from = token * c->width;
+    double square = 0;
+    for (int64_t k = 0; k < c->width; k++) square += pow(load_host(w, c->type, from + k), 2);
+    for (int64_t k = 0; k < c->width; k++)
+        store_host(h, c->type, i * c->width + k, logit / square * load_host(w, c->type, from + k));
+}
+
+/* Of each row with targets, one token, of that logit, whose probability is near 1. */
 static void make_sure(rig *r, const head_case *c, double logit)
 {
     void *h = fetch(r, c->h, 0), *w = fetch(r, c->w, 0);
     int32_t *first = fetch(r, c->first, 0), *target = fetch(r, c->target, 0);
     for (int64_t i = 0; i < c->rows; i++) {
         if (first[i] == first[i + 1]) continue;
-        int64_t from = target[first[i]] * c->width;
-        double square = 0;
-        for (int64_t k = 0; k < c->width; k++) square += pow(load_host(w, c->type, from + k), 2);
-        for (int64_t k = 0; k < c->width; k++)
-            store_host(h, c->type, i * c->width + k, logit / square * load_host(w, c->type, from + k));
+        point(c, h, w, i, target[first[i]], logit);
         for (int32_t t = first[i]; t < first[i + 1]; t++) target[t] = target[first[i]];
     }
     put(r, c->h, h);
     put(r, c->target, target);
     void *all[] = {h, w, first, target};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) ag_free(all[i]);
+}
+
+/* Of every other row with a mask, a token of that logit that it does not allow: far above those that it does. */
+static void make_forbidden(rig *r, const head_case *c, double logit)
+{
+    void *h = fetch(r, c->h, 0), *w = fetch(r, c->w, 0);
+    int32_t *mask_of = fetch(r, c->mask_of, 0), *bits = fetch(r, c->masks, 0);
+    for (int64_t i = 0; i < c->rows; i += 2) {
+        const int32_t *mask = bits + mask_of[i] * ((c->vocab + 31) / 32);
+        int64_t token = 0;
+        while (mask_of[i] >= 0 && token < c->vocab && mask[token / 32] >> (token % 32) & 1) token++;
+        if (mask_of[i] >= 0 && token < c->vocab) point(c, h, w, i, token, logit);
+    }
+    put(r, c->h, h);
+    void *all[] = {h, w, mask_of, bits};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) ag_free(all[i]);
 }
 
@@ -422,7 +444,10 @@ static const int64_t HEADS[][3] = {/* rows, width, vocab */ {0, 4, 9},
                                    {130, 9, 60},
                                    {3, 33, 2053},
                                    {2, 8, 9236},
-                                   {8, 5, 9240}};
+                                   {8, 5, 9240},
+                                   {9, 8, 8},
+                                   {140, 72, 520},
+                                   {20, 136, 1336}};
 enum { HEAD_COUNT = sizeof HEADS / sizeof *HEADS };
 
 /* What was kept, times what makes it sum up to 1. */
@@ -456,6 +481,7 @@ static void head_logprob_cases(rig *r)
             head_case c = make_head(r, keeps ? "head_logprob that keeps" : "head_logprob", HEADS[i][0],
                                     HEADS[i][1], HEADS[i][2], flags & 1, flags & 2, flags & 4 ? 0.7 : 1);
             if (flags & 16) make_sure(r, &c, FAR);
+            if ((flags & 18) == 18) make_forbidden(r, &c, 2 * FAR);
             buffer reference = poison(r, AG_F32, c.rows);
             buffer logprob = poison(r, AG_F32, c.targets), lse = poison(r, AG_F32, c.rows),
                    entropy = poison(r, AG_F32, c.rows), probability = poison(r, c.type, c.rows * c.vocab);
@@ -463,7 +489,7 @@ static void head_logprob_cases(rig *r)
                  flags % 8 == 5 ? NULL : entropy.at[s], keeps ? probability.at[s] : NULL,
                  keeps ? reference.at[s] : NULL);
             /* Log-probabilities are differences of logits of that order: an absolute bound. */
-            double order = flags & 16 ? FAR : 1;
+            double order = (flags & 18) == 18 ? 2 * FAR : flags & 16 ? FAR : 1;
             check_rows(r, "logprob", logprob, 1, c.targets, c.targets, FP32_BOUND, order);
             check_rows(r, "lse", lse, 1, c.rows, c.rows, FP32_BOUND, order);
             if (flags % 8 != 5) check_rows(r, "entropy", entropy, 1, c.rows, c.rows, FP32_BOUND, order);
@@ -495,8 +521,8 @@ static void head_grad_case(rig *r, const int64_t *size, int flags)
          kept ? reference.at[s] : NULL);
     share(r, lse);
     share(r, logprob);
-    BOTH(r, head_grad, head_of(&c, s), lse.at[s], dlogprob.at[s], dh.at[s], flags % 8 == 6 ? NULL : dw.at[s],
-         kept ? probability.at[s] : NULL, kept ? reference.at[s] : NULL, kept ? logprob.at[s] : NULL);
+    BOTH(r, head_grad, head_of(&c, s), lse.at[s], logprob.at[s], dlogprob.at[s], dh.at[s],
+         flags % 8 == 6 ? NULL : dw.at[s], kept ? probability.at[s] : NULL, kept ? reference.at[s] : NULL);
     /* With bf16 products a backend may round dlogits to bf16, whose rounding errors of 2^-9 cancel less. In fp32 a logit of 10 is off by
      * 1e-6, and so is 1 - p. Where a vocabulary is large, a backend may not have seen the largest logit when it keeps the first weights. */
     double bound = bf16 ? (sure ? 2e-2 : 1e-2) : FP32_BOUND, terms = sure && !bf16 ? logit : 0;
