@@ -315,8 +315,11 @@ int main(int argc, char **argv)
     printf("agrl: %s, %s, %s, %s\n", name, ag_dtype_name(b->t.model->type), device, text);
     for (int step = 0; step <= steps; step++) {
         timing now = run_step(b, (uint64_t)step);
-        print_step(step > 0 ? "step" : "warm-up", &now);
-        if (step == 0) continue;
+        if (step == 0) {
+            printf("%-8s %6.2f s\n", "warm-up", now.total);
+            continue;
+        }
+        print_step("step", &now);
         took[step - 1] = now;
         rollout += now.rollout;
         update += now.total - now.rollout;

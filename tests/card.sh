@@ -36,6 +36,8 @@ else
 fi
 
 # A process an operation: the sanitizer makes them slow, and each uses one core. The pair cuda-again runs the same kernels on the same cases.
+# racecheck reports hazards within some of cuBLAS's kernels (nvjet_...), whose blocks wait for each other in clusters; they are told, and are no
+# failure where the test passes and nothing else is reported.
 if command -v compute-sanitizer > /dev/null; then
     sed -n 's/^\[ RUN *\] *//p' "$out/operations.log" | grep '^ref-cuda/' | grep -v /matmul > "$out/names" # which is the library's
     for tool in racecheck memcheck; do # the slower first
@@ -45,7 +47,15 @@ if command -v compute-sanitizer > /dev/null; then
     # shellcheck disable=SC2016
     xargs -P "$jobs" -L 1 sh -c '
         log=$1/$3.$(echo "$4" | tr -c "a-z0-9_\n" -).log
-        timeout 400 compute-sanitizer --tool "$3" --error-exitcode 9 "$2/device_test_ops" "$4" > "$log" 2>&1 || echo "FAILED  $3 of $4: see $log"' \
+        timeout 400 compute-sanitizer --tool "$3" --error-exitcode 9 "$2/device_test_ops" "$4" > "$log" 2>&1
+        status=$?
+        [ "$status" != 0 ] || exit 0
+        if [ "$3 $status" = "racecheck 9" ] && grep -q "^\[  PASSED  \] 1 test" "$log" &&
+            ! grep "^=========.*\(Error\|Warning\|access at\)" "$log" | grep -qv "access at nvjet_"; then
+            echo "        racecheck of $4: hazards within $(grep -o "nvjet_[a-zA-Z0-9_]*" "$log" | sort -u | xargs), none elsewhere" >&2
+        else
+            echo "FAILED  $3 of $4: see $log"
+        fi' \
         - "$out" "$build" < "$out/sanitized" | tee -a "$broken"
     echo "        compute-sanitizer on $(wc -l < "$out/names") operations, memcheck and racecheck ($(($(date +%s) - begin)) s)"
 else
