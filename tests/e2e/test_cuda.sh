@@ -21,10 +21,12 @@ run 0 "$cuda" train sft.yaml --set out=card --set device=cuda
 near loss cpu card 1e-4
 near grad_norm cpu card 1e-3
 
-t "and near them in bf16"
-run 0 "$cuda" train sft.yaml --set out=card16 --set device=cuda --set dtype=bf16 --set stages.0.steps=4
-run 0 "$AGRL" train sft.yaml --set out=cpu4 --set stages.0.steps=4
-near loss cpu4 card16 1e-2
+t "and near them in bf16" # with a vocabulary in whole pieces of 16 bytes, for which the card has kernels of its own
+run 0 "$AGRL" train sft.yaml --set out=cpu704 --set scratch.vocab=704
+for recompute in head none; do
+    run 0 "$cuda" train sft.yaml --set out=card16-$recompute --set scratch.vocab=704 --set device=cuda --set dtype=bf16 --set recompute=$recompute
+    near loss cpu704 card16-$recompute 1e-2
+done
 
 t "LoRA, and activations computed again: the processor's losses"
 sed -e 's/^scratch.*/model: cpu\/checkpoints\/last/; s/steps: [0-9]*/steps: 3/' -e '/^dtype/a recompute: layer' -e '/^dtype/a lora: {rank: 4}' sft.yaml > lora.yaml
@@ -48,13 +50,15 @@ run 0 "$cuda" train sft.yaml --set out=again --set device=cuda --resume
 [ "$(digest card)" = "$(digest again)" ] || wrong "other bytes: $(diff -rq card again | head -5)"
 
 t "AGRL on rollouts that the processor recorded: its losses"
-run 0 "$AGRL" train sft.yaml --set out=start --set stages.0.steps=500 --set stages.0.batch=12 --set stages.0.optimizer=muon \
+run 0 "$AGRL" train sft.yaml --set out=start --set stages.0.steps=500 --set scratch.vocab=720 --set stages.0.batch=12 --set stages.0.optimizer=muon \
     --set stages.0.lr=1e-2 --set stages.0.beta2=0.99 --set stages.0.choice_weight=3 --set stages.0.checkpoint_every=0
 run 0 "$AGRL" train rl.yaml --set out=live
 run 0 "$AGRL" train rl.yaml --set out=cpu-rl --set stages.0.rollouts=live/rollouts
 run 0 "$cuda" train rl.yaml --set out=card-rl --set device=cuda --set stages.0.rollouts=live/rollouts
 near loss cpu-rl card-rl 1e-4
 near grad_norm cpu-rl card-rl 1e-3
+run 0 "$cuda" train rl.yaml --set out=card-rl16 --set device=cuda --set dtype=bf16 --set stages.0.rollouts=live/rollouts
+near loss cpu-rl card-rl16 1e-2
 grep -o '"guided_share":[^,}]*' cpu-rl/metrics.jsonl | awk -F: '$2 > 0 { n++ } END { exit !n }' || wrong "no guided answer among them"
 
 t "sampling there: the policy that is trained, and the same bytes again"

@@ -224,8 +224,8 @@ static inline cudaError_t cudaSetDeviceFlags(unsigned)
 }
 static inline cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr which, int)
 {
-    const char *order = getenv("AGRL_EMULATOR_ORDER"); /* the second run of a test is on a card with less */
-    bool less = order && strcmp(order, "falling") == 0;
+    const char *card = getenv("AGRL_EMULATOR_CARD"); /* less: without products of warp groups */
+    bool less = card && strcmp(card, "less") == 0;
     const int values[] = {less ? 8 : 9, 0, 4, 1, less ? 99 << 10 : 227 << 10};
     return *value = values[which], cudaSuccess;
 }

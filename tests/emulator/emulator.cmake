@@ -4,8 +4,8 @@ set(emulator_folder ${CMAKE_BINARY_DIR}/emulated)
 file(WRITE ${emulator_folder}/probe.cpp "#include <functional>\nint main() { return std::function<int()>([] { return 0; })(); }\n")
 set(emulator_cxx ${CMAKE_C_COMPILER} -x c++ -std=c++17 -O2 -g -fPIC -Wall -Wno-sign-compare -Wno-unknown-pragmas)
 set(emulator_link ${CMAKE_C_COMPILER} -shared)
-if(AGRL_SANITIZE)
-  list(APPEND emulator_cxx -fsanitize=${AGRL_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+if(AGRL_SANITIZE) # gcc 12 then gets a loop of head_bf16.cu wrong; not so without its value ranges, nor does clang
+  list(APPEND emulator_cxx -fno-tree-vrp -fsanitize=${AGRL_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   list(APPEND emulator_link -fsanitize=${AGRL_SANITIZE})
 endif()
 execute_process(COMMAND ${emulator_cxx} -c probe.cpp -o probe.o WORKING_DIRECTORY ${emulator_folder}
@@ -22,7 +22,7 @@ foreach(source ${emulator_sources})
   set(object ${emulator_folder}/${name}.o)
   add_custom_command(OUTPUT ${object}
                      COMMAND ${emulator_cxx} -I${CMAKE_SOURCE_DIR}/tests/emulator -I${CMAKE_SOURCE_DIR}/src
-                             -I${CMAKE_SOURCE_DIR}/include -DAG_CUDA_CHUNK_ROWS=48 -MD -MF ${object}.d -c ${source} -o ${object}
+                             -I${CMAKE_SOURCE_DIR}/include -DAG_CUDA_CHUNK_ROWS=48 -DAG_CUDA_SIDE_BY_SIDE=2 -MD -MF ${object}.d -c ${source} -o ${object}
                      DEPENDS ${source} DEPFILE ${object}.d COMMENT "Building emulated ${name}.o" VERBATIM)
   list(APPEND emulator_objects ${object})
 endforeach()
@@ -42,15 +42,17 @@ foreach(target agrl device_test_ops device_test_graph ${emulator_models})
 endforeach()
 add_custom_target(agrl_emulated ALL DEPENDS ${emulator_plugin} ${emulator_programs})
 
-set(emulator_orders rising falling)
-if(AGRL_SANITIZE)
-  set(emulator_orders rising) # slow enough
+# Threads in either order, and a card that has less. With sanitizers once: slow enough.
+function(add_emulated_ops name environment)
+  add_test(NAME emulated/test_ops_${name} COMMAND ${emulator_folder}/device_test_ops ref-cuda*)
+  set_tests_properties(emulated/test_ops_${name} PROPERTIES LABELS unit TIMEOUT 900 FAIL_REGULAR_EXPRESSION "left out"
+                       ENVIRONMENT "${environment};OMP_WAIT_POLICY=passive")
+endfunction()
+add_emulated_ops(rising AGRL_EMULATOR_ORDER=rising)
+if(NOT AGRL_SANITIZE)
+  add_emulated_ops(falling AGRL_EMULATOR_ORDER=falling)
+  add_emulated_ops(less AGRL_EMULATOR_CARD=less)
 endif()
-foreach(order ${emulator_orders})
-  add_test(NAME emulated/test_ops_${order} COMMAND ${emulator_folder}/device_test_ops ref-cuda*)
-  set_tests_properties(emulated/test_ops_${order} PROPERTIES LABELS unit TIMEOUT 900 FAIL_REGULAR_EXPRESSION "left out"
-                       ENVIRONMENT "AGRL_EMULATOR_ORDER=${order};OMP_WAIT_POLICY=passive")
-endforeach()
 if(NOT AGRL_SANITIZE) # the engine on the card: forests, gradients, masks, sampling
   foreach(target ${emulator_models})
     string(REPLACE model_ "" name ${target})

@@ -61,7 +61,7 @@ static ag_status get_memory(ag_cuda *c, void **memory, size_t bytes, const char 
 
 ag_status ag_cuda_scratch(ag_device *d, ag_cuda_slot slot, size_t bytes, void **memory, ag_error *err)
 {
-    static const char *const names[] = {"logits", "gradient of logits", "partial sums", "rounded operands",
+    static const char *const names[] = {"logits", "gradient of logits", "partial sums",
                                         "workspace of products"};
     ag_cuda *c = ag_cuda_of(d);
     if (bytes > c->scratch_bytes[slot]) {

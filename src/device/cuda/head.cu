@@ -1,8 +1,9 @@
 /* head.cu: the vocabulary head of the cuda backend: log-probabilities, their gradient and sampling, a chunk of rows at a
- * time, so that [rows, vocabulary] exists only where the caller keeps probabilities. A block takes a row.
+ * time, so that [rows, vocabulary] exists only where the caller keeps probabilities. A block takes a row. Where head_bf16.cu can, logits are
+ * written to memory for sampling alone.
  */
 #include "device/cuda/fours.cuh"
-#include "device/cuda/head_bf16.cuh"
+#include "device/cuda/head.cuh"
 
 #ifndef AG_CUDA_CHUNK_ROWS /* tests make it small */
 #define AG_CUDA_CHUNK_ROWS 1024
@@ -60,15 +61,12 @@ typedef struct row {
 
 static __device__ row row_of(const ag_head_args &x, float *logits, int64_t first)
 {
-    row r = {logits + blockIdx.x * x.vocab, NULL, x.vocab};
-    int32_t mask = x.mask_of ? x.mask_of[first + blockIdx.x] : -1;
-    if (mask >= 0) r.mask = x.masks + mask * ((x.vocab + 31) / 32);
-    return r;
+    return {logits + blockIdx.x * x.vocab, ag_head_mask(x, first + blockIdx.x), x.vocab};
 }
 
 static __device__ inline float logit(const row &r, int64_t j)
 {
-    return r.mask && !(r.mask[j / 32] >> (j % 32) & 1) ? -INFINITY : r.logits[j];
+    return ag_head_allows(r.mask, j) ? r.logits[j] : -INFINITY;
 }
 
 /* This thread's next BATCH pieces of V logits from j on, `step` apart; -INFINITY where masked and from `end` on. */
@@ -106,7 +104,6 @@ template <int V> static __device__ row_sums sum_row(const row &r, bool entropy, 
     enum { FAR = 20 };
     ag_some<V> piece[BATCH];
     row_sums s = {-INFINITY, 0, 0, 0};
-    const float ln2 = 0.693147181f;
     /* of weights, and of weights times their powers of 2; the reference as such a power */
     float sum, weighted, base;
     take_batch<V>(piece, r, (int64_t)threadIdx.x * V, THREADS * V, r.vocab);
@@ -134,10 +131,10 @@ template <int V> static __device__ row_sums sum_row(const row &r, bool entropy, 
         if (!(s.max - s.reference > FAR)) break;
     }
     sum = ag_block_reduce(sum, ag_add());
-    s.reference = base * ln2;
+    s.reference = base * AG_LN2;
     s.lse = s.reference + logf(sum);
     if (s.lse < s.max) s.lse = s.max; /* by rounding: no probability is above 1 */
-    if (entropy) s.entropy = logf(sum) - ag_block_reduce(weighted, ag_add()) / sum * ln2;
+    if (entropy) s.entropy = logf(sum) - ag_block_reduce(weighted, ag_add()) / sum * AG_LN2;
     if (s.entropy < 0) s.entropy = 0;
     return s;
 }

@@ -2,15 +2,19 @@
  * which takes longer than the product).
  *
  * A block has a tile of rows and of tokens at a time, keeps their logits in registers, and leaves of each row the sum of exp(logit -
- * reference) and, where wanted, these weights. For log-probabilities the reference of a row is the largest of its logits in the first tile of
- * tokens, found by a launch of its own: any number will do that the sum neither overflows nor vanishes by. A third kernel adds up the tiles
- * of a row in their order, and computes it anew where the reference lies too far from the others (which no trained model's does).
+ * reference) and, where wanted, these weights. For log-probabilities the reference of a row is the largest logit among its targets, which the
+ * others exceed by no more than the log of how unlikely that one is: sums overflow only of rows whose targets are all less likely than 2^-80.
+ * Those are computed anew by the kernel that adds up the tiles of a row, in their order.
  */
-#include "device/cuda/head_bf16.cuh"
 #include "device/cuda/fours.cuh"
+#include "device/cuda/head.cuh"
 
-/* Columns of h and W pass by in stages, of which AHEAD are on their way; of the others one is worked on, and one may still be read by the
- * block's other group. SIDE_BY_SIDE tiles of rows take the same tokens before the next tokens come, so that h stays in the cache. */
+#ifndef AG_CUDA_SIDE_BY_SIDE /* tests make it small */
+#define AG_CUDA_SIDE_BY_SIDE 32
+#endif
+
+/* Columns of h and W pass by in stages: AHEAD are on their way, one is worked on, and the one before it may still be read by products that have
+ * not ended. SIDE_BY_SIDE tiles of rows take the same tokens before the next tokens come, so that h stays in the cache. */
 enum {
     GROUPS = 2, /* of four warps, with 64 rows each */
     THREADS = GROUPS * 128,
@@ -23,11 +27,12 @@ enum {
     STAGE = LEFT + TOKENS * DEPTH,
     PIECES = DEPTH / 8,       /* of 16 bytes, of a row */
     ROUND = THREADS / PIECES, /* rows that the block copies at once */
-    SIDE_BY_SIDE = 32,
-    SUMMED = 32 /* rows of a block that adds up */
+    SIDE_BY_SIDE = AG_CUDA_SIDE_BY_SIDE,
+    WARPS = AG_CUDA_WARPS, /* of the other kernels' blocks */
+    SUMMED = 32            /* rows of a block that adds up */
 };
 static const size_t SHARED = (size_t)STAGES * STAGE * sizeof(__nv_bfloat16) + 1024 - 16;
-static const float LN2 = 0.693147181f, FAR = 80;
+static const float FAR = 80; /* powers of 2 */
 
 typedef struct weighing {
     ag_head_logprob_args x;
@@ -37,16 +42,6 @@ typedef struct weighing {
         *weighted; /* [token_tiles, rows] or NULL: of weights, and of weights times their power of 2 */
     int row_tiles, token_tiles;
 } weighing;
-
-static __device__ const uint32_t *mask_of(const ag_head_args &x, int64_t row)
-{
-    int32_t mask = x.mask_of && row < x.rows ? x.mask_of[row] : -1;
-    return mask < 0 ? NULL : x.masks + mask * ((x.vocab + 31) / 32);
-}
-static __device__ bool allows(const uint32_t *mask, int64_t token)
-{
-    return !mask || (mask[token / 32] >> (token % 32) & 1);
-}
 
 /* Where the tile of that number begins. */
 typedef struct tile {
@@ -122,7 +117,7 @@ static __device__ two_rows look_at_rows(const weighing &f, tile t)
         r.row[h] = t.row + threadIdx.x / 32 * 16 + threadIdx.x % 32 / 4 + h * 8;
         r.is[h] = r.row[h] < x.rows;
         r.reference[h] = r.is[h] ? f.reference[r.row[h]] * AG_LOG2E : 0;
-        r.mask[h] = mask_of(x, r.row[h]);
+        r.mask[h] = r.is[h] ? ag_head_mask(x, r.row[h]) : NULL;
         r.limited = r.limited || r.mask[h];
         if (!r.is[h] || !f.x.logprob) continue;
         for (int32_t at = x.first[r.row[h]]; at < x.first[r.row[h] + 1]; at++)
@@ -153,7 +148,8 @@ static __device__ void leave_targets(const weighing &f, const two_rows &r, int64
 #pragma unroll
             for (int i = 0; i < TOKENS / 8; i++)
                 if (i == place / 8) logit = place % 2 ? sum[i][h * 2 + 1] : sum[i][h * 2];
-            ((float *)f.x.logprob)[at] = allows(r.mask[h], x.target[at]) ? logit * f.scale : -INFINITY;
+            ((float *)f.x.logprob)[at] = ag_head_allows(r.mask[h], x.target[at]) ? logit * f.scale
+                                                                                 : -INFINITY;
         }
     }
 }
@@ -231,27 +227,7 @@ static __device__ void weigh(const weighing &f, const two_rows &r, int64_t first
     }
 }
 
-/* The largest logit of the tile. */
-static __device__ void leave_reference(const weighing &f, const two_rows &r, int64_t first_token,
-                                       const float (&sum)[TOKENS / 8][4])
-{
-    int64_t vocab = f.x.head.vocab;
-    for (int h = 0; h < 2; h++) {
-        float most = -INFINITY;
-#pragma unroll
-        for (int i = 0; i < TOKENS / 8; i++)
-#pragma unroll
-            for (int e = 0; e < 2; e++)
-                if (first_token + i * 8 + (int)threadIdx.x % 4 * 2 + e < vocab)
-                    most = fmaxf(most, sum[i][h * 2 + e]);
-        most = over_row(most, ag_max());
-        if (r.is[h] && threadIdx.x % 4 == 0) f.reference[r.row[h]] = most * f.scale * LN2;
-    }
-}
-
-enum work { REFERENCES, WEIGHTS, WEIGHTS_AND_ENTROPY };
-
-template <work what> static __global__ void __launch_bounds__(THREADS, 1) head_tiles(weighing f)
+template <bool entropy> static __global__ void __launch_bounds__(THREADS, 1) head_tiles(weighing f)
 {
     AG_DYNAMIC_SHARED(__nv_bfloat16, memory);
     ag_after_previous();
@@ -281,23 +257,14 @@ template <work what> static __global__ void __launch_bounds__(THREADS, 1) head_t
             stage = (stage + 1) % STAGES;
         }
         ag_group_finish(sum);
-        if (what == REFERENCES) {
-            leave_reference(f, r, t.token, sum);
-        } else {
-            if (__ballot_sync(~0u, r.sought)) leave_targets(f, r, t.token, sum);
-            if (__ballot_sync(~0u, r.limited))
-                weigh<what == WEIGHTS_AND_ENTROPY, true>(f, r, t.token, sum);
-            else
-                weigh<what == WEIGHTS_AND_ENTROPY, false>(f, r, t.token, sum);
-        }
+        if (__ballot_sync(~0u, r.sought)) leave_targets(f, r, t.token, sum);
+        if (__ballot_sync(~0u, r.limited))
+            weigh<entropy, true>(f, r, t.token, sum);
+        else
+            weigh<entropy, false>(f, r, t.token, sum);
     }
     ag_copies_wait<0>();
 }
-
-/* What a row comes to. */
-typedef struct row_sums {
-    float reference, sum, weighted;
-} row_sums;
 
 /* A logit, as a power of 2; the whole warp calls it. */
 static __device__ float logit_of(const weighing &f, int64_t row, int64_t token)
@@ -312,30 +279,59 @@ static __device__ float logit_of(const weighing &f, int64_t row, int64_t token)
     return ag_warp_reduce(sum, ag_add()) * f.scale;
 }
 
+/* A warp a row: the largest logit among its targets; without any, that of the first token that it allows. */
+static __global__ void find_references(weighing f)
+{
+    ag_after_previous();
+    const ag_head_args &x = f.x.head;
+    int64_t row = blockIdx.x * (int64_t)WARPS + threadIdx.x / 32, token = 0;
+    if (row >= x.rows) return;
+    const uint32_t *mask = ag_head_mask(x, row);
+    float most = -INFINITY;
+    for (int32_t t = x.first[row]; t < x.first[row + 1]; t++)
+        if (ag_head_allows(mask, x.target[t])) most = fmaxf(most, logit_of(f, row, x.target[t]));
+    if (most == -INFINITY) {
+        while (token < x.vocab - 1 && !ag_head_allows(mask, token)) token++;
+        most = logit_of(f, row, token);
+    }
+    if (threadIdx.x % 32 == 0) f.reference[row] = most * AG_LN2;
+}
+
+/* What a row comes to. */
+typedef struct row_sums {
+    float reference, sum, weighted;
+} row_sums;
+
 /* The row anew, by the block, with its largest logit as the reference. */
 static __device__ row_sums again(const weighing &f, int64_t row)
 {
     const ag_head_args &x = f.x.head;
     int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    const uint32_t *mask = mask_of(x, row);
+    const uint32_t *mask = ag_head_mask(x, row);
     row_sums s = {-INFINITY, 0, 0};
-    for (int64_t j = warp; j < x.vocab; j += AG_CUDA_WARPS)
-        if (allows(mask, j)) s.reference = fmaxf(s.reference, logit_of(f, row, j));
-    s.reference = ag_block_reduce(s.reference, ag_max()) * LN2;
-    for (int64_t j = warp; j < x.vocab; j += AG_CUDA_WARPS) {
-        float power = allows(mask, j) ? logit_of(f, row, j) - s.reference * AG_LOG2E : -INFINITY,
+    for (int64_t j = warp; j < x.vocab; j += WARPS)
+        if (ag_head_allows(mask, j)) s.reference = fmaxf(s.reference, logit_of(f, row, j));
+    s.reference = ag_block_reduce(s.reference, ag_max()) * AG_LN2;
+    for (int64_t j = warp; j < x.vocab; j += WARPS) {
+        float power = ag_head_allows(mask, j) ? logit_of(f, row, j) - s.reference * AG_LOG2E : -INFINITY,
               weight = ag_exp2(power);
         if (lane == 0) s.sum += weight;
         if (lane == 0 && weight > 0) s.weighted += weight * power;
         if (lane == 0 && f.x.probability) ag_store(f.x.probability, AG_BF16, row * x.vocab + j, weight);
     }
     s.sum = ag_block_reduce(s.sum, ag_add()), s.weighted = ag_block_reduce(s.weighted, ag_add());
-    for (int32_t t = x.first[row] + warp; t < x.first[row + 1]; t += AG_CUDA_WARPS) {
-        float logit = allows(mask, x.target[t]) ? logit_of(f, row, x.target[t]) : -INFINITY;
+    for (int32_t t = x.first[row] + warp; t < x.first[row + 1]; t += WARPS) {
+        float logit = ag_head_allows(mask, x.target[t]) ? logit_of(f, row, x.target[t]) : -INFINITY;
         if (lane == 0) ((float *)f.x.logprob)[t] = logit;
     }
     __syncthreads();
     return s;
+}
+
+/* What rounding lets exceed 0; NaN stays. */
+static __device__ float at_most_0(float x)
+{
+    return x > 0 ? 0 : x;
 }
 
 /* The row's results; the whole warp calls it. */
@@ -344,24 +340,24 @@ static __device__ void leave_row(const weighing &f, int64_t row, row_sums s)
     int lane = threadIdx.x % 32;
     float log_sum = log2f(s.sum);
     if (lane == 0) {
-        ((float *)f.x.lse)[row] = s.reference + log_sum * LN2;
+        ((float *)f.x.lse)[row] = s.reference + log_sum * AG_LN2;
         if (f.x.probability) ((float *)f.x.reference)[row] = s.reference;
-        if (f.x.entropy) ((float *)f.x.entropy)[row] = fmaxf(log_sum - s.weighted / s.sum, 0) * LN2;
+        if (f.x.entropy) ((float *)f.x.entropy)[row] = -at_most_0(s.weighted / s.sum - log_sum) * AG_LN2;
     }
     for (int32_t t = f.x.head.first[row] + lane; t < f.x.head.first[row + 1]; t += 32) {
         float *logprob = (float *)f.x.logprob + t;
-        *logprob = fminf(*logprob - s.reference * AG_LOG2E - log_sum, 0) * LN2; /* above 0 by rounding */
+        *logprob = at_most_0(*logprob - s.reference * AG_LOG2E - log_sum) * AG_LN2;
     }
 }
 
 static __global__ void add_tiles(weighing f)
 {
-    __shared__ float part[2][AG_CUDA_WARPS][SUMMED];
+    __shared__ float part[2][WARPS][SUMMED];
     ag_after_previous();
     int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     int64_t rows = f.x.head.rows, first = blockIdx.x * (int64_t)SUMMED, row = first + lane;
     float sum = 0, weighted = 0;
-    for (int64_t i = warp; i < f.token_tiles && row < rows; i += AG_CUDA_WARPS) {
+    for (int64_t i = warp; i < f.token_tiles && row < rows; i += WARPS) {
         sum += f.sums[i * rows + row];
         if (f.weighted) weighted += f.weighted[i * rows + row];
     }
@@ -369,9 +365,9 @@ static __global__ void add_tiles(weighing f)
     __syncthreads();
     for (int i = 0; i < SUMMED && first + i < rows; i++) {
         row_sums s = {f.reference[first + i], 0, 0};
-        for (int w = 0; w < AG_CUDA_WARPS; w++) s.sum += part[0][w][i], s.weighted += part[1][w][i];
-        if (s.sum <= exp2f(-FAR) || s.sum >= exp2f(FAR)) s = again(f, first + i);
-        if (i % AG_CUDA_WARPS == warp) leave_row(f, first + i, s);
+        for (int w = 0; w < WARPS; w++) s.sum += part[0][w][i], s.weighted += part[1][w][i];
+        if (s.sum >= exp2f(FAR)) s = again(f, first + i);
+        if (i % WARPS == warp) leave_row(f, first + i, s);
     }
 }
 
@@ -395,37 +391,37 @@ bool ag_cuda_head_tiles_can(ag_device *d, const ag_head_args *x, const void *wei
            x->vocab % 8 == 0;
 }
 
-static weighing weighing_of(const ag_head_logprob_args *x, int64_t tokens)
+static weighing weighing_of(const ag_head_logprob_args *x)
 {
     weighing f = {};
     f.x = *x;
     f.scale = (float)(AG_LOG2E / x->head.temperature);
-    f.row_tiles = tiles_of(x->head.rows, ROWS), f.token_tiles = tiles_of(tokens, TOKENS);
+    f.row_tiles = tiles_of(x->head.rows, ROWS), f.token_tiles = tiles_of(x->head.vocab, TOKENS);
     return f;
 }
 
 /* On all processors, or on as many as there are tiles. */
-template <work what> static ag_status launch(ag_device *d, const weighing &f, ag_error *err)
+template <bool entropy> static ag_status launch(ag_device *d, const weighing &f, ag_error *err)
 {
     int tiles = f.row_tiles * f.token_tiles, most = ag_cuda_of(d)->processors;
-    AG_TRY(ag_cuda_allow_shared((const void *)head_tiles<what>, SHARED, err));
-    AG_LAUNCH(head_tiles<what>, (unsigned)(tiles < most ? tiles : most), THREADS, SHARED, d, f);
+    AG_TRY(ag_cuda_allow_shared((const void *)head_tiles<entropy>, SHARED, err));
+    AG_LAUNCH(head_tiles<entropy>, (unsigned)(tiles < most ? tiles : most), THREADS, SHARED, d, f);
     return AG_LAUNCHED("head");
 }
 
 ag_status ag_cuda_head_tiles(ag_device *d, const ag_head_logprob_args *x, ag_error *err)
 {
-    const ag_head_args *head = &x->head;
+    int64_t rows = x->head.rows, vocab = x->head.vocab;
     void *memory;
-    AG_TRY(
-        ag_cuda_scratch(d, AG_CUDA_LOGITS, ag_cuda_head_tiles_bytes(head->rows, head->vocab), &memory, err));
-    weighing first = weighing_of(x, TOKENS), f = weighing_of(x, head->vocab);
-    first.reference = f.reference = (float *)memory;
-    f.sums = f.reference + head->rows;
-    if (x->entropy) f.weighted = f.sums + f.token_tiles * head->rows;
-    AG_TRY(launch<REFERENCES>(d, first, err));
-    AG_TRY(x->entropy ? launch<WEIGHTS_AND_ENTROPY>(d, f, err) : launch<WEIGHTS>(d, f, err));
-    AG_LAUNCH(add_tiles, (unsigned)tiles_of(head->rows, SUMMED), AG_CUDA_THREADS, 0, d, f);
+    AG_TRY(ag_cuda_scratch(d, AG_CUDA_LOGITS, ag_cuda_head_tiles_bytes(rows, vocab), &memory, err));
+    weighing f = weighing_of(x);
+    f.reference = (float *)memory;
+    f.sums = f.reference + rows;
+    if (x->entropy) f.weighted = f.sums + f.token_tiles * rows;
+    AG_LAUNCH(find_references, (unsigned)tiles_of(rows, WARPS), AG_CUDA_THREADS, 0, d, f);
+    AG_TRY(AG_LAUNCHED("head"));
+    AG_TRY(x->entropy ? launch<true>(d, f, err) : launch<false>(d, f, err));
+    AG_LAUNCH(add_tiles, (unsigned)tiles_of(rows, SUMMED), AG_CUDA_THREADS, 0, d, f);
     return AG_LAUNCHED("head");
 }
 
@@ -435,7 +431,7 @@ ag_status ag_cuda_head_weights(ag_device *d, const ag_head_args *head, const voi
     ag_head_logprob_args x = {};
     x.head = *head;
     x.probability = weights;
-    weighing f = weighing_of(&x, head->vocab);
+    weighing f = weighing_of(&x);
     f.reference = (float *)reference;
-    return launch<WEIGHTS>(d, f, err);
+    return launch<false>(d, f, err);
 }

@@ -10,7 +10,8 @@
 
 #include "device/cuda/cuda.cuh"
 
-#define AG_LOG2E 1.44269504f /* what turns a power of e into one of 2, for ag_exp2 */
+#define AG_LOG2E 1.44269504f  /* what turns a power of e into one of 2, for ag_exp2 */
+#define AG_LN2   0.693147181f /* and back */
 
 #ifndef AG_MMA /* tests/emulator has its own */
 
@@ -104,7 +105,7 @@ static __device__ inline void ag_group_close(void)
 {
     AG_GROUP_ASM("wgmma.commit_group.sync.aligned;" ::: "memory");
 }
-/* For all but the last `open` closed since. */
+/* Waits for all but the last `open` closed: what the others read may change; their sums may be read only after finish. */
 template <int open> static __device__ inline void ag_group_wait(void)
 {
     AG_GROUP_ASM("wgmma.wait_group.sync.aligned %0;" ::"n"(open) : "memory");

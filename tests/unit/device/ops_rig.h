@@ -149,6 +149,9 @@ static inline buffer random_ints(rig *r, int64_t n, int32_t below)
     return b;
 }
 
+static const ag_dtype TYPES[] = {AG_F32, AG_BF16};
+static const char *const TYPE_NAMES[] = {"fp32", "bf16"};
+
 static inline void *fetch(rig *r, buffer b, int side)
 {
     ag_error err = {0};

@@ -1,10 +1,11 @@
 /* Every operation of device.h: each kernel variant of `cpu` that this processor can run against `ref`, over
  * sizes that are 1, odd, prime and larger than a tile; and `cpu` with one number of threads against another,
- * which must not change a byte. Operations with attention plans are in attention_cases.h.
+ * which must not change a byte. Operations with attention plans are in attention_cases.h, the head's in head_cases.h.
  */
 #include "unit/device/ops_rig.h"
 
 #include "unit/device/attention_cases.h"
+#include "unit/device/head_cases.h"
 
 /* The kernels with the vectors of AVX-512, in whatever instructions this processor has: so their paths are
  * tested everywhere. */
@@ -12,9 +13,6 @@
 #define AG_VECTOR 64
 extern const ag_cpu_kernels ag_cpu_kernels_wide;
 #include "device/cpu/kernels.c"
-
-static const ag_dtype TYPES[] = {AG_F32, AG_BF16};
-static const char *const TYPE_NAMES[] = {"fp32", "bf16"};
 
 /* What the device on trial keeps of activations, of types where it makes a difference. */
 static ag_dtype kept_type(const rig *r, int type)
@@ -296,247 +294,6 @@ static void bias_grad_cases(rig *r)
     }
 }
 
-/* The arguments of a head: rows with none, one or several targets, some the same; masks that allow the
- * targets. */
-typedef struct head_case {
-    buffer h, w, first, target, mask_of, masks;
-    int64_t rows, width, vocab, targets;
-    double temperature;
-    bool masked;
-    ag_dtype type;
-} head_case;
-
-static buffer head_targets(rig *r, head_case *c, const uint32_t *bits, const int32_t *mask_of, int64_t words)
-{
-    int32_t *first = ag_calloc((size_t)c->rows + 1, sizeof *first),
-            *target = ag_calloc((size_t)c->rows * 5, sizeof *target);
-    for (int64_t i = 0; i < c->rows; i++) {
-        int count = (int)ag_rng_below(&r->rng, 6);
-        first[i + 1] = first[i];
-        for (int k = 0; k < count; k++) {
-            int32_t id = (int32_t)ag_rng_below(&r->rng, (uint32_t)c->vocab);
-            if (k == 2) id = target[first[i + 1] - 1];
-            while (c->masked && mask_of[i] >= 0 && !(bits[mask_of[i] * words + id / 32] >> (id % 32) & 1))
-                id = (int32_t)((id + 1) % c->vocab);
-            target[first[i + 1]++] = id;
-        }
-    }
-    c->targets = first[c->rows];
-    c->first = ints(r, first, c->rows + 1);
-    buffer targets = ints(r, target, c->targets);
-    ag_free(first);
-    ag_free(target);
-    return targets;
-}
-
-static head_case make_head(rig *r, const char *op, int64_t rows, int64_t width, int64_t vocab, int type,
-                           bool masked, double temperature)
-{
-    enum { MASKS = 3 };
-    head_case c = {.rows = rows,
-                   .width = width,
-                   .vocab = vocab,
-                   .temperature = temperature,
-                   .masked = masked,
-                   .type = TYPES[type]};
-    int64_t words = (vocab + 31) / 32;
-    LABEL(r, "%s %ld rows, %ld wide, vocabulary %ld, %s, masks %d, temperature %g", op, (long)rows,
-          (long)width, (long)vocab, TYPE_NAMES[type], masked, temperature);
-    uint32_t *bits = ag_calloc((size_t)(MASKS * words), sizeof *bits);
-    int32_t *mask_of = ag_calloc((size_t)rows, sizeof *mask_of);
-    for (int64_t i = 0; i < rows; i++) mask_of[i] = (int32_t)ag_rng_below(&r->rng, MASKS + 1) - 1;
-    for (int64_t k = 0; k < MASKS; k++) {
-        for (int64_t j = 0; j < vocab; j++)
-            if (k < 2 && ag_rng_below(&r->rng, k == 0 ? 2 : 17) == 0)
-                bits[k * words + j / 32] |= 1u << (j % 32);
-        int64_t j = (int64_t)ag_rng_below(
-            &r->rng, (uint32_t)vocab); /* at least one; the last mask allows only this one */
-        bits[k * words + j / 32] |= 1u << (j % 32);
-    }
-    c.h = normals(r, c.type, rows * width, 1);
-    c.w = normals(r, c.type, vocab * width, 2 / sqrt((double)width));
-    c.target = head_targets(r, &c, bits, mask_of, words);
-    c.mask_of = ints(r, mask_of, rows);
-    c.masks = ints(r, (const int32_t *)bits, MASKS * words);
-    ag_free(bits);
-    ag_free(mask_of);
-    return c;
-}
-
-static ag_head_args head_of(const head_case *c, int s)
-{
-    return (ag_head_args){.h = c->h.at[s],
-                          .w = c->w.at[s],
-                          .type = c->type,
-                          .rows = c->rows,
-                          .width = c->width,
-                          .vocab = c->vocab,
-                          .temperature = c->temperature,
-                          .first = c->first.at[s],
-                          .target = c->target.at[s],
-                          .targets = c->targets,
-                          .mask_of = c->masked ? c->mask_of.at[s] : NULL,
-                          .masks = c->masks.at[s]};
-}
-
-/* Row i's h points to the token, so that its logit is that. */
-static void point(const head_case *c, void *h, const void *w, int64_t i, int64_t token, double logit)
-{
-    int64_t from = token * c->width;
-    double square = 0;
-    for (int64_t k = 0; k < c->width; k++) square += pow(load_host(w, c->type, from + k), 2);
-    for (int64_t k = 0; k < c->width; k++)
-        store_host(h, c->type, i * c->width + k, logit / square * load_host(w, c->type, from + k));
-}
-
-/* Of each row with targets, one token, of that logit, whose probability is near 1. */
-static void make_sure(rig *r, const head_case *c, double logit)
-{
-    void *h = fetch(r, c->h, 0), *w = fetch(r, c->w, 0);
-    int32_t *first = fetch(r, c->first, 0), *target = fetch(r, c->target, 0);
-    for (int64_t i = 0; i < c->rows; i++) {
-        if (first[i] == first[i + 1]) continue;
-        point(c, h, w, i, target[first[i]], logit);
-        for (int32_t t = first[i]; t < first[i + 1]; t++) target[t] = target[first[i]];
-    }
-    put(r, c->h, h);
-    put(r, c->target, target);
-    void *all[] = {h, w, first, target};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) ag_free(all[i]);
-}
-
-/* Of every other row with a mask, a token of that logit that it does not allow: far above those that it does. */
-static void make_forbidden(rig *r, const head_case *c, double logit)
-{
-    void *h = fetch(r, c->h, 0), *w = fetch(r, c->w, 0);
-    int32_t *mask_of = fetch(r, c->mask_of, 0), *bits = fetch(r, c->masks, 0);
-    for (int64_t i = 0; i < c->rows; i += 2) {
-        const int32_t *mask = bits + mask_of[i] * ((c->vocab + 31) / 32);
-        int64_t token = 0;
-        while (mask_of[i] >= 0 && token < c->vocab && mask[token / 32] >> (token % 32) & 1) token++;
-        if (mask_of[i] >= 0 && token < c->vocab) point(c, h, w, i, token, logit);
-    }
-    put(r, c->h, h);
-    void *all[] = {h, w, mask_of, bits};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) ag_free(all[i]);
-}
-
-/* Of every other row: the targets' coefficients add up to nothing. */
-static void cancel(rig *r, const head_case *c, buffer dlogprob)
-{
-    float *g = fetch(r, dlogprob, 0);
-    int32_t *first = fetch(r, c->first, 0);
-    for (int64_t i = 0; i < c->rows; i += 2) {
-        float sum = 0;
-        for (int32_t t = first[i]; t < first[i + 1] - 1; t++) sum += g[t];
-        if (first[i] < first[i + 1]) g[first[i + 1] - 1] = -sum;
-    }
-    put(r, dlogprob, g);
-    ag_free(g);
-    ag_free(first);
-}
-
-static const int64_t HEADS[][3] = {/* rows, width, vocab */ {0, 4, 9},
-                                   {1, 1, 1},
-                                   {3, 7, 31},
-                                   {64, 16, 33},
-                                   {65, 17, 97},
-                                   {130, 9, 60},
-                                   {3, 33, 2053},
-                                   {2, 8, 9236},
-                                   {8, 5, 9240},
-                                   {9, 8, 8},
-                                   {140, 72, 520},
-                                   {20, 136, 1336}};
-enum { HEAD_COUNT = sizeof HEADS / sizeof *HEADS };
-
-/* What was kept, times what makes it sum up to 1. */
-static buffer whole_probabilities(rig *r, const head_case *c, buffer probability, buffer reference,
-                                  buffer lse)
-{
-    buffer whole = poison(r, AG_F32, c->rows * c->vocab);
-    for (int s = 0; s < 2; s++) {
-        void *p = fetch(r, probability, s), *from = fetch(r, reference, s), *to = fetch(r, lse, s),
-             *host = fetch(r, whole, s);
-        for (int64_t i = 0; i < whole.n; i++) {
-            double factor = exp(load_host(from, AG_F32, i / c->vocab) - load_host(to, AG_F32, i / c->vocab));
-            store_host(host, AG_F32, i, factor * load_host(p, c->type, i));
-        }
-        ag_error err = {0};
-        assert_int_equal(r->d[s]->upload(r->d[s], whole.at[s], host, (size_t)whole.n * sizeof(float), &err),
-                         AG_OK);
-        void *all[] = {p, from, to, host};
-        for (size_t i = 0; i < sizeof all / sizeof *all; i++) ag_free(all[i]);
-    }
-    return whole;
-}
-
-/* flags: bit 0: bf16; 1: masks; 2: a temperature; 3: probabilities are kept; 4: a logit far above the others. */
-static void head_logprob_cases(rig *r)
-{
-    enum { FAR = 100 }; /* exp(FAR) is infinite */
-    for (int i = 0; i < HEAD_COUNT; i++) {
-        for (int flags = 0; flags < 32; flags++) {
-            bool keeps = flags & 8;
-            head_case c = make_head(r, keeps ? "head_logprob that keeps" : "head_logprob", HEADS[i][0],
-                                    HEADS[i][1], HEADS[i][2], flags & 1, flags & 2, flags & 4 ? 0.7 : 1);
-            if (flags & 16) make_sure(r, &c, FAR);
-            if ((flags & 18) == 18) make_forbidden(r, &c, 2 * FAR);
-            buffer reference = poison(r, AG_F32, c.rows);
-            buffer logprob = poison(r, AG_F32, c.targets), lse = poison(r, AG_F32, c.rows),
-                   entropy = poison(r, AG_F32, c.rows), probability = poison(r, c.type, c.rows * c.vocab);
-            BOTH(r, head_logprob, head_of(&c, s), logprob.at[s], lse.at[s],
-                 flags % 8 == 5 ? NULL : entropy.at[s], keeps ? probability.at[s] : NULL,
-                 keeps ? reference.at[s] : NULL);
-            /* Log-probabilities are differences of logits of that order: an absolute bound. */
-            double order = (flags & 18) == 18 ? 2 * FAR : flags & 16 ? FAR : 1;
-            check_rows(r, "logprob", logprob, 1, c.targets, c.targets, FP32_BOUND, order);
-            check_rows(r, "lse", lse, 1, c.rows, c.rows, FP32_BOUND, order);
-            if (flags % 8 != 5) check_rows(r, "entropy", entropy, 1, c.rows, c.rows, FP32_BOUND, order);
-            if (keeps) /* each is rounded on its own */
-                check_rows(r, "probability", whole_probabilities(r, &c, probability, reference, lse), c.rows,
-                           c.vocab, c.vocab, flags & 1 ? 4e-3 : FP32_BOUND * (flags & 16 ? 10 : 1), 1);
-            rig_clear(r);
-        }
-    }
-}
-
-/* flags: bit 0: bf16; 1: masks; 2: a temperature; 3: of kept probabilities; 4: of targets whose probability is near 1. */
-static void head_grad_case(rig *r, const int64_t *size, int flags)
-{
-    static const char *const names[] = {"head_grad", "head_grad of what was kept",
-                                        "head_grad of sure targets",
-                                        "head_grad of what was kept, sure targets"};
-    bool bf16 = flags & 1, kept = flags & 8, sure = flags & 16;
-    head_case c = make_head(r, names[flags / 8], size[0], size[1], size[2], bf16, flags & 2,
-                            flags & 4 ? 0.7 : 1);
-    double logit = c.vocab > 4096 ? 17 : 10;
-    if (sure) make_sure(r, &c, logit);
-    buffer logprob = poison(r, AG_F32, c.targets), lse = poison(r, AG_F32, c.rows),
-           dlogprob = normals(r, AG_F32, c.targets, 1), probability = poison(r, c.type, c.rows * c.vocab);
-    buffer dh = poison(r, AG_F32, c.rows * c.width), dw = normals(r, AG_F32, c.vocab * c.width, 1);
-    buffer reference = poison(r, AG_F32, c.rows);
-    cancel(r, &c, dlogprob);
-    BOTH(r, head_logprob, head_of(&c, s), logprob.at[s], lse.at[s], NULL, kept ? probability.at[s] : NULL,
-         kept ? reference.at[s] : NULL);
-    share(r, lse);
-    share(r, logprob);
-    BOTH(r, head_grad, head_of(&c, s), lse.at[s], logprob.at[s], dlogprob.at[s], dh.at[s],
-         flags % 8 == 6 ? NULL : dw.at[s], kept ? probability.at[s] : NULL, kept ? reference.at[s] : NULL);
-    /* With bf16 products a backend may round dlogits to bf16, whose rounding errors of 2^-9 cancel less. In fp32 a logit of 10 is off by
-     * 1e-6, and so is 1 - p. Where a vocabulary is large, a backend may not have seen the largest logit when it keeps the first weights. */
-    double bound = bf16 ? (sure ? 2e-2 : 1e-2) : FP32_BOUND, terms = sure && !bf16 ? logit : 0;
-    check_rows(r, "dh", dh, c.rows, c.width, c.width, bound, fmax(terms, CANCELS));
-    check_rows(r, "dw", dw, c.vocab, c.width, c.width, bound, terms);
-    rig_clear(r);
-}
-
-static void head_grad_cases(rig *r)
-{
-    for (int i = 0; i < HEAD_COUNT; i++)
-        for (int flags = 0; flags < 32; flags++) head_grad_case(r, HEADS[i], flags);
-}
-
 static void sample_cases(rig *r)
 {
     static const struct {
@@ -545,7 +302,7 @@ static void sample_cases(rig *r)
         double top_p, min_p;
     } how[] = {{0, 0, 1, 0},     {1, 0, 1, 0},    {0.6, 0, 1, 0},      {1, 5, 1, 0},
                {1.3, 0, 0.8, 0}, {1, 0, 1, 0.05}, {0.9, 20, 0.9, 0.01}};
-    for (int i = 0; i < HEAD_COUNT; i++) {
+    for (int i = 0; i < DRAWN_HEADS; i++) {
         for (int flags = 0; flags < (int)(4 * (sizeof how / sizeof *how)); flags++) {
             head_case c = make_head(r, "sample", HEADS[i][0], HEADS[i][1], HEADS[i][2], flags & 1, flags & 2,
                                     how[flags / 4].temperature);
