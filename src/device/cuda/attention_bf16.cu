@@ -18,7 +18,8 @@ static __global__ void __launch_bounds__(THREADS, S::K <= 4 ? 4 : 1)
     __shared__ ag_attention_block list[THREADS];
     const row_tile t = this_tile(x, plan.rows);
     int lane = threadIdx.x % 32;
-    float max[2] = {-INFINITY, -INFINITY}, total[2] = {}, out[K * 2][4] = {}, scale = (float)x.scale * LOG2E;
+    float max[2] = {-INFINITY, -INFINITY}, total[2] = {}, out[K * 2][4] = {},
+          scale = (float)x.scale * AG_LOG2E;
     own_rows<S> query;
     stage_own<S>(query, 0, memory, (const __nv_bfloat16 *)x.q, x.q_ld, t.first, t.column,
                  (int)(t.end - t.first));
@@ -83,7 +84,8 @@ static __global__ void __launch_bounds__(THREADS, S::K <= 4 ? 4 : 1)
 #pragma unroll
         for (int k = 0; k < K * 2; k++) to[k * 4] = ag_pack(out[k][2 * h] * share, out[k][2 * h + 1] * share);
         if (x.lse && lane % 4 == 0)
-            ((float *)x.lse)[t.head * (int64_t)plan.rows + t.row[h]] = sum > 0 ? max[h] * LN2 + logf(sum) : 0;
+            ((float *)x.lse)[t.head * (int64_t)plan.rows + t.row[h]] = sum > 0 ? max[h] * AG_LN2 + logf(sum)
+                                                                               : 0;
     }
 }
 
@@ -251,7 +253,7 @@ static __device__ void store_heads(const ag_attention_args &x, int64_t rows, int
             for (int k = 0; k < K * 2; k++)
                 to[k * 4] = ag_pack(s.out[i][k][2 * h] * share, s.out[i][k][2 * h + 1] * share);
             if (x.lse && lane % 4 == 0)
-                ((float *)x.lse)[head * rows + row] = total > 0 ? s.max[i * 2 + h] * LN2 + logf(total) : 0;
+                ((float *)x.lse)[head * rows + row] = total > 0 ? s.max[i * 2 + h] * AG_LN2 + logf(total) : 0;
         }
 }
 
@@ -328,7 +330,7 @@ static __global__ void __launch_bounds__(decode_shape<K, SMALL>::THREADS)
             const ag_attention_block b = list[now.at];
             const __nv_bfloat16 *at = mine + buffer * 2 * MATRIX;
             add_chunk<K, T, KEYS>(s, query, at, at + MATRIX, keys_end(b, (int)row) - now.k0,
-                                  (float)x.scale * LOG2E);
+                                  (float)x.scale * AG_LOG2E);
             now = next;
         }
     }

@@ -56,8 +56,6 @@ struct unmasked {
     enum { IS = 0 };
 };
 
-static const float LOG2E = AG_LOG2E, LN2 = AG_LN2;
-
 /* This warp's 16 of the block's staged rows, as left operands. */
 template <typename S> static __device__ void take_left(uint32_t (&left)[S::K][4], const __nv_bfloat16 *staged)
 {

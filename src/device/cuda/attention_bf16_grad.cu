@@ -67,7 +67,7 @@ static __global__ void __launch_bounds__(THREADS)
     __shared__ ag_attention_block list[THREADS];
     const row_tile t = this_tile(x, plan.rows);
     int lane = threadIdx.x % 32;
-    float scale = (float)x.scale, scale2 = scale * LOG2E, dq[K * 2][4] = {}, lse[2], delta[2];
+    float scale = (float)x.scale, scale2 = scale * AG_LOG2E, dq[K * 2][4] = {}, lse[2], delta[2];
     own_rows<S> query, dout;
     {
         uint32_t o[K][4], d[K][4];
@@ -81,7 +81,7 @@ static __global__ void __launch_bounds__(THREADS)
     }
     for (int h = 0; h < 2; h++) {
         int64_t at = t.head * (int64_t)plan.rows + t.row[h];
-        lse[h] = t.row[h] < t.end ? ((const float *)x.lse)[at] * LOG2E : 0;
+        lse[h] = t.row[h] < t.end ? ((const float *)x.lse)[at] * AG_LOG2E : 0;
         if (t.row[h] < t.end && lane % 4 == 0) deltas[at] = delta[h];
     }
     auto work = [&](const __nv_bfloat16 *keys, const __nv_bfloat16 *values, const int(&seen)[2]) {
@@ -181,7 +181,7 @@ static __global__ void __launch_bounds__(THREADS, S::K <= 4 ? 3 : 1)
         key[2] = {own + lane / 4, own + lane / 4 + 8}; /* the warp's keys, the lane's */
     ag_range rows = {blockIdx.y * s.rows, (blockIdx.y + 1) * s.rows};
     if (rows.end > plan.rows) rows.end = plan.rows;
-    float scale = (float)x.scale, scale2 = scale * LOG2E, dk[K * 2][4] = {}, dv[K * 2][4] = {};
+    float scale = (float)x.scale, scale2 = scale * AG_LOG2E, dk[K * 2][4] = {}, dv[K * 2][4] = {};
     own_rows<S> keys, values;
     bool any = false;
     auto send = [&](const row_walk &w, int turn) {
@@ -233,7 +233,7 @@ static __global__ void __launch_bounds__(THREADS, S::K <= 4 ? 3 : 1)
                         float2 l = *(const float2 *)(lse[turn] + q), d = *(const float2 *)(delta[turn] + q);
 #pragma unroll
                         for (int e = 0; e < 4; e++) {
-                            p[i][e] = ag_exp2(fmaf(p[i][e], scale2, (e % 2 ? l.y : l.x) * -LOG2E));
+                            p[i][e] = ag_exp2(fmaf(p[i][e], scale2, (e % 2 ? l.y : l.x) * -AG_LOG2E));
                             ds[i][e] = p[i][e] * (ds[i][e] - (e % 2 ? d.y : d.x));
                             if (mask.IS && (now.q0 + q + e % 2 < readers.of_key[e / 2] || q + e % 2 >= n))
                                 p[i][e] = ds[i][e] = 0;

@@ -298,17 +298,17 @@ static __global__ void find_references(weighing f)
 }
 
 /* What a row comes to. */
-typedef struct row_sums {
+typedef struct row_total {
     float reference, sum, weighted;
-} row_sums;
+} row_total;
 
 /* The row anew, by the block, with its largest logit as the reference. */
-static __device__ row_sums again(const weighing &f, int64_t row)
+static __device__ row_total again(const weighing &f, int64_t row)
 {
     const ag_head_args &x = f.x.head;
     int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
     const uint32_t *mask = ag_head_mask(x, row);
-    row_sums s = {-INFINITY, 0, 0};
+    row_total s = {-INFINITY, 0, 0};
     for (int64_t j = warp; j < x.vocab; j += WARPS)
         if (ag_head_allows(mask, j)) s.reference = fmaxf(s.reference, logit_of(f, row, j));
     s.reference = ag_block_reduce(s.reference, ag_max()) * AG_LN2;
@@ -335,7 +335,7 @@ static __device__ float at_most_0(float x)
 }
 
 /* The row's results; the whole warp calls it. */
-static __device__ void leave_row(const weighing &f, int64_t row, row_sums s)
+static __device__ void leave_row(const weighing &f, int64_t row, row_total s)
 {
     int lane = threadIdx.x % 32;
     float log_sum = log2f(s.sum);
@@ -364,7 +364,7 @@ static __global__ void add_tiles(weighing f)
     part[0][warp][lane] = sum, part[1][warp][lane] = weighted;
     __syncthreads();
     for (int i = 0; i < SUMMED && first + i < rows; i++) {
-        row_sums s = {f.reference[first + i], 0, 0};
+        row_total s = {f.reference[first + i], 0, 0};
         for (int w = 0; w < WARPS; w++) s.sum += part[0][w][i], s.weighted += part[1][w][i];
         if (s.sum >= exp2f(FAR)) s = again(f, first + i);
         if (i % WARPS == warp) leave_row(f, first + i, s);

@@ -135,10 +135,18 @@ static __device__ inline uint64_t ag_group_operand(const __nv_bfloat16 *from)
 #define AG_GROUP_SUMS(s, i)                                                                                  \
     AG_GROUP_SUM(s, i), AG_GROUP_SUM(s, i + 1), AG_GROUP_SUM(s, i + 2), AG_GROUP_SUM(s, i + 3),              \
         AG_GROUP_SUM(s, i + 4), AG_GROUP_SUM(s, i + 5), AG_GROUP_SUM(s, i + 6), AG_GROUP_SUM(s, i + 7)
+/* The numbers of sums in the text of an instruction, ten at a time. */
+#define AG_GROUP_ONES "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, "
+#define AG_GROUP_TEN(t)                                                                                      \
+    "%" #t "0, %" #t "1, %" #t "2, %" #t "3, %" #t "4, %" #t "5, %" #t "6, %" #t "7, %" #t "8, %" #t "9, "
 #define AG_GROUP_MMA                                                                                         \
-    "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, "    \
-    "%11, %12, %13, %14, %15, %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, "   \
-    "%31}, "
+    "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" AG_GROUP_ONES AG_GROUP_TEN(1)                   \
+        AG_GROUP_TEN(2) "%30, %31}, "
+#define AG_GROUP_MMA_256                                                                                     \
+    "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 {" AG_GROUP_ONES AG_GROUP_TEN(1) AG_GROUP_TEN(2)  \
+        AG_GROUP_TEN(3) AG_GROUP_TEN(4) AG_GROUP_TEN(5) AG_GROUP_TEN(6) AG_GROUP_TEN(7) AG_GROUP_TEN(8)      \
+            AG_GROUP_TEN(9) AG_GROUP_TEN(10)                                                                 \
+                AG_GROUP_TEN(11) "%120, %121, %122, %123, %124, %125, %126, %127}, "
 
 /* sum [16, 64] = columns [16 * k, 16 * k + 16) of the warp's 16 of 64 left rows times those of 64 rows; added to what it is where `add`. */
 static __device__ inline void ag_group_by_column(float (&sum)[8][4], const __nv_bfloat16 *left,
@@ -150,21 +158,13 @@ static __device__ inline void ag_group_by_column(float (&sum)[8][4], const __nv_
                  : "l"(l), "l"(r), "r"((int)add));
 }
 
-#define AG_GROUP_TEN(t)                                                                                      \
-    "%" #t "0, %" #t "1, %" #t "2, %" #t "3, %" #t "4, %" #t "5, %" #t "6, %" #t "7, %" #t "8, %" #t "9, "
-
 /* The same of 256 rows, sum [16, 256]. */
 static __device__ inline void ag_group_by_column(float (&sum)[32][4], const __nv_bfloat16 *left,
                                                  const __nv_bfloat16 *rows, int k, bool add)
 {
     uint64_t l = ag_group_operand(left + k * 16), r = ag_group_operand(rows + k * 16);
     AG_GROUP_ASM(
-        "{.reg .pred add; setp.ne.b32 add, %130, 0; "
-        "wgmma.mma_async.sync.aligned.m64n256k16.f32.bf16.bf16 "
-        "{%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, " AG_GROUP_TEN(1) AG_GROUP_TEN(2) AG_GROUP_TEN(3)
-            AG_GROUP_TEN(4) AG_GROUP_TEN(5) AG_GROUP_TEN(6) AG_GROUP_TEN(7) AG_GROUP_TEN(8) AG_GROUP_TEN(9)
-                AG_GROUP_TEN(10) AG_GROUP_TEN(
-                    11) "%120, %121, %122, %123, %124, %125, %126, %127}, %128, %129, add, 1, 1, 0, 0;}"
+        "{.reg .pred add; setp.ne.b32 add, %130, 0; " AG_GROUP_MMA_256 "%128, %129, add, 1, 1, 0, 0;}"
         : AG_GROUP_SUMS(sum, 0), AG_GROUP_SUMS(sum, 8), AG_GROUP_SUMS(sum, 16), AG_GROUP_SUMS(sum, 24)
         : "l"(l), "l"(r), "r"((int)add));
 }

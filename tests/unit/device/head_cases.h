@@ -220,8 +220,10 @@ static void head_logprob_cases(rig *r)
             bool keeps = flags & 8;
             head_case c = make_head(r, keeps ? "head_logprob that keeps" : "head_logprob", HEADS[i][0],
                                     HEADS[i][1], HEADS[i][2], flags & 1, flags & 2, flags & 4 ? 0.7 : 1);
-            if (flags & 16) make_sure(r, &c, FAR);
-            if (flags & 16) make_unlikely(r, &c, FAR);
+            if (flags & 16) {
+                make_sure(r, &c, FAR);
+                make_unlikely(r, &c, FAR);
+            }
             buffer reference = poison(r, AG_F32, c.rows);
             buffer logprob = poison(r, AG_F32, c.targets), lse = poison(r, AG_F32, c.rows),
                    entropy = poison(r, AG_F32, c.rows), probability = poison(r, c.type, c.rows * c.vocab);
