@@ -247,9 +247,8 @@ typedef struct ag_cast_args {
     int64_t n;
 } ag_cast_args;
 
-/* Rows by index. gather: dst[i] = src[index[i]]; scatter: dst[index[i]] = src[i]; scatter_add: dst[index[i]] += src[i] in
- * row order. gather and scatter convert types; scatter_add is real to real. Indices of scatter are distinct. */
-typedef enum ag_rows_kind { AG_ROWS_GATHER, AG_ROWS_SCATTER, AG_ROWS_SCATTER_ADD } ag_rows_kind;
+/* Rows by index, converted between types. gather: dst[i] = src[index[i]]; scatter: dst[index[i]] = src[i], indices distinct. */
+typedef enum ag_rows_kind { AG_ROWS_GATHER, AG_ROWS_SCATTER } ag_rows_kind;
 typedef struct ag_rows_args {
     ag_rows_kind kind;
     void *dst;

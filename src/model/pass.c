@@ -191,7 +191,6 @@ static ag_status check_forest(const ag_pass *p, const ag_forest *f, ag_error *er
     return AG_OK;
 }
 
-/* The rows with targets, normed: what the head reads. */
 /* Rows with targets: gathered out of all rows, or scattered back among them. */
 static ag_status move_target_rows(ag_pass *p, ag_rows_kind kind, void *dst, const void *src, ag_error *err)
 {
@@ -211,6 +210,7 @@ static ag_status move_target_rows(ag_pass *p, ag_rows_kind kind, void *dst, cons
                    err);
 }
 
+/* The rows with targets, normed: what the head reads. */
 static ag_status gather_rows(ag_pass *p, const void *x, ag_error *err)
 {
     const ag_model *m = p->model;

@@ -94,13 +94,17 @@ static inline void cudaTriggerProgrammaticLaunchCompletion(void) {}
 bool emulator_record(const std::function<void()> &work);
 #define AG_DYNAMIC_SHARED(type, name) type *name = (type *)emulator_shared()
 
-/* Every live thread of the block; returns whether any said so. */
-bool emulator_block(bool vote);
+/* Every live thread of the block; returns how many said so. */
+int emulator_block(bool vote);
 static inline void __syncthreads(void)
 {
     emulator_block(false);
 }
 static inline int __syncthreads_or(int vote)
+{
+    return emulator_block(vote != 0) > 0;
+}
+static inline int __syncthreads_count(int vote)
 {
     return emulator_block(vote != 0);
 }

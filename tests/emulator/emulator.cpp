@@ -81,7 +81,7 @@ size_t scheduler_size;
 #endif
 unsigned threads, current;
 const std::function<void()> *body;
-bool block_vote, vote_result;
+int block_votes, vote_result;
 std::vector<char> shared_memory;
 
 struct copy {
@@ -164,8 +164,8 @@ bool block_meets()
         ended += fibers[i].where == ENDED;
     }
     if (waiting == 0 || waiting + ended < threads) return false;
-    vote_result = block_vote;
-    block_vote = false;
+    vote_result = block_votes;
+    block_votes = 0;
     for (unsigned i = 0; i < threads; i++)
         if (fibers[i].where == AT_BLOCK) fibers[i].where = READY;
     return true;
@@ -216,9 +216,9 @@ void *emulator_shared(void)
     return shared_memory.data();
 }
 
-bool emulator_block(bool vote)
+int emulator_block(bool vote)
 {
-    block_vote = block_vote || vote;
+    block_votes += vote;
     fibers[current].where = AT_BLOCK;
     to_scheduler(false);
     return vote_result;
@@ -463,11 +463,35 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
     if (want < 1 || (left ? a->cols : a->rows) != c->rows || (right ? b->rows : b->cols) != c->cols ||
         (left ? a->rows : a->cols) != (right ? b->cols : b->rows))
         return CUBLAS_STATUS_NOT_SUPPORTED;
-    memcpy(found->algo.aligned, wishes->aligned, sizeof wishes->aligned);
-    found->algo.m = c->rows;
-    found->algo.n = c->cols;
-    found->state = CUBLAS_STATUS_SUCCESS;
-    *count = 1;
+    static const struct {
+        uint32_t tile;
+        bool refused;
+        float waves;
+    } offers[] = {{0, false, 0.01f}, /* next to none of the processors work */
+                  {CUBLASLT_MATMUL_TILE_128x128, true, 1},
+                  {CUBLASLT_MATMUL_TILE_128x160, false, 1},
+                  {CUBLASLT_MATMUL_TILE_128x128, false, 1}};
+    for (; *count < want && *count < 4; ++*count) {
+        cublasLtMatmulHeuristicResult_t *one = &found[*count];
+        memcpy(one->algo.aligned, wishes->aligned, sizeof wishes->aligned);
+        one->algo.m = c->rows;
+        one->algo.n = c->cols;
+        one->algo.tile = offers[*count].tile;
+        one->algo.refused = offers[*count].refused;
+        one->state = one->algo.refused ? CUBLAS_STATUS_NOT_SUPPORTED : CUBLAS_STATUS_SUCCESS;
+        one->wavesCount = offers[*count].waves;
+    }
+    return CUBLAS_STATUS_SUCCESS;
+}
+
+cublasStatus_t cublasLtMatmulAlgoConfigGetAttribute(const cublasLtMatmulAlgo_t *algorithm,
+                                                    cublasLtMatmulAlgoConfigAttributes_t which, void *value,
+                                                    size_t bytes, size_t *written)
+{
+    uint32_t is = which == CUBLASLT_ALGO_CONFIG_TILE_ID ? algorithm->tile : 1;
+    if (bytes != sizeof is) stop("an attribute of another size");
+    memcpy(value, &is, bytes);
+    *written = bytes;
     return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -479,6 +503,7 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t operation, 
     const void *const at[] = {a, b, c, d};
     for (int i = 0; i < 4; i++)
         if ((uintptr_t)at[i] % algorithm->aligned[i]) stop("an algorithm for better aligned matrices");
+    if (algorithm->refused) stop("an algorithm that does not support the product");
     if (algorithm->m != dl->rows || algorithm->n != dl->cols) stop("an algorithm of another shape");
     float by = *(const float *)alpha, keep = *(const float *)beta;
     cublasLtMatmulDescOpaque_t o = *operation;

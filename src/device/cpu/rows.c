@@ -264,12 +264,6 @@ ag_status ag_cpu_rows(ag_device *d, const ag_rows_args *x, ag_error *err)
 {
     (void)err;
     ag_cpu *cpu = ag_cpu_of(d);
-    if (x->kind == AG_ROWS_SCATTER_ADD) { /* rows may repeat: one after the other */
-        for (int64_t i = 0; i < x->rows; i++)
-            cpu->k->axpy((float *)x->dst + x->index[i] * x->dst_ld, (const float *)x->src + i * x->src_ld,
-                         x->width, 1);
-        return AG_OK;
-    }
     bool gather = x->kind == AG_ROWS_GATHER;
     PARALLEL(cpu)
     for (int64_t i = 0; i < x->rows; i++)

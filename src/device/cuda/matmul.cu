@@ -1,17 +1,18 @@
-/* matmul.cu: matrix products by cuBLASLt. The algorithm of a product is its heuristic's first for that shape, never a timing's: the same
- * bytes on repeat. fp32 stays fp32 (no TF32); bf16 products are summed in fp32. What was found for a shape is kept, because the same
- * ones come again in every layer and step.
+/* matmul.cu: matrix products by cuBLASLt. The algorithm of a product is one that its heuristic offers for that shape, by rules and never by
+ * timing: the same bytes on repeat. fp32 stays fp32 (no TF32); bf16 products are summed in fp32. What was found for a shape is kept,
+ * because the same ones come again in every layer and step.
  */
 #include "device/cuda/cuda.cuh"
 
+#include <math.h>
 #include <string.h>
 
-enum { MOST_ALIGNED = 256 };
+enum { MOST_ALIGNED = 256, OFFERED = 8 };
 
 /* A product's shape, and what its operands' addresses are multiples of. */
 typedef struct shape {
     int64_t m, n, k, lda, ldb, ldc;
-    int32_t type, c_type, transpose_a, transpose_b, align_a, align_b, align_c, align_plus;
+    int32_t type, c_type, transpose_a, transpose_b, adds, align_a, align_b, align_c, align_plus;
 } shape;
 
 /* cuBLAS counts columns first: row-major C = A B is column-major C' = B' A'. So `left` is B. */
@@ -68,6 +69,7 @@ static shape shape_of(const ag_matmul_args *x)
     memset(&s, 0, sizeof s); /* it is compared as bytes */
     s.m = x->m, s.n = x->n, s.k = x->k, s.lda = x->lda, s.ldb = x->ldb, s.ldc = x->ldc;
     s.type = x->type, s.c_type = x->c_type, s.transpose_a = x->transpose_a, s.transpose_b = x->transpose_b;
+    s.adds = x->plus != NULL;
     s.align_a = alignment(x->a), s.align_b = alignment(x->b), s.align_c = alignment(x->c);
     s.align_plus = alignment(x->plus ? x->plus : x->c);
     return s;
@@ -107,7 +109,52 @@ static cublasStatus_t describe(product *p)
     return status;
 }
 
-static cublasStatus_t choose(struct ag_cuda_products *all, product *p)
+/* A tile that is faster on Hopper than what the heuristic puts first (bench_products; docs/PERFORMANCE.md has the figures): of bf16
+ * operands' products that leave in bf16, and of those that are added to fp32, like a layer's to the residual stream. */
+typedef struct tile {
+    cublasLtMatmulTile_t id;
+    int64_t n, m; /* as cuBLAS counts, columns first */
+} tile;
+
+static const tile *better_tile(const ag_cuda *c, const shape *s)
+{
+    static const tile leaves = {CUBLASLT_MATMUL_TILE_128x160, 128, 160},
+                      added = {CUBLASLT_MATMUL_TILE_128x128, 128, 128};
+    if (!c->groups || s->type != AG_BF16 || s->transpose_a) return NULL;
+    if (s->c_type == AG_BF16) return &leaves;
+    return s->transpose_b && s->adds ? &added : NULL;
+}
+
+static uint32_t config(const cublasLtMatmulAlgo_t *algorithm, cublasLtMatmulAlgoConfigAttributes_t which)
+{
+    uint32_t value = 0;
+    size_t written;
+    cublasLtMatmulAlgoConfigGetAttribute(algorithm, which, &value, sizeof value, &written);
+    return value;
+}
+
+/* The first of those offered, or one with the better tile, unless that leaves more of the processors without work: tiles reach over the edge,
+ * and the last wave of them may be a short one. */
+static const cublasLtMatmulHeuristicResult_t *
+best_of(const ag_cuda *c, const shape *s, const cublasLtMatmulHeuristicResult_t *offered, int count)
+{
+    const tile *t = better_tile(c, s);
+    double waves = offered->wavesCount * config(&offered->algo, CUBLASLT_ALGO_CONFIG_SPLITK_NUM);
+    for (int i = 1; t && i < count; i++) {
+        const cublasLtMatmulAlgo_t *algorithm = &offered[i].algo;
+        if (offered[i].state != CUBLAS_STATUS_SUCCESS ||
+            config(algorithm, CUBLASLT_ALGO_CONFIG_TILE_ID) != (uint32_t)t->id ||
+            config(algorithm, CUBLASLT_ALGO_CONFIG_SPLITK_NUM) > 1)
+            continue;
+        int64_t tiles = ((s->n + t->n - 1) / t->n) * ((s->m + t->m - 1) / t->m),
+                rounds = (tiles + c->processors - 1) / c->processors;
+        double busy = (double)(s->n * s->m) / (double)(rounds * c->processors * t->n * t->m);
+        if (busy > 0.91 * waves / ceil(waves)) return &offered[i];
+    }
+    return offered;
+}
+
+static cublasStatus_t choose(const ag_cuda *c, product *p)
 {
     const struct {
         cublasLtMatmulPreferenceAttributes_t which;
@@ -117,7 +164,7 @@ static cublasStatus_t choose(struct ag_cuda_products *all, product *p)
                    {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, (uint32_t)p->of.align_plus},
                    {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, (uint32_t)p->of.align_c}};
     cublasLtMatmulPreferenceOpaque_t wishes;
-    cublasLtMatmulHeuristicResult_t best;
+    cublasLtMatmulHeuristicResult_t offered[OFFERED];
     uint64_t workspace = AG_CUDA_WORKSPACE;
     uint32_t parts = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE; /* of a sum are never added up in bf16 */
     int found = 0;
@@ -132,12 +179,14 @@ static cublasStatus_t choose(struct ag_cuda_products *all, product *p)
         status = cublasLtMatmulPreferenceSetAttribute(&wishes, aligned[i].which, &aligned[i].value,
                                                       sizeof aligned[i].value);
     if (status == CUBLAS_STATUS_SUCCESS)
-        status = cublasLtMatmulAlgoGetHeuristic(all->handle, &p->operation, &p->left, &p->right, &p->sum,
-                                                &p->sum, &wishes, 1, &best, &found);
+        status = cublasLtMatmulAlgoGetHeuristic(c->products->handle, &p->operation, &p->left, &p->right,
+                                                &p->sum, &p->sum, &wishes,
+                                                better_tile(c, &p->of) ? OFFERED : 1, offered, &found);
     if (status != CUBLAS_STATUS_SUCCESS) return status;
     if (found == 0) return CUBLAS_STATUS_NOT_SUPPORTED;
-    p->algorithm = best.algo;
-    return best.state;
+    const cublasLtMatmulHeuristicResult_t *best = best_of(c, &p->of, offered, found);
+    p->algorithm = best->algo;
+    return best->state;
 }
 
 ag_status ag_cuda_matmul(ag_device *d, const ag_matmul_args *x, ag_error *err)
@@ -152,7 +201,7 @@ ag_status ag_cuda_matmul(ag_device *d, const ag_matmul_args *x, ag_error *err)
     if (!p->known || memcmp(&p->of, &s, sizeof s) != 0) {
         p->of = s;
         status = describe(p);
-        if (status == CUBLAS_STATUS_SUCCESS) status = choose(c->products, p);
+        if (status == CUBLAS_STATUS_SUCCESS) status = choose(c, p);
         p->known = status == CUBLAS_STATUS_SUCCESS;
     }
     if (status == CUBLAS_STATUS_SUCCESS)

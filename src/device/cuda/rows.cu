@@ -1,7 +1,7 @@
 /* rows.cu: operations of the cuda backend that work an element at a time, and what moves or adds rows. */
 #include "device/cuda/fours.cuh"
 
-enum { THREADS = AG_CUDA_THREADS, WARPS = AG_CUDA_WARPS, SPAN = 8 };
+enum { THREADS = AG_CUDA_THREADS, WARPS = AG_CUDA_WARPS };
 
 template <int V> static __global__ void embed(ag_embed_args x, int32_t *fault)
 {
@@ -28,48 +28,73 @@ ag_status ag_cuda_embed(ag_device *d, const ag_embed_args *x, ag_error *err)
     return AG_LAUNCHED("embed");
 }
 
-/* dst[index[i]] += src[i] in row order: the block of the first row with an index adds all rows that have it. */
-static __global__ void add_rows(float *dst, const float *src, const int32_t *index, int64_t rows,
-                                int64_t width, int64_t dst_ld, int64_t src_ld)
+/* The gradient of an embedding sorts its rows by token, those of one token in their order, so that a block can add them up. A row's key
+ * is its token and its number; its place is the count of smaller keys: first within a tile of rows, then by a search in each tile. */
+enum { TILE = 512 };
+static __device__ inline int32_t token_of(int64_t key)
+{
+    return (int32_t)(key >> 32);
+}
+static __device__ inline int64_t row_of(int64_t key)
+{
+    return (int64_t)(uint32_t)key;
+}
+
+/* tiles: whole ones; what is beyond the rows comes last. */
+static __global__ void sort_tiles(int64_t *tiles, const int32_t *ids, int64_t rows)
 {
     ag_after_previous();
-    __shared__ int counts[WARPS];
-    __shared__ int found[THREADS];
-    int64_t own = blockIdx.x;
-    int32_t id = index[own];
-    int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    /* is one of [from, to) the same? Many at a time, for most are not */
-    auto among = [&](int64_t from, int64_t to) {
-        bool same = false;
+    __shared__ int64_t keys[TILE];
+    int64_t row = (int64_t)blockIdx.x * TILE + threadIdx.x;
+    int64_t key = (int64_t)(row < rows ? ids[row] : INT32_MAX) << 32 | row;
+    keys[threadIdx.x] = key;
+    __syncthreads();
+    int place = 0;
+#pragma unroll 16
+    for (int k = 0; k < TILE; k++) place += keys[k] < key;
+    tiles[(int64_t)blockIdx.x * TILE + place] = key;
+}
+
+static __global__ void merge_tiles(int64_t *sorted, const int64_t *tiles, int64_t count)
+{
+    ag_after_previous();
+    int64_t key = tiles[(int64_t)blockIdx.x * TILE + threadIdx.x], place = 0;
+#pragma unroll 4
+    for (int64_t t = 0; t < count; t++) {
+        const int64_t *tile = tiles + t * TILE;
+        int smaller = 0;
 #pragma unroll
-        for (int u = 0; u < SPAN; u++) {
-            int64_t at = from + u * THREADS + threadIdx.x;
-            same = same || (at < to && index[at] == id);
+        for (int step = TILE / 2; step > 0; step /= 2)
+            if (tile[smaller + step - 1] < key) smaller += step;
+        place += smaller + (tile[smaller] < key);
+    }
+    sorted[place] = key;
+}
+
+/* dtable[token] += dout[row] in row order: the block of a token's first row adds all of them. */
+template <int V> static __global__ void add_rows(ag_embed_grad_args x, const int64_t *sorted)
+{
+    ag_after_previous();
+    __shared__ int64_t found[THREADS];
+    int64_t first = blockIdx.x;
+    int32_t id = token_of(sorted[first]);
+    if (first > 0 && token_of(sorted[first - 1]) == id) return;
+    for (int64_t base = first;; base += THREADS) {
+        int64_t at = base + threadIdx.x;
+        bool same = at < x.rows && token_of(sorted[at]) == id;
+        if (same) found[threadIdx.x] = row_of(sorted[at]);
+        int total = __syncthreads_count(same);
+        for (int64_t j = threadIdx.x * V; j < x.width; j += THREADS * V) {
+            ag_some<V> sum = ag_load_some<V>(x.dtable, AG_F32, id * x.width + j);
+#pragma unroll 8
+            for (int k = 0; k < total; k++) {
+                ag_some<V> row = ag_load_some<V>(x.dout, AG_F32, found[k] * x.width + j);
+#pragma unroll
+                for (int e = 0; e < V; e++) sum.x[e] += row.x[e];
+            }
+            ag_store_some(x.dtable, AG_F32, id * x.width + j, sum);
         }
-        return __syncthreads_or(same);
-    };
-    for (int64_t base = 0; base < own; base += SPAN * THREADS)
-        if (among(base, own)) return;
-    for (int64_t base = own; base < rows; base += THREADS) {
-        if ((base - own) % (SPAN * THREADS) == 0)
-            while (base < rows && !among(base, rows)) base += SPAN * THREADS;
-        if (base >= rows) return;
-        bool same = base + threadIdx.x < rows && index[base + threadIdx.x] == id;
-        unsigned vote = __ballot_sync(~0u, same);
-        if (lane == 0) counts[warp] = __popc(vote);
-        if (!__syncthreads_or(same)) continue;
-        int at = __popc(vote & ((1u << lane) - 1)), total = 0;
-        for (int w = 0; w < WARPS; w++) {
-            if (w < warp) at += counts[w];
-            total += counts[w];
-        }
-        if (same) found[at] = threadIdx.x;
-        __syncthreads();
-        for (int64_t j = threadIdx.x; j < width; j += THREADS) {
-            float sum = dst[id * dst_ld + j];
-            for (int k = 0; k < total; k++) sum += src[(base + found[k]) * src_ld + j];
-            dst[id * dst_ld + j] = sum;
-        }
+        if (total < THREADS) return;
         __syncthreads();
     }
 }
@@ -77,8 +102,14 @@ static __global__ void add_rows(float *dst, const float *src, const int32_t *ind
 ag_status ag_cuda_embed_grad(ag_device *d, const ag_embed_grad_args *x, ag_error *err)
 {
     if (x->rows == 0) return AG_OK;
-    AG_LAUNCH(add_rows, (unsigned)x->rows, THREADS, 0, d, (float *)x->dtable, (const float *)x->dout, x->ids,
-              x->rows, x->width, x->width, x->width);
+    unsigned count = (unsigned)((x->rows + TILE - 1) / TILE);
+    void *memory;
+    AG_TRY(ag_cuda_scratch(d, AG_CUDA_PARTIAL, (size_t)count * 2 * TILE * sizeof(int64_t), &memory, err));
+    int64_t *tiles = (int64_t *)memory, *sorted = tiles + (int64_t)count * TILE;
+    AG_LAUNCH(sort_tiles, count, TILE, 0, d, tiles, x->ids, x->rows);
+    AG_LAUNCH(merge_tiles, count, TILE, 0, d, sorted, tiles, count);
+    bool fours = ag_in_fours(x->dtable, AG_F32, x->width) && ag_in_fours(x->dout, AG_F32, x->width);
+    AG_LAUNCH_EITHER(fours, add_rows, (unsigned)x->rows, (unsigned)x->rows, d, *x, sorted);
     return AG_LAUNCHED("embed_grad");
 }
 
@@ -99,13 +130,9 @@ template <int V> static __global__ void move_rows(ag_rows_args x)
 ag_status ag_cuda_rows(ag_device *d, const ag_rows_args *x, ag_error *err)
 {
     if (x->rows == 0 || x->width == 0) return AG_OK;
-    if (x->kind == AG_ROWS_SCATTER_ADD)
-        AG_LAUNCH(add_rows, (unsigned)x->rows, THREADS, 0, d, (float *)x->dst, (const float *)x->src,
-                  x->index, x->rows, x->width, x->dst_ld, x->src_ld);
-    else
-        AG_LAUNCH_FOURS(x->width % 4 == 0 && ag_in_fours(x->src, x->src_type, x->src_ld) &&
-                            ag_in_fours(x->dst, x->dst_type, x->dst_ld),
-                        move_rows, x->rows * x->width, d, *x);
+    AG_LAUNCH_FOURS(x->width % 4 == 0 && ag_in_fours(x->src, x->src_type, x->src_ld) &&
+                        ag_in_fours(x->dst, x->dst_type, x->dst_ld),
+                    move_rows, x->rows * x->width, d, *x);
     return AG_LAUNCHED("rows");
 }
 
