@@ -84,7 +84,7 @@ static const row run_rows[] = {
     {"kv_slots", WHOLE, RUN(kv_slots), "8192", 64, 1e8, NULL,
      "tokens kept at once while generating and judging", ALL},
     {"recompute", CHOICE, RUN(recompute), "head", 0, 0, "none|head|layer",
-     "none: nothing is computed twice; steps are 3 to 13 % shorter, for memory of micro_tokens x vocabulary "
+     "none: nothing is computed twice; steps are 3 to 10 % shorter, for memory of micro_tokens x vocabulary "
      "values; head: the head's probabilities are computed again in backward; layer: each layer's rest too",
      ALL},
     {"lora.rank", WHOLE, RUN(lora_rank), "0", 0, 1024, NULL,
