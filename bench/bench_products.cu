@@ -19,7 +19,7 @@
 #include <cuda_runtime.h>
 #include <unistd.h>
 
-enum { LAYERS = 30, OFFERED = 24, ROUNDS = 7, WORKSPACE = 32 << 20 };
+enum { LAYERS = 30, OFFERED = 8, ROUNDS = 7, WORKSPACE = 32 << 20 };
 
 static void must(bool good, const char *what)
 {
@@ -47,8 +47,9 @@ static int number_of(const cublasLtMatmulAlgo_t *algorithm, cublasLtMatmulAlgoCo
     return value;
 }
 
-/* A weight [out, in], and what becomes of its outputs: bf16, sums onto the residual stream, or logits, whose product is a kernel of agrl's. */
-enum outputs { BF16, ONTO, LOGITS };
+/* A weight [out, in], and what becomes of its outputs: bf16, fp32 (for the norms of heads), sums onto the residual stream, or logits, whose
+ * product is a kernel of agrl's. */
+enum outputs { BF16, FP32, ONTO, LOGITS };
 struct weight {
     const char *name;
     int64_t out, in;
@@ -85,7 +86,8 @@ static void measure(const weight &s, direction way, int64_t rows)
 {
     int64_t m = way == FORWARD ? s.out : s.in,
             n = way == WEIGHTS ? s.out : rows; /* of the sum, column-major as cuBLAS counts */
-    bool onto = way == WEIGHTS || (way == FORWARD && s.become == ONTO), wide = onto || s.become == LOGITS;
+    bool onto = way == WEIGHTS || (way == FORWARD && s.become == ONTO),
+         wide = onto || s.become == LOGITS || (way == FORWARD && s.become == FP32);
     int repeats = s.become == LOGITS ? 1 : LAYERS;
     __nv_bfloat16 *x = noise(rows * s.in), *dy = noise(rows * s.out),
                   *w = noise((size_t)repeats * s.out * s.in);
@@ -112,6 +114,10 @@ static void measure(const weight &s, direction way, int64_t rows)
     MUST(cublasLtMatmulPreferenceCreate(&wishes));
     MUST(cublasLtMatmulPreferenceSetAttribute(wishes, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &room,
                                               sizeof room));
+    uint32_t parts = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE; /* as in matmul.cu */
+    if (!wide)
+        MUST(cublasLtMatmulPreferenceSetAttribute(wishes, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &parts,
+                                                  sizeof parts));
     cublasLtMatmulHeuristicResult_t offered[OFFERED];
     int found = 0;
     MUST(cublasLtMatmulAlgoGetHeuristic(handle, operation, left, right, sum, sum, wishes, OFFERED, offered,
@@ -190,7 +196,7 @@ int main(int argc, char **argv)
           {"down", 896, 4864, ONTO},
           {"head", 151936, 896, LOGITS}}},
         {"qwen3-0.6b",
-         {{"qkv", 4096, 1024, BF16},
+         {{"qkv", 4096, 1024, FP32},
           {"out", 1024, 2048, ONTO},
           {"gate, up", 6144, 1024, BF16},
           {"down", 1024, 3072, ONTO},

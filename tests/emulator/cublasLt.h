@@ -23,7 +23,7 @@ struct cublasLtMatmulPreferenceOpaque_t {
     uint32_t aligned[4];
 };
 struct cublasLtMatmulAlgo_t {
-    uint32_t aligned[4], tile;
+    uint32_t aligned[4], tile, split;
     uint64_t m, n;
     bool refused;
 };

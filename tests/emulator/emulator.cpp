@@ -464,22 +464,23 @@ cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatmulDe
         (left ? a->rows : a->cols) != (right ? b->cols : b->rows))
         return CUBLAS_STATUS_NOT_SUPPORTED;
     static const struct {
-        uint32_t tile;
+        uint32_t tile, split;
         bool refused;
-        float waves;
-    } offers[] = {{0, false, 0.01f}, /* next to none of the processors work */
-                  {CUBLASLT_MATMUL_TILE_128x128, true, 1},
-                  {CUBLASLT_MATMUL_TILE_128x160, false, 1},
-                  {CUBLASLT_MATMUL_TILE_128x128, false, 1}};
-    for (; *count < want && *count < 4; ++*count) {
+    } offers[] = {{0, 1, false},
+                  {CUBLASLT_MATMUL_TILE_128x128, 1, true},
+                  {CUBLASLT_MATMUL_TILE_128x160, 2, false},
+                  {CUBLASLT_MATMUL_TILE_128x160, 1, false},
+                  {CUBLASLT_MATMUL_TILE_128x128, 1, false}};
+    for (; *count < want && *count < (int)(sizeof offers / sizeof *offers); ++*count) {
         cublasLtMatmulHeuristicResult_t *one = &found[*count];
         memcpy(one->algo.aligned, wishes->aligned, sizeof wishes->aligned);
         one->algo.m = c->rows;
         one->algo.n = c->cols;
         one->algo.tile = offers[*count].tile;
+        one->algo.split = offers[*count].split;
         one->algo.refused = offers[*count].refused;
         one->state = one->algo.refused ? CUBLAS_STATUS_NOT_SUPPORTED : CUBLAS_STATUS_SUCCESS;
-        one->wavesCount = offers[*count].waves;
+        one->wavesCount = 0.5f; /* half of the processors work */
     }
     return CUBLAS_STATUS_SUCCESS;
 }
@@ -488,11 +489,27 @@ cublasStatus_t cublasLtMatmulAlgoConfigGetAttribute(const cublasLtMatmulAlgo_t *
                                                     cublasLtMatmulAlgoConfigAttributes_t which, void *value,
                                                     size_t bytes, size_t *written)
 {
-    uint32_t is = which == CUBLASLT_ALGO_CONFIG_TILE_ID ? algorithm->tile : 1;
+    uint32_t is = which == CUBLASLT_ALGO_CONFIG_TILE_ID ? algorithm->tile : algorithm->split;
     if (bytes != sizeof is) stop("an attribute of another size");
     memcpy(value, &is, bytes);
     *written = bytes;
     return CUBLAS_STATUS_SUCCESS;
+}
+
+/* Which tile matmul.cu is to choose from the offers below, whose first keeps half of the processors busy: its rule once more, in the words of
+ * docs/PERFORMANCE.md. */
+static uint32_t tile_for(const cublasLtMatmulDescOpaque_t &operation, const cublasLtMatrixLayoutOpaque_t &operand,
+                         const cublasLtMatrixLayoutOpaque_t &sum, float beta)
+{
+    int hopper, processors;
+    cudaDeviceGetAttribute(&hopper, cudaDevAttrComputeCapabilityMajor, 0);
+    cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, 0);
+    bool added = beta != 0 && operation.left == CUBLAS_OP_T, leaves = sum.type == CUDA_R_16BF;
+    if (hopper != 9 || operand.type != CUDA_R_16BF || operation.right == CUBLAS_OP_T || !(leaves || added)) return 0;
+    uint64_t wide = leaves ? 160 : 128, tiles = (sum.rows + 127) / 128 * ((sum.cols + wide - 1) / wide), waves = 1;
+    while (waves * processors < tiles) waves++;
+    bool busy = sum.rows * sum.cols > 0.91 * 0.5 * waves * processors * 128 * wide;
+    return !busy ? 0 : leaves ? CUBLASLT_MATMUL_TILE_128x160 : CUBLASLT_MATMUL_TILE_128x128;
 }
 
 cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t operation, const void *alpha, const void *a,
@@ -504,6 +521,8 @@ cublasStatus_t cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t operation, 
     for (int i = 0; i < 4; i++)
         if ((uintptr_t)at[i] % algorithm->aligned[i]) stop("an algorithm for better aligned matrices");
     if (algorithm->refused) stop("an algorithm that does not support the product");
+    if (algorithm->tile != tile_for(*operation, *al, *dl, *(const float *)beta) || algorithm->split > 1)
+        stop("another algorithm than the rule's");
     if (algorithm->m != dl->rows || algorithm->n != dl->cols) stop("an algorithm of another shape");
     float by = *(const float *)alpha, keep = *(const float *)beta;
     cublasLtMatmulDescOpaque_t o = *operation;

@@ -9,11 +9,12 @@
 
 enum { MOST_ALIGNED = 256, OFFERED = 8 };
 
-/* A product's shape, and what its operands' addresses are multiples of. */
+/* A product's shape, and what its operands' addresses are multiples of; align_plus 0: nothing is added. */
 typedef struct shape {
     int64_t m, n, k, lda, ldb, ldc;
-    int32_t type, c_type, transpose_a, transpose_b, adds, align_a, align_b, align_c, align_plus;
+    int32_t type, c_type, transpose_a, transpose_b, align_a, align_b, align_c, align_plus;
 } shape;
+static_assert(sizeof(shape) == 6 * sizeof(int64_t) + 8 * sizeof(int32_t), "shapes are compared as bytes");
 
 /* cuBLAS counts columns first: row-major C = A B is column-major C' = B' A'. So `left` is B. */
 typedef struct product {
@@ -66,12 +67,10 @@ static int32_t alignment(const void *p)
 static shape shape_of(const ag_matmul_args *x)
 {
     shape s;
-    memset(&s, 0, sizeof s); /* it is compared as bytes */
     s.m = x->m, s.n = x->n, s.k = x->k, s.lda = x->lda, s.ldb = x->ldb, s.ldc = x->ldc;
     s.type = x->type, s.c_type = x->c_type, s.transpose_a = x->transpose_a, s.transpose_b = x->transpose_b;
-    s.adds = x->plus != NULL;
     s.align_a = alignment(x->a), s.align_b = alignment(x->b), s.align_c = alignment(x->c);
-    s.align_plus = alignment(x->plus ? x->plus : x->c);
+    s.align_plus = x->plus ? alignment(x->plus) : 0;
     return s;
 }
 
@@ -109,8 +108,8 @@ static cublasStatus_t describe(product *p)
     return status;
 }
 
-/* A tile that is faster on Hopper than what the heuristic puts first (bench_products; docs/PERFORMANCE.md has the figures): of bf16
- * operands' products that leave in bf16, and of those that are added to fp32, like a layer's to the residual stream. */
+/* A tile that is faster on Hopper than what the heuristic puts first (bench_products; docs/PERFORMANCE.md has the figures): for products of
+ * bf16 operands that leave in bf16, and for a layer's that are added to the residual stream. Of weights' gradients none is. */
 typedef struct tile {
     cublasLtMatmulTile_t id;
     int64_t n, m; /* as cuBLAS counts, columns first */
@@ -122,7 +121,7 @@ static const tile *better_tile(const ag_cuda *c, const shape *s)
                       added = {CUBLASLT_MATMUL_TILE_128x128, 128, 128};
     if (!c->groups || s->type != AG_BF16 || s->transpose_a) return NULL;
     if (s->c_type == AG_BF16) return &leaves;
-    return s->transpose_b && s->adds ? &added : NULL;
+    return s->transpose_b && s->align_plus ? &added : NULL;
 }
 
 static uint32_t config(const cublasLtMatmulAlgo_t *algorithm, cublasLtMatmulAlgoConfigAttributes_t which)
@@ -133,8 +132,8 @@ static uint32_t config(const cublasLtMatmulAlgo_t *algorithm, cublasLtMatmulAlgo
     return value;
 }
 
-/* The first of those offered, or one with the better tile, unless that leaves more of the processors without work: tiles reach over the edge,
- * and the last wave of them may be a short one. */
+/* The first of those offered, or one with the better tile, unless that keeps less than 91 % as many of the processors busy: the last wave of
+ * tiles may be a short one. What reaches over the edge counts as idle too, where the tile is known. */
 static const cublasLtMatmulHeuristicResult_t *
 best_of(const ag_cuda *c, const shape *s, const cublasLtMatmulHeuristicResult_t *offered, int count)
 {
@@ -161,7 +160,8 @@ static cublasStatus_t choose(const ag_cuda *c, product *p)
         uint32_t value;
     } aligned[] = {{CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, (uint32_t)p->of.align_b},
                    {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, (uint32_t)p->of.align_a},
-                   {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, (uint32_t)p->of.align_plus},
+                   {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES,
+                    (uint32_t)(p->of.align_plus ? p->of.align_plus : p->of.align_c)},
                    {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, (uint32_t)p->of.align_c}};
     cublasLtMatmulPreferenceOpaque_t wishes;
     cublasLtMatmulHeuristicResult_t offered[OFFERED];

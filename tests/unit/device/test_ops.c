@@ -44,7 +44,7 @@ static void matmul_cases(rig *r)
     static const int64_t shapes[][3] = {
         {1, 1, 1},   {1, 7, 3},      {2, 1, 16},     {3, 5, 1},     {7, 13, 17},    {16, 16, 16},
         {1, 97, 64}, {31, 33, 29},   {64, 64, 127},  {65, 130, 67}, {128, 50, 257}, {5, 300, 64},
-        {0, 4, 4},   {390, 400, 21}, {100, 500, 37}, {32, 50, 80},  {9, 97, 33}};
+        {0, 4, 4},   {390, 400, 21}, {100, 500, 37}, {32, 50, 80},  {9, 97, 33},    {145, 490, 8}};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         for (int flags = r->exact || shapes[i][0] * shapes[i][1] > 20000 ? 11 : 0; flags < 32; flags++)
             for (int type = 0; type < 2; type++)
@@ -72,17 +72,22 @@ static void embed_cases(rig *r)
 
 static void embed_grad_cases(rig *r)
 {
-    static const int64_t sizes[][3] = {{0, 4, 3},      {1, 1, 1},    {5, 7, 11},   {300, 16, 7},
-                                       {129, 100, 31}, {40, 193, 1}, {1300, 8, 4}, {5000, 3, 3000}};
+    static const int64_t sizes[][3] = {{0, 4, 3},      {1, 1, 1},    {5, 7, 11},     {300, 16, 7},
+                                       {129, 100, 31}, {40, 193, 1}, {512, 4, 1},    {513, 301, 3},
+                                       {20, 1028, 3},  {1300, 8, 4}, {5000, 3, 3000}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         int64_t rows = sizes[i][0], width = sizes[i][1], vocab = sizes[i][2];
         if (SMALL_GRID && rows > 1300) continue;
-        LABEL(r, "embed_grad %ldx%ld of %ld", (long)rows, (long)width, (long)vocab);
-        buffer table = normals(r, AG_F32, vocab * width, 1), ids = random_ints(r, rows, (int32_t)vocab);
-        buffer dout = normals(r, AG_F32, rows * width, 1);
-        BOTH(r, embed_grad, table.at[s], dout.at[s], ids.at[s], rows, width, vocab);
-        check(r, "dtable", table);
-        rig_clear(r);
+        for (int shift = 0; shift < 2;
+             shift++) { /* in floats: off the addresses that four can be read from at once */
+            LABEL(r, "embed_grad %ldx%ld of %ld + %d", (long)rows, (long)width, (long)vocab, shift);
+            buffer table = normals(r, AG_F32, vocab * width + shift, 1),
+                   ids = random_ints(r, rows, (int32_t)vocab);
+            buffer dout = normals(r, AG_F32, rows * width, 1);
+            BOTH(r, embed_grad, (float *)table.at[s] + shift, dout.at[s], ids.at[s], rows, width, vocab);
+            check_rows(r, "dtable", table, 1, table.n, table.n, 0, 0); /* rows are added in their order */
+            rig_clear(r);
+        }
     }
 }
 
