@@ -8,6 +8,6 @@ target_link_libraries(bench_prompts PRIVATE agrl_cli)
 if(TARGET agrl_cuda)
   set(products ${CMAKE_SOURCE_DIR}/bench/bench_products.cu)
   add_custom_command(OUTPUT bench_products COMMAND ${cuda_nvcc} ${cuda_flags} -o bench_products ${products} ${AGRL_CUBLASLT} -Xlinker=-rpath,${cublas_folder}
-                     DEPENDS ${products} COMMENT "Building bench_products" VERBATIM)
+                     DEPENDS ${products} ${CMAKE_SOURCE_DIR}/bench/shapes.h COMMENT "Building bench_products" VERBATIM)
   add_custom_target(agrl_bench_products ALL DEPENDS bench_products)
 endif()

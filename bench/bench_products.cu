@@ -11,13 +11,14 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <vector>
 
 #include <cublasLt.h>
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
 #include <unistd.h>
+
+#include "shapes.h"
 
 enum { LAYERS = 30, OFFERED = 8, ROUNDS = 7, WORKSPACE = 32 << 20 };
 
@@ -179,29 +180,6 @@ static void measure(const weight &s, direction way, int64_t rows)
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        weight weights[5];
-    } models[] = {
-        {"smollm2-135m",
-         {{"qkv", 960, 576, BF16},
-          {"out", 576, 576, ONTO},
-          {"gate, up", 3072, 576, BF16},
-          {"down", 576, 1536, ONTO},
-          {"head", 49152, 576, LOGITS}}},
-        {"qwen2.5-0.5b",
-         {{"qkv", 1152, 896, BF16},
-          {"out", 896, 896, ONTO},
-          {"gate, up", 9728, 896, BF16},
-          {"down", 896, 4864, ONTO},
-          {"head", 151936, 896, LOGITS}}},
-        {"qwen3-0.6b",
-         {{"qkv", 4096, 1024, FP32},
-          {"out", 1024, 2048, ONTO},
-          {"gate, up", 6144, 1024, BF16},
-          {"down", 1024, 3072, ONTO},
-          {"head", 151936, 1024, LOGITS}}},
-    };
     const char *name = "smollm2-135m";
     bool gradients = false;
     for (int option; (option = getopt(argc, argv, "m:gn:")) != -1;) {
@@ -210,13 +188,17 @@ int main(int argc, char **argv)
         if (option == 'n') lines = (size_t)atol(optarg);
         if (option == '?') return 2;
     }
-    const weight *weights = NULL;
-    for (const auto &model : models)
-        if (strcmp(model.name, name) == 0) weights = model.weights;
-    if (!weights) {
+    const ag_config *c = shape_named(name);
+    if (!c) {
         fprintf(stderr, "bench: no shape '%s'\n", name);
         return 2;
     }
+    const weight weights[] = {
+        {"qkv", (c->heads + 2 * c->kv_heads) * c->head_dim, c->width, c->qk_norm ? FP32 : BF16},
+        {"out", c->width, c->heads * c->head_dim, ONTO},
+        {"gate, up", 2 * c->ff, c->width, BF16},
+        {"down", c->width, c->ff, ONTO},
+        {"head", c->vocab, c->width, LOGITS}};
     std::vector<int64_t> rows;
     for (int i = optind; i < argc; i++) rows.push_back(atol(argv[i]));
     if (rows.empty()) rows = {64, 256, 1024, 32768};
@@ -225,10 +207,10 @@ int main(int argc, char **argv)
     MUST(cudaMalloc(&workspace, WORKSPACE));
     for (int64_t m : rows) {
         total_first = total_best = 0;
-        for (int i = 0; i < 5; i++)
-            for (int way = weights[i].become == LOGITS ? INPUTS : FORWARD;
-                 way <= (gradients ? WEIGHTS : FORWARD); way++)
-                measure(weights[i], (direction)way, m);
+        for (const weight &w : weights)
+            for (int way = w.become == LOGITS ? INPUTS : FORWARD; way <= (gradients ? WEIGHTS : FORWARD);
+                 way++)
+                measure(w, (direction)way, m);
         printf("all at %ld rows: %.1f us with the first choices, %.1f with the fastest\n", (long)m,
                total_first, total_best);
     }

@@ -1,6 +1,6 @@
 #!/bin/sh
-# card.sh: speeds on a card in some five minutes: products, prefill, training, decode, a GRPO step, the way to a run's first step where
-# SmolLM2-135M was pulled; the same in PyTorch where it is there; where the time goes by operation, and by kernel where ncu is there.
+# card.sh: speeds on a card in some five minutes: products, prefill, training, decode, a GRPO step, the way to a run's first step (with
+# SmolLM2-135M, pulled where it is missing); the same in PyTorch where it is there; where the time goes by operation, and by kernel where ncu is there.
 # Run tests/card.sh first.
 # usage: bench/card.sh BUILD OUT      BUILD: a folder with agrl, bench_products, bench_engine, bench_grpo and libagrl_cuda.so (cmake -DAGRL_BENCH=ON)
 set -u
@@ -23,7 +23,7 @@ part engine-by-operation "$build/bench_engine" -d cuda -l 1024 -p 32 -s 8 -h -r 
 part grpo "$build/bench_grpo" -d cuda -n 32 -r none random 0 bf16 5
 part grpo-by-operation "$build/bench_grpo" -d cuda -n 32 -r none -w random 0 bf16 3
 part engine-qwen2.5-0.5b "$build/bench_engine" -m qwen2.5-0.5b -d cuda -l 1024 -p 32 -s 8 -h -r none 16384 0 bf16
-if [ -e "${HOME:-}/.cache/agrl/models/smollm2-135m" ]; then part start env AGRL="$build/agrl" "$here/start.sh" "$out/start" --set device=cuda; fi
+part start env AGRL="$build/agrl" "$here/start.sh" "$out/start" --set device=cuda
 if command -v ncu > /dev/null; then
     echo "== kernels of a GRPO step, microseconds in all (times under ncu): $out/kernels.txt"
     timeout 240 ncu --csv --metrics gpu__time_duration.sum "$build/bench_grpo" -d cuda -n 32 -r none random 0 bf16 1 > "$out/ncu.csv" 2> "$out/ncu.log"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # start.sh: seconds from the start of `agrl train` to the end of its first step: SmolLM2-135M, 8,000 pairs of the invented shop, SFT, 16 pairs
 # a step. Reading the pairs and the model, opening the device, kernels' first launches and the step itself are in it. Three runs: the first
-# may read from the disk.
+# may read from the disk, and pulls the model where it is missing.
 # usage: bench/start.sh OUT [agrl train options, like --set device=cuda]      AGRL: the program, if it is not on the PATH; MODEL: another model
 set -eu
 [ $# -ge 1 ] || { sed -n '2,5s/^# //p' "$0" >&2; exit 2; }

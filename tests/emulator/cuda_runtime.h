@@ -100,10 +100,6 @@ static inline void __syncthreads(void)
 {
     emulator_block(false);
 }
-static inline int __syncthreads_or(int vote)
-{
-    return emulator_block(vote != 0) > 0;
-}
 static inline int __syncthreads_count(int vote)
 {
     return emulator_block(vote != 0);

@@ -496,7 +496,7 @@ cublasStatus_t cublasLtMatmulAlgoConfigGetAttribute(const cublasLtMatmulAlgo_t *
     return CUBLAS_STATUS_SUCCESS;
 }
 
-/* Which tile matmul.cu is to choose from the offers below, whose first keeps half of the processors busy: its rule once more, in the words of
+/* Which tile matmul.cu is to choose from the offers above, whose first keeps half of the processors busy: its rule once more, in the words of
  * docs/PERFORMANCE.md. */
 static uint32_t tile_for(const cublasLtMatmulDescOpaque_t &operation, const cublasLtMatrixLayoutOpaque_t &operand,
                          const cublasLtMatrixLayoutOpaque_t &sum, float beta)

@@ -134,20 +134,20 @@ static uint32_t config(const cublasLtMatmulAlgo_t *algorithm, cublasLtMatmulAlgo
 
 /* The first of those offered, or one with the better tile, unless that keeps less than 91 % as many of the processors busy: the last wave of
  * tiles may be a short one. What reaches over the edge counts as idle too, where the tile is known. */
-static const cublasLtMatmulHeuristicResult_t *
-best_of(const ag_cuda *c, const shape *s, const cublasLtMatmulHeuristicResult_t *offered, int count)
+static const cublasLtMatmulHeuristicResult_t *best_of(const ag_cuda *c, const shape *s, const tile *better,
+                                                      const cublasLtMatmulHeuristicResult_t *offered,
+                                                      int count)
 {
-    const tile *t = better_tile(c, s);
     double waves = offered->wavesCount * config(&offered->algo, CUBLASLT_ALGO_CONFIG_SPLITK_NUM);
-    for (int i = 1; t && i < count; i++) {
+    for (int i = 1; better && i < count; i++) {
         const cublasLtMatmulAlgo_t *algorithm = &offered[i].algo;
         if (offered[i].state != CUBLAS_STATUS_SUCCESS ||
-            config(algorithm, CUBLASLT_ALGO_CONFIG_TILE_ID) != (uint32_t)t->id ||
+            config(algorithm, CUBLASLT_ALGO_CONFIG_TILE_ID) != (uint32_t)better->id ||
             config(algorithm, CUBLASLT_ALGO_CONFIG_SPLITK_NUM) > 1)
             continue;
-        int64_t tiles = ((s->n + t->n - 1) / t->n) * ((s->m + t->m - 1) / t->m),
+        int64_t tiles = ((s->n + better->n - 1) / better->n) * ((s->m + better->m - 1) / better->m),
                 rounds = (tiles + c->processors - 1) / c->processors;
-        double busy = (double)(s->n * s->m) / (double)(rounds * c->processors * t->n * t->m);
+        double busy = (double)(s->n * s->m) / (double)(rounds * c->processors * better->n * better->m);
         if (busy > 0.91 * waves / ceil(waves)) return &offered[i];
     }
     return offered;
@@ -164,6 +164,7 @@ static cublasStatus_t choose(const ag_cuda *c, product *p)
                     (uint32_t)(p->of.align_plus ? p->of.align_plus : p->of.align_c)},
                    {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, (uint32_t)p->of.align_c}};
     cublasLtMatmulPreferenceOpaque_t wishes;
+    const tile *better = better_tile(c, &p->of);
     cublasLtMatmulHeuristicResult_t offered[OFFERED];
     uint64_t workspace = AG_CUDA_WORKSPACE;
     uint32_t parts = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE; /* of a sum are never added up in bf16 */
@@ -180,11 +181,11 @@ static cublasStatus_t choose(const ag_cuda *c, product *p)
                                                       sizeof aligned[i].value);
     if (status == CUBLAS_STATUS_SUCCESS)
         status = cublasLtMatmulAlgoGetHeuristic(c->products->handle, &p->operation, &p->left, &p->right,
-                                                &p->sum, &p->sum, &wishes,
-                                                better_tile(c, &p->of) ? OFFERED : 1, offered, &found);
+                                                &p->sum, &p->sum, &wishes, better ? OFFERED : 1, offered,
+                                                &found);
     if (status != CUBLAS_STATUS_SUCCESS) return status;
     if (found == 0) return CUBLAS_STATUS_NOT_SUPPORTED;
-    const cublasLtMatmulHeuristicResult_t *best = best_of(c, &p->of, offered, found);
+    const cublasLtMatmulHeuristicResult_t *best = best_of(c, &p->of, better, offered, found);
     p->algorithm = best->algo;
     return best->state;
 }

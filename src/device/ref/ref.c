@@ -487,9 +487,8 @@ static ag_status ref_rows(ag_device *d, const ag_rows_args *x, ag_error *err)
     for (int64_t i = 0; i < x->rows; i++) {
         int64_t from = (x->kind == AG_ROWS_GATHER ? x->index[i] : i) * x->src_ld;
         int64_t to = (x->kind == AG_ROWS_GATHER ? i : x->index[i]) * x->dst_ld;
-        for (int64_t j = 0; j < x->width; j++) {
+        for (int64_t j = 0; j < x->width; j++)
             store(x->dst, x->dst_type, to + j, load(x->src, x->src_type, from + j));
-        }
     }
     return AG_OK;
 }

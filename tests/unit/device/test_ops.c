@@ -78,8 +78,8 @@ static void embed_grad_cases(rig *r)
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         int64_t rows = sizes[i][0], width = sizes[i][1], vocab = sizes[i][2];
         if (SMALL_GRID && rows > 1300) continue;
-        for (int shift = 0; shift < 2;
-             shift++) { /* in floats: off the addresses that four can be read from at once */
+        /* shift: of the table, in floats: off the addresses that four can be read from at once */
+        for (int shift = 0; shift < 2; shift++) {
             LABEL(r, "embed_grad %ldx%ld of %ld + %d", (long)rows, (long)width, (long)vocab, shift);
             buffer table = normals(r, AG_F32, vocab * width + shift, 1),
                    ids = random_ints(r, rows, (int32_t)vocab);
