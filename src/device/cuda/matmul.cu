@@ -138,18 +138,17 @@ static const cublasLtMatmulHeuristicResult_t *best_of(const ag_cuda *c, const sh
                                                       const cublasLtMatmulHeuristicResult_t *offered,
                                                       int count)
 {
-    double waves = offered->wavesCount * config(&offered->algo, CUBLASLT_ALGO_CONFIG_SPLITK_NUM);
-    for (int i = 1; better && i < count; i++) {
-        const cublasLtMatmulAlgo_t *algorithm = &offered[i].algo;
-        if (offered[i].state != CUBLAS_STATUS_SUCCESS ||
-            config(algorithm, CUBLASLT_ALGO_CONFIG_TILE_ID) != (uint32_t)better->id ||
-            config(algorithm, CUBLASLT_ALGO_CONFIG_SPLITK_NUM) > 1)
-            continue;
-        int64_t tiles = ((s->n + better->n - 1) / better->n) * ((s->m + better->m - 1) / better->m),
-                rounds = (tiles + c->processors - 1) / c->processors;
-        double busy = (double)(s->n * s->m) / (double)(rounds * c->processors * better->n * better->m);
-        if (busy > 0.91 * waves / ceil(waves)) return &offered[i];
-    }
+    if (!better) return offered;
+    int64_t tiles = ((s->n + better->n - 1) / better->n) * ((s->m + better->m - 1) / better->m),
+            rounds = (tiles + c->processors - 1) / c->processors;
+    double waves = offered->wavesCount * config(&offered->algo, CUBLASLT_ALGO_CONFIG_SPLITK_NUM),
+           busy = (double)(s->n * s->m) / (double)(rounds * c->processors * better->n * better->m);
+    if (!(busy > 0.91 * waves / ceil(waves))) return offered; /* also where waves are 0: not told */
+    for (int i = 1; i < count; i++)
+        if (offered[i].state == CUBLAS_STATUS_SUCCESS &&
+            config(&offered[i].algo, CUBLASLT_ALGO_CONFIG_TILE_ID) == (uint32_t)better->id &&
+            config(&offered[i].algo, CUBLASLT_ALGO_CONFIG_SPLITK_NUM) <= 1)
+            return &offered[i];
     return offered;
 }
 
